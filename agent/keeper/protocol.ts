@@ -1,0 +1,81 @@
+/**
+ * What is said on the keeper's socket: one JSON object a line, a request answered by one response with its `id`.
+ * Types only; the keeper has no dependencies, so it checks what comes in by hand (`parse.ts`).
+ */
+
+/** How an app is started. `{slot}` in `argv`, `cwd` and `env` values becomes the real path of `DIR/current`. */
+export interface KeepSpec {
+  /** The app's folder, with `current` and `last-good` in it. */
+  readonly dir: string;
+  readonly argv: readonly string[];
+  readonly cwd: string;
+  /** The whole environment, but for what `inherit` names and `FETTLE_START`, which the keeper sets. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Variables of the keeper's own environment that are handed on (for the hub and the agent: proxies, certificates). */
+  readonly inherit?: readonly string[];
+  /** Output goes here, appended; rotated by copy and truncate. */
+  readonly log: string;
+  readonly stopSignal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGQUIT';
+  /** Then SIGKILL. Milliseconds. */
+  readonly graceMs: number;
+}
+
+/** Left by the agent before it stops an app, so that the app is started even if the agent never comes back. */
+export interface Hold {
+  /** Slot that is started when the hold expires, relative to the app's folder (`releases/1.0.0-ab12cd34`); null: none yet. */
+  readonly fallback: string | null;
+  /** Milliseconds from now on (monotonic; a reboot starts it anew). */
+  readonly forMs: number;
+}
+
+export interface KeeperRequests {
+  hello: { params: Record<never, never>; result: { pid: number; version: string; boot: string } };
+  status: { params: Record<never, never>; result: { apps: Record<string, KeptApp> } };
+  /** Defines or redefines an app, durably. Starts nothing. */
+  keep: { params: { app: string; spec: KeepSpec }; result: Record<never, never> };
+  /** Stops keeping an app that is stopped. */
+  forget: { params: { app: string }; result: Record<never, never> };
+  /** Starts an app, held or not; resolves once it was spawned. Already running: answers with what runs. */
+  start: { params: { app: string }; result: Started };
+  /** Ends an app and everything it left behind; resolves when it is verified gone. Not started again until `start`. */
+  stop: {
+    params: { app: string; signal?: KeepSpec['stopSignal']; graceMs?: number };
+    result: { gone: boolean; exit: number | null };
+  };
+  hold: { params: { app: string; hold: Hold }; result: Record<never, never> };
+  /** Ends a hold: from now on the keeper keeps the app running by itself. */
+  release: { params: { app: string }; result: Record<never, never> };
+  /** The agent (or hub) that asks is well: its start counter is cleared. */
+  commit: { params: { app: string }; result: Record<never, never> };
+  /** Stops every app, then ends with exit code 0. */
+  shutdown: { params: Record<never, never>; result: Record<never, never> };
+}
+export type KeeperOp = keyof KeeperRequests;
+
+export interface Started {
+  readonly startId: string;
+  readonly pid: number;
+  /** Real path of the slot it was started from. */
+  readonly slot: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** One app as the keeper sees it. */
+export interface KeptApp {
+  /** What it is kept at. */
+  readonly desired: 'running' | 'stopped';
+  /** The process that runs now, if one does. `pid` is that of the tiny shell above it; use {@link startId} to find all. */
+  readonly running: Started | null;
+  readonly hold: { readonly fallback: string | null; readonly leftMs: number } | null;
+  /** Unasked-for ends since the last `commit` or `release`. */
+  readonly crashes: number;
+  /** How the last process ended: exit status, 128 + signal, null where unknown. */
+  readonly lastExit: { readonly code: number | null; readonly at: number } | null;
+  /** True where the keeper itself went to the fallback slot because the agent did not come back. */
+  readonly fellBack: boolean;
+}
+
+export type KeeperResponse =
+  | { readonly id: number; readonly ok: true; readonly result: unknown }
+  | { readonly id: number; readonly ok: false; readonly code: string; readonly message: string };

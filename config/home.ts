@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+/** Where everything is on disk. Pure but for resolving the home's own links; nothing is created here. */
+
+/** One app's folder. */
+export interface AppFolder {
+  readonly dir: string;
+  /** Symlink to the slot that runs (`releases/V-DIGEST`, relative). */
+  readonly current: string;
+  /** Symlink to the slot that a failed update goes back to. */
+  readonly lastGood: string;
+  readonly releases: string;
+  readonly shared: string;
+  readonly cache: string;
+  readonly backups: string;
+  readonly failed: string;
+  readonly tmp: string;
+}
+
+export interface HomeLayout {
+  readonly home: string;
+  readonly config: string;
+  readonly logs: string;
+  readonly runtimes: string;
+  readonly releases: string;
+  readonly keeper: {
+    readonly dir: string;
+    readonly start: string;
+    readonly lock: string;
+    readonly keep: string;
+    readonly exits: string;
+    readonly current: string;
+    readonly lastGood: string;
+    readonly starts: string;
+    readonly log: string;
+  };
+  readonly hub: {
+    readonly dir: string;
+    readonly lock: string;
+    readonly db: string;
+    readonly key: string;
+    readonly port: string;
+  };
+  readonly agent: {
+    readonly dir: string;
+    readonly lock: string;
+    readonly journal: string;
+    readonly orders: string;
+    readonly key: string;
+    readonly peers: string;
+    readonly npmCache: string;
+    readonly seen: string;
+  };
+  app(name: string): AppFolder;
+  /** Log of a kept app. */
+  appLog(name: string): string;
+  /** Sockets: short paths, because long ones fail (108 bytes), in a folder that only this user can enter. */
+  readonly runtime: { readonly dir: string; readonly keeperSocket: string; readonly hubSocket: string };
+}
+
+/** The layout of a home. `runtimeFolder` is where sockets may live. */
+export function homeLayout(homeFolder: string, runtimeFolder: string): HomeLayout {
+  const home = realPath(resolve(homeFolder));
+  const at = (...parts: string[]) => join(home, ...parts);
+  const runtime = join(runtimeFolder, createHash('sha256').update(home).digest('hex').slice(0, 12));
+  return {
+    home,
+    config: at('fettle.yaml'),
+    logs: at('logs'),
+    runtimes: at('runtimes'),
+    releases: at('releases'),
+    keeper: {
+      dir: at('keeper'),
+      start: at('keeper', 'start'),
+      lock: at('keeper', 'lock'),
+      keep: at('keeper', 'keep.json'),
+      exits: at('keeper', 'exits'),
+      current: at('keeper', 'current'),
+      lastGood: at('keeper', 'last-good'),
+      starts: at('keeper', 'starts'),
+      log: at('logs', 'keeper.log'),
+    },
+    hub: {
+      dir: at('hub'),
+      lock: at('hub', 'lock'),
+      db: at('hub', 'hub.db'),
+      key: at('hub', 'key'),
+      port: at('hub', 'port'),
+    },
+    agent: {
+      dir: at('agent'),
+      lock: at('agent', 'lock'),
+      journal: at('agent', 'journal'),
+      orders: at('agent', 'orders'),
+      key: at('agent', 'key'),
+      peers: at('agent', 'hub.pub'),
+      npmCache: at('agent', 'npm-cache'),
+      seen: at('agent', 'seen.json'),
+    },
+    app: (name) => {
+      const dir = at('apps', name);
+      return {
+        dir,
+        current: join(dir, 'current'),
+        lastGood: join(dir, 'last-good'),
+        releases: join(dir, 'releases'),
+        shared: join(dir, 'shared'),
+        cache: join(dir, 'cache'),
+        backups: join(dir, 'backups'),
+        failed: join(dir, 'failed'),
+        tmp: join(dir, 'tmp'),
+      };
+    },
+    appLog: (name) => at('logs', `${name}.log`),
+    runtime: { dir: runtime, keeperSocket: join(runtime, 'keeper.sock'), hubSocket: join(runtime, 'hub.sock') },
+  };
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}

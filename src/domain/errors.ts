@@ -1,0 +1,148 @@
+/**
+ * One error type for all of Fettle. The code is the contract: people's text is looked up by it in the
+ * message catalogue (`src/chat/messages`), programs switch on it, tests assert it.
+ */
+
+/** Stable codes. Add here first; the catalogue does not compile without a text for each. */
+export const ERROR_CODES = [
+  // what a person typed
+  'unknown_command',
+  'unknown_app',
+  'unknown_version',
+  'unknown_update',
+  'bad_arguments',
+  'app_needed',
+  'not_allowed',
+  'rate_limited',
+  // the state of things
+  'in_progress',
+  'nothing_to_cancel',
+  'too_late_to_cancel',
+  'already_latest',
+  'already_running_version',
+  'downgrade_refused',
+  'release_blocked',
+  'no_last_good',
+  'no_source',
+  'not_installed',
+  'no_log',
+  // devices and orders
+  'device_offline',
+  'device_lost',
+  'capability_denied',
+  'order_expired',
+  'order_replayed',
+  'bad_signature',
+  'busy',
+  'locked_by_app',
+  'outside_window',
+  // sources and artifacts
+  'source_unreachable',
+  'source_invalid',
+  'source_expired',
+  'source_rolled_back',
+  'artifact_unverified',
+  'artifact_mismatch',
+  'artifact_wrong_platform',
+  'artifact_invalid',
+  'download_failed',
+  'install_failed',
+  // the device's own troubles
+  'no_space',
+  'io_failed',
+  'backup_failed',
+  'start_failed',
+  'stop_failed',
+  'crashed',
+  'health_failed',
+  'wrong_version',
+  'deadline_passed',
+  'interrupted_too_often',
+  'build_failed',
+  // outcomes
+  'rolled_back',
+  'rollback_failed',
+  'timed_out',
+  'cancelled',
+  // starting Fettle
+  'config_invalid',
+  'config_missing',
+  'home_not_writable',
+  'home_in_use',
+  'port_in_use',
+  'node_too_old',
+  'platform_unsupported',
+  'hub_unreachable',
+  'keeper_unreachable',
+  'protocol_violation',
+  'publish_refused',
+  'internal',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** Values that a message's text may name. Never secrets: they reach chat and logs. */
+export type ErrorData = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
+export interface FettleErrorOptions {
+  readonly data?: ErrorData;
+  /** True where the same thing may succeed later without anybody changing anything (network, time, space). */
+  readonly retryable?: boolean;
+  readonly cause?: unknown;
+}
+
+/** An expected kind of failure, named by `code`. `data` fills the catalogue's text. */
+export class FettleError extends Error {
+  override readonly name = 'FettleError';
+  readonly code: ErrorCode;
+  readonly data: ErrorData;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, options: FettleErrorOptions = {}) {
+    const facts = Object.entries(options.data ?? {})
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => `${key}=${Array.isArray(value) ? value.join(',') : String(value)}`)
+      .join(' ');
+    super(facts ? `${code}: ${facts}` : code, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.data = options.data ?? {};
+    this.retryable = options.retryable ?? false;
+  }
+}
+
+/** Is `value` one of our codes? Codes from a newer peer are not. */
+export function isErrorCode(value: string): value is ErrorCode {
+  return (ERROR_CODES as readonly string[]).includes(value);
+}
+
+/** System errors that mean "this device has no room or its disk is failing". */
+const SPACE = new Set(['ENOSPC', 'EDQUOT']);
+const DISK = new Set(['EROFS', 'EIO']);
+
+/**
+ * Turns anything thrown into a FettleError, at an edge, once. A FettleError passes unchanged; a full or
+ * failing disk is recognised whatever was being done; anything else becomes `fallback`.
+ *
+ * @param reason text from the foreign error, cut to 500 characters; the caller redacts before it is shown
+ */
+export function toFettleError(error: unknown, fallback: ErrorCode, data: ErrorData = {}): FettleError {
+  if (error instanceof FettleError) return error;
+  const systemCode = systemCodeOf(error);
+  const reason = (error instanceof Error ? error.message : String(error)).slice(0, 500);
+  if (systemCode && SPACE.has(systemCode)) {
+    return new FettleError('no_space', { data: { ...data, reason }, retryable: true, cause: error });
+  }
+  if (systemCode && DISK.has(systemCode)) {
+    return new FettleError('io_failed', { data: { ...data, reason }, retryable: true, cause: error });
+  }
+  return new FettleError(fallback, { data: { ...data, reason }, cause: error });
+}
+
+/** Node's `error.code` (`ENOENT`, …), wherever it is in the chain of causes. */
+export function systemCodeOf(error: unknown): string | undefined {
+  for (let e = error, depth = 0; e instanceof Error && depth < 5; e = e.cause, depth += 1) {
+    const code = (e as NodeJS.ErrnoException).code;
+    if (typeof code === 'string' && !(e instanceof FettleError)) return code;
+  }
+  return undefined;
+}

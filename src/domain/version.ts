@@ -1,0 +1,33 @@
+import semver from 'semver';
+
+/** Semantic versions (semver.org 2.0.0), read leniently at the edge (`v1.2`), compared strictly. */
+
+/** The canonical form of a version that a person or a source wrote; `undefined` where it is none. */
+export function readVersion(text: string): string | undefined {
+  const exact = semver.valid(text.trim(), { loose: true });
+  return exact ?? undefined;
+}
+
+/** Negative where `a` is older, 0 where they are equal in precedence, positive where `a` is newer. */
+export function compareVersions(a: string, b: string): number {
+  return semver.compare(a, b, { loose: true });
+}
+
+/** Does the step from `from` to `to` change the major version (or, below 1.0.0, the minor)? */
+export function isMajorStep(from: string, to: string): boolean {
+  const kind = semver.diff(from, to);
+  if (kind === null) return false;
+  return semver.major(from) === 0 && semver.major(to) === 0
+    ? kind === 'minor'
+    : kind === 'major' || kind === 'premajor';
+}
+
+/** Is this a prerelease (`1.0.0-beta.1`)? Those are eligible on their own channel only. */
+export function isPrerelease(version: string): boolean {
+  return semver.prerelease(version, { loose: true }) !== null;
+}
+
+/** Newest first. */
+export function newestFirst(versions: readonly string[]): string[] {
+  return [...versions].sort((a, b) => semver.rcompare(a, b, { loose: true }));
+}

@@ -1,0 +1,80 @@
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+
+/**
+ * Writes that are whole or absent after a power cut: temporary file in the same folder, fsync, rename, fsync of
+ * the folder. Synchronous on purpose: callers must not go on before the disk has it, and these files are small.
+ */
+
+/**
+ * Replaces a file's content durably.
+ * @throws the system's error; the old content is then still there and the temporary file is not
+ */
+export function writeDurably(path: string, content: string | Uint8Array, mode = 0o600): void {
+  const temporary = `${path}.new`;
+  try {
+    const file = openSync(temporary, 'w', mode);
+    try {
+      const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+      for (let offset = 0; offset < bytes.length; ) offset += writeSync(file, bytes, offset);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncFolder(dirname(path));
+}
+
+/** Makes names in a folder (created, renamed, removed files) durable. */
+export function syncFolder(folder: string): void {
+  const handle = openSync(folder, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Creates a folder with its parents, durably where it is new. */
+export function makeFolder(folder: string, mode = 0o700): void {
+  const first = mkdirSync(folder, { recursive: true, mode });
+  if (first !== undefined) syncFolder(dirname(first));
+}
+
+/** Points a symlink elsewhere in one rename, durably: at each instant it is the old link or the new one. */
+export function switchLink(path: string, target: string): void {
+  const temporary = `${path}.new`;
+  rmSync(temporary, { force: true });
+  symlinkSync(target, temporary);
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncFolder(dirname(path));
+}
+
+/** Where a symlink points, as written; `undefined` where there is none. */
+export function readLink(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (['ENOENT', 'EINVAL', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}

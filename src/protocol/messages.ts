@@ -1,0 +1,178 @@
+import { z } from 'zod';
+import { UPDATE_KINDS, UPDATE_STATES } from '../domain/update.ts';
+
+/**
+ * What hub and agent say to each other: JSON, one object a WebSocket message, at most {@link MAX_MESSAGE_BYTES}.
+ * Additive only: a field is added as optional, a message type is added; nothing is renamed or removed, because
+ * hub and agent of different versions talk. A type that one side does not know is answered with `unknown`.
+ */
+
+/** Larger messages close the connection (code 1009). */
+export const MAX_MESSAGE_BYTES = 256 * 1024;
+
+/** The WebSocket subprotocol. */
+export const SUBPROTOCOL = 'fettle.v1';
+
+/** What the handshake's signatures are for; a signature made for another purpose does not fit. */
+export const HANDSHAKE_PURPOSE = 'fettle.v1 handshake';
+
+const name = z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/);
+const id = z.string().min(1).max(80);
+const version = z.string().min(1).max(100);
+const at = z.number().int().nonnegative();
+const nonce = z.string().min(16).max(200);
+
+/** A release as an order names it. The agent compares it with what it reads at the origin itself. */
+export const OrderedRelease = z.object({
+  version,
+  channel: z.string().max(40),
+  digest: z.string().regex(/^sha(256|512)-\S+$/),
+});
+export type OrderedRelease = z.infer<typeof OrderedRelease>;
+
+/** One thing to do to one app on one device. The agent checks it against its own file before anything else. */
+export const Order = z.object({
+  id,
+  /** The update's id (`u-7k2m`): what reports and outcomes name. */
+  update: id,
+  device: id,
+  app: name,
+  kind: z.enum(UPDATE_KINDS),
+  /** Needed for `install` and `update`; `rollback` goes to last-good, `restart` stays. */
+  release: OrderedRelease.optional(),
+  /** Roll back the data too (`rollback --with-data`). */
+  withData: z.boolean().default(false),
+  /** A person insists: a release that was blocked by an earlier failure is tried again. */
+  force: z.boolean().default(false),
+  /** Hub time. The agent measures from the handshake's clock reading, so a device without a clock works. */
+  notBefore: at,
+  expiresAt: at,
+});
+export type Order = z.infer<typeof Order>;
+
+/** Bytes, files or steps done of how many. */
+export const Progress = z.object({
+  /** What is being counted. */
+  unit: z.enum(['bytes', 'files', 'checks']),
+  done: z.number().nonnegative(),
+  total: z.number().nonnegative().optional(),
+  /** Units a second, over the last seconds. */
+  rate: z.number().nonnegative().optional(),
+  /** Seconds left at that rate. */
+  left: z.number().nonnegative().optional(),
+});
+export type Progress = z.infer<typeof Progress>;
+
+/** A code of `domain/errors` (kept a string here: a newer peer may know more) with the values for its text. */
+export const Problem = z.object({
+  code: z.string().max(60),
+  data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])).default({}),
+  retryable: z.boolean().default(false),
+});
+export type Problem = z.infer<typeof Problem>;
+
+/** How an update ended, kept by the agent until the hub has acknowledged it. */
+export const Outcome = z.object({
+  update: id,
+  app: name,
+  kind: z.enum(UPDATE_KINDS),
+  state: z.enum(['succeeded', 'failed', 'cancelled', 'rolled-back', 'rollback-failed']),
+  from: version.optional(),
+  to: version.optional(),
+  /** What runs now; absent where nothing does. */
+  running: version.optional(),
+  /** Last good answer of the old to first good answer of the new; absent where the app was never stopped. */
+  outageMs: z.number().nonnegative().optional(),
+  /** `reported`: the version answered for itself; `slot`: its process was seen to run from the new slot. */
+  proof: z.enum(['reported', 'slot']).optional(),
+  problem: Problem.optional(),
+  /** The end of the app's log, redacted and cut by the agent. Shown to admins. */
+  logTail: z.string().max(8_000).optional(),
+  /** Backup made before the switch, by its sequence number. */
+  backup: z.number().int().optional(),
+  /** Where a failed version's data was put aside, relative to the app's folder. */
+  setAside: z.string().max(200).optional(),
+  dataRestored: z.boolean().optional(),
+  startedAt: at,
+  endedAt: at,
+});
+export type Outcome = z.infer<typeof Outcome>;
+
+/** One app as the agent sees it. */
+export const AppReport = z.object({
+  app: name,
+  version: version.optional(),
+  digest: z.string().optional(),
+  lastGood: version.optional(),
+  /** `ill`: runs, but its health check fails. */
+  health: z.enum(['healthy', 'ill', 'stopped', 'unknown']),
+  /** Address a person can open, where the health check names one. */
+  address: z.string().max(300).optional(),
+  /** The update that is under way. */
+  update: id.optional(),
+  state: z.enum(UPDATE_STATES).optional(),
+  /** Releases whose own failure blocked them here, by version. */
+  blocked: z.array(version).default([]),
+  /** `install: VERSION` of the device's file, for an app that is not installed yet. */
+  install: z.string().optional(),
+});
+export type AppReport = z.infer<typeof AppReport>;
+
+/** Hub → agent. */
+export const HubMessage = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('challenge'), nonce, hub: z.string(), version, now: at }),
+  z.object({ type: z.literal('welcome'), epoch: z.number().int(), signature: z.string(), now: at }),
+  z.object({
+    type: z.literal('order'),
+    order: Order,
+    /** Ed25519 over the order. Optional while hub and agent share one machine and one file. */
+    signature: z.string().optional(),
+  }),
+  z.object({ type: z.literal('cancel'), update: id }),
+  z.object({ type: z.literal('outcome-ack'), update: id }),
+  z.object({
+    type: z.literal('read-log'),
+    request: id,
+    app: name,
+    update: id.optional(),
+    lines: z.number().int().max(500),
+  }),
+  z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),
+]);
+export type HubMessage = z.infer<typeof HubMessage>;
+
+/** Agent → hub. */
+export const AgentMessage = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('hello'),
+    device: id,
+    name: z.string().max(60),
+    nonce,
+    signature: z.string(),
+    version,
+    platform: z.string().max(40),
+  }),
+  z.object({
+    type: z.literal('inventory'),
+    apps: z.array(AppReport).max(1_000),
+    /** True once recovery has run and nothing is left over. */
+    recovered: z.boolean(),
+  }),
+  z.object({ type: z.literal('order-ack'), order: id, update: id, accepted: z.boolean(), problem: Problem.optional() }),
+  z.object({
+    type: z.literal('report'),
+    update: id,
+    /** Rises by one a report of this update, across restarts of the agent: the hub drops what is older. */
+    seq: z.number().int().nonnegative(),
+    state: z.enum(UPDATE_STATES),
+    at,
+    progress: Progress.optional(),
+    /** What is being waited for or was found, as a code with values. */
+    note: Problem.optional(),
+  }),
+  z.object({ type: z.literal('outcome'), outcome: Outcome }),
+  z.object({ type: z.literal('cancel-result'), update: id, accepted: z.boolean(), state: z.string().max(40) }),
+  z.object({ type: z.literal('log'), request: id, text: z.string().max(64_000), problem: Problem.optional() }),
+  z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),
+]);
+export type AgentMessage = z.infer<typeof AgentMessage>;

@@ -1,0 +1,154 @@
+import type { Generated } from 'kysely';
+import type { FinalState, UpdateKind, UpdateState } from '../domain/update.ts';
+
+/**
+ * The tables. Times are milliseconds since 1970 (hub clock); JSON columns hold text and are parsed by the
+ * queries that read them. Changes are migrations, never edits of an old one (see `migrations/`).
+ */
+export interface Database {
+  meta: MetaTable;
+  devices: DeviceTable;
+  device_apps: DeviceAppTable;
+  source_checks: SourceCheckTable;
+  releases: ReleaseTable;
+  updates: UpdateTable;
+  events: EventTable;
+  inbox: InboxTable;
+  outbox: OutboxTable;
+}
+
+/** Things there is one of: the hub's id, the schema's floor. */
+export interface MetaTable {
+  key: string;
+  value: string;
+}
+
+export interface DeviceTable {
+  id: string;
+  name: string;
+  platform: string;
+  agent_version: string;
+  /** Rises with each connection; results count only from the newest. */
+  epoch: number;
+  connected: number;
+  recovered: number;
+  last_seen_at: number;
+}
+
+/** One app on one device, as last reported. */
+export interface DeviceAppTable {
+  device: string;
+  app: string;
+  /** `AppReport` of the protocol. */
+  report: string;
+  reported_at: number;
+}
+
+/** What one request to a source came to. */
+export interface SourceCheckTable {
+  /** `describeSource`'s text plus the channel-independent rest: one row a source, however many apps use it. */
+  source: string;
+  checked_at: number;
+  /** For a conditional request. */
+  etag: string | null;
+  /** channel → version. */
+  channels: string;
+  /** `{code, data}` of the last failure; null after a success. */
+  problem: string | null;
+  next_at: number | null;
+}
+
+export interface ReleaseTable {
+  source: string;
+  version: string;
+  channel: string;
+  digest: string;
+  published_at: number | null;
+  notes: string | null;
+  size: number | null;
+  /** `Artifact[]` */
+  artifacts: string;
+}
+
+export interface UpdateTable {
+  id: string;
+  app: string;
+  device: string;
+  kind: UpdateKind;
+  state: UpdateState;
+  /** Order that was sent last; acknowledgements of others are late. */
+  order_id: string | null;
+  /** Epoch of the connection that the order was sent on. */
+  epoch: number | null;
+  from_version: string | null;
+  to_version: string | null;
+  channel: string | null;
+  digest: string | null;
+  with_data: number;
+  force: number;
+  /** `platform:person`, or `fettle` itself. */
+  requested_by: string;
+  requested_by_name: string;
+  /** Where the answer goes: {@link Route} as JSON; null where nobody waits for one. */
+  route: string | null;
+  /** The event that asked. */
+  event_id: string | null;
+  language: string;
+  requested_at: number;
+  state_at: number;
+  /** When the current state's deadline passes; null for the device's own states. */
+  deadline_at: number | null;
+  /** `seq` of the newest report. */
+  report_seq: number;
+  progress: string | null;
+  cancel_requested: number;
+  ended_at: number | null;
+  final_state: FinalState | null;
+  /** `Outcome` of the protocol. */
+  outcome: string | null;
+}
+
+/** Append only: every change of every update's state, in the transaction that made it. */
+export interface EventTable {
+  seq: Generated<number>;
+  update_id: string;
+  at: number;
+  from_state: string | null;
+  to_state: string;
+  /** Who or what: `person`, `hub`, `agent`. */
+  actor: string;
+  data: string | null;
+}
+
+/** Events of chats, for de-duplication and so that a restart loses none. */
+export interface InboxTable {
+  platform: string;
+  event_id: string;
+  received_at: number;
+  /** `Request` as JSON. */
+  request: string;
+  /** 0 until it has been worked on and its replies are in the outbox. */
+  done: number;
+}
+
+/** Messages to chats. Written in the transaction that makes them true. */
+export interface OutboxTable {
+  seq: Generated<number>;
+  key: string;
+  platform: string;
+  route: string;
+  /** `Reply` as JSON: what is to be shown. */
+  reply: string;
+  answers: string | null;
+  final: number;
+  failed: number;
+  /** `pending` to send, `sent`, `dirty` (sent, but a newer state is to be shown), `dead`. */
+  state: 'pending' | 'sent' | 'dirty' | 'dead';
+  ref: string | null;
+  attempts: number;
+  next_at: number;
+  created_at: number;
+  updated_at: number;
+  sent_at: number | null;
+  last_error: string | null;
+}
