@@ -57,6 +57,7 @@ export const ERROR_CODES = [
   'health_failed',
   'wrong_version',
   'deadline_passed',
+  'interrupted',
   'interrupted_too_often',
   'build_failed',
   // outcomes

@@ -1,0 +1,113 @@
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { UPDATE_STATES } from '../src/domain/update.ts';
+import { makeFolder, syncFolder, writeDurably } from '../src/files/durable.ts';
+import { Order, Outcome, Problem } from '../src/protocol/messages.ts';
+
+/**
+ * The journal: one file an update, `journal/ID.json`. A state is written here, durably, before its work begins,
+ * so after any crash the file says what may have happened. It is the agent's own outbox too: an outcome stays
+ * until the hub has acknowledged it, and {@link KEEP_ACKNOWLEDGED_MS} more.
+ *
+ * Additive only: an older agent that is rolled back to must be able to read what a newer one wrote.
+ */
+
+/** Acknowledged outcomes are kept this long and offered again at each connect. */
+export const KEEP_ACKNOWLEDGED_MS = 7 * 86_400_000;
+
+export const JournalEntry = z.object({
+  v: z.literal(1),
+  order: Order,
+  state: z.enum(UPDATE_STATES),
+  /** Wall clock. For people; never compared. */
+  startedAt: z.number(),
+  enteredAt: z.number(),
+  /** Rises by 1,000 a write; reports in between count up from it. */
+  seq: z.number().int(),
+  /** How often this update was taken up again after a crash. */
+  resumes: z.number().int(),
+  /** Of the current state (probing, restarting), across restarts of the agent. */
+  attempts: z.number().int(),
+  /** Slot that ran before, by name; null for a first installation. */
+  from: z.string().nullable(),
+  fromVersion: z.string().nullable(),
+  /** Slot that is to run. Null until it is known. */
+  to: z.string().nullable(),
+  toVersion: z.string().nullable(),
+  /** How the old version was before anything was touched. It is not held to more when it is brought back. */
+  baseline: z.enum(['healthy', 'ill', 'stopped']),
+  /** `starting` was journalled: the new version may have written data. */
+  startedNew: z.boolean(),
+  /** The backup of this update: sequence number; sealed once it is complete. */
+  backup: z.number().int().nullable(),
+  /** Paths whose data has been brought back in `reverting` (or placed by a rollback with data), in order. */
+  restored: z.array(z.string()),
+  setAside: z.string().nullable(),
+  /** A person cancelled; honoured at the next point where that is possible. */
+  cancelled: z.boolean(),
+  /** Last good answer of the old version, wall clock; null where it gave none. */
+  lastGoodAnswerAt: z.number().nullable(),
+  outageMs: z.number().nullable(),
+  proof: z.enum(['reported', 'slot']).nullable(),
+  /** Why it failed. Set once, by the first failure. */
+  problem: Problem.nullable(),
+  logTail: z.string().nullable(),
+  outcome: Outcome.nullable(),
+  acknowledgedAt: z.number().nullable(),
+});
+export type JournalEntry = z.infer<typeof JournalEntry>;
+
+export interface Journal {
+  /** All readable entries, oldest first. */
+  list(): readonly JournalEntry[];
+  get(update: string): JournalEntry | undefined;
+  /** Durable when it returns. @throws the system's error (disk full): the entry on disk is then the one before */
+  write(entry: JournalEntry): void;
+  /** Files that could not be read, set aside as `ID.json.unreadable`. */
+  readonly unreadable: readonly string[];
+  /** Removes acknowledged outcomes that are old enough. */
+  prune(now: number): void;
+}
+
+/** Opens the journal in `folder`. A file that can't be read, or whose state this version does not know, is set aside. */
+export function openJournal(folder: string): Journal {
+  makeFolder(folder);
+  const entries = new Map<string, JournalEntry>();
+  const unreadable: string[] = [];
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.json')).sort()) {
+    const path = join(folder, file);
+    const entry = read(path);
+    if (entry) {
+      entries.set(entry.order.update, entry);
+    } else {
+      renameSync(path, `${path}.unreadable`);
+      syncFolder(folder);
+      unreadable.push(file.slice(0, -'.json'.length));
+    }
+  }
+  return {
+    unreadable,
+    list: () => [...entries.values()].sort((a, b) => a.startedAt - b.startedAt),
+    get: (update) => entries.get(update),
+    write(entry) {
+      writeDurably(join(folder, `${entry.order.update}.json`), `${JSON.stringify(entry)}\n`);
+      entries.set(entry.order.update, entry);
+    },
+    prune(now) {
+      for (const entry of entries.values()) {
+        if (entry.acknowledgedAt === null || now - entry.acknowledgedAt < KEEP_ACKNOWLEDGED_MS) continue;
+        rmSync(join(folder, `${entry.order.update}.json`), { force: true });
+        entries.delete(entry.order.update);
+      }
+    },
+  };
+}
+
+function read(path: string): JournalEntry | undefined {
+  try {
+    return JournalEntry.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}

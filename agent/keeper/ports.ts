@@ -1,0 +1,59 @@
+import { readdirSync } from 'node:fs';
+import { readProc, readProcLink } from './proc.ts';
+import { findByStartId } from './processes.ts';
+
+/** Which TCP ports an app listens on, as the kernel tells it (proc_pid_net(5)). */
+
+const LISTENING = '0A';
+
+/** Ports that any process of the start listens on, on whatever local address, IPv4 or IPv6. Sorted. */
+export function listeningPorts(startId: string): number[] {
+  const ports = new Set<number>();
+  const tables = new Map<string, Map<string, number>>();
+  for (const { pid } of findByStartId(startId)) {
+    // Each network namespace has its own tables; most often there is one.
+    const namespace = readProcLink(`/proc/${pid}/ns/net`) ?? '';
+    let table = tables.get(namespace);
+    if (!table) {
+      table = listeningSockets(pid);
+      tables.set(namespace, table);
+    }
+    for (const inode of socketsOf(pid)) {
+      const port = table.get(inode);
+      if (port !== undefined) ports.add(port);
+    }
+  }
+  return [...ports].sort((a, b) => a - b);
+}
+
+/** Does the start itself listen on the port, and not somebody else who was there first? */
+export function ownsPort(startId: string, port: number): boolean {
+  return listeningPorts(startId).includes(port);
+}
+
+/** Inode → port. */
+function listeningSockets(pid: number): Map<string, number> {
+  const sockets = new Map<string, number>();
+  for (const family of ['tcp', 'tcp6']) {
+    const lines = (readProc(`/proc/${pid}/net/${family}`)?.toString('latin1') ?? '').split('\n').slice(1);
+    for (const line of lines) {
+      const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
+      const port = Number.parseInt(local?.split(':')[1] ?? '', 16);
+      if (state === LISTENING && inode !== undefined && port > 0) sockets.set(inode, port);
+    }
+  }
+  return sockets;
+}
+
+function* socketsOf(pid: number): Generator<string> {
+  let descriptors: string[];
+  try {
+    descriptors = readdirSync(`/proc/${pid}/fd`);
+  } catch {
+    return;
+  }
+  for (const descriptor of descriptors) {
+    const inode = /^socket:\[(\d+)\]$/.exec(readProcLink(`/proc/${pid}/fd/${descriptor}`) ?? '')?.[1];
+    if (inode !== undefined) yield inode;
+  }
+}

@@ -1,0 +1,199 @@
+import type { Source } from '../domain/app.ts';
+import type { ErrorCode, ErrorData } from '../domain/errors.ts';
+import type { Offer, Release } from '../domain/release.ts';
+import type { Language, Route } from '../domain/reply.ts';
+import type { UpdateKind, UpdateState } from '../domain/update.ts';
+import type { AppReport, Outcome, Problem, Progress } from '../protocol/messages.ts';
+
+/**
+ * What commands need of the rest of the hub: the whole list, so that a command can be tested with a small
+ * stand-in and never reaches around a layer. Wired in `src/main.ts`.
+ */
+export interface Services {
+  /** As of the last reading of the configuration. Cheap: the parser reads it for each message. */
+  settings(): Settings;
+  /**
+   * Asks the app's source now; parallel askers share one request.
+   *
+   * @throws {FettleError} `no_source` · `source_unreachable {source, reason, nextAt}` · `source_invalid` ·
+   *   `source_expired` · `source_rolled_back`
+   */
+  check(app: string, signal: AbortSignal): Promise<Checked>;
+  /** What the last check found, from the store alone. */
+  known(app: string): Promise<Known>;
+  /**
+   * Makes an update. Safe to repeat: a second call for one `eventId` answers with the first one's id.
+   *
+   * @throws {FettleError} `in_progress {app, id, who, startedAt, state}` · `unknown_version {app, version, newest}` ·
+   *   `already_latest {app, version}` · `already_running_version {app, version}` · `downgrade_refused {app, from, to}` ·
+   *   `no_last_good {app}` · `release_blocked {app, version}` · `not_installed {app}` · `no_source {app}` ·
+   *   what {@link Services.check} throws. A device that is offline is no error: the update waits for it.
+   */
+  request(order: UpdateRequest, signal: AbortSignal): Promise<{ readonly id: string }>;
+  /** What {@link Services.request} would do, and the same refusals. Changes nothing. */
+  plan(order: UpdateRequest, signal: AbortSignal): Promise<Plan>;
+  /**
+   * Asks for an update's end. `accepted` is false where it is too late; `state` is where it stands.
+   *
+   * @param id without one: the only update that can be meant
+   * @throws {FettleError} `nothing_to_cancel` · `unknown_update {id}` · `bad_arguments` where several fit
+   */
+  cancel(id: string | undefined, who: Person): Promise<CancelResult>;
+  readonly updates: {
+    /** Under way, oldest first. */
+    active(app?: string): Promise<readonly UpdateView[]>;
+    /** Ended ones, newest first. */
+    history(app: string | undefined, limit: number): Promise<readonly UpdateView[]>;
+    find(id: string): Promise<UpdateView | undefined>;
+  };
+  devices(): Promise<readonly DeviceView[]>;
+  adapters(): readonly AdapterView[];
+  /**
+   * The end of an app's log, or of what was logged during an update; redacted.
+   *
+   * @throws {FettleError} `device_offline` · `no_log` · `not_installed`
+   */
+  readLog(of: LogQuery, signal: AbortSignal): Promise<string>;
+}
+
+export interface Settings {
+  /** In the order of the configuration. May hold `hub` and `agent`. */
+  readonly apps: readonly AppSetting[];
+  readonly defaultApp?: string | undefined;
+  /** Fettle's own. */
+  readonly version: string;
+}
+
+export interface AppSetting {
+  readonly name: string;
+  readonly source?: Source | undefined;
+  readonly channel: string;
+}
+
+export interface Checked {
+  /** Newest release that the app may have; absent where the source has none on its channel. */
+  readonly newest?: Release | undefined;
+  readonly offer: Offer;
+  /** Milliseconds since 1970. */
+  readonly checkedAt: number;
+}
+
+export interface Known {
+  readonly newest?: Release | undefined;
+  /** Empty where the source was never read. */
+  readonly offer: Offer;
+  readonly checkedAt?: number | undefined;
+  /** Why the last check failed. */
+  readonly problem?: { readonly code: ErrorCode; readonly data: ErrorData } | undefined;
+  readonly nextAt?: number | undefined;
+}
+
+/** Who asks: `id` is `platform:person`. */
+export interface Person {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface UpdateRequest {
+  /** `update` becomes `install` where the app is not there yet. */
+  readonly kind: Exclude<UpdateKind, 'install'>;
+  readonly app: string;
+  /** As typed. Without one: the newest eligible. */
+  readonly version?: string | undefined;
+  readonly force: boolean;
+  readonly withData: boolean;
+  readonly who: Person;
+  readonly route: Route;
+  readonly eventId: string;
+  readonly language: Language;
+}
+
+/** A step of a plan. `update now --dry-run` has a text for each. */
+export const PLAN_STEPS = [
+  /** {device} it is offline; the update waits. */
+  'wait_for_device',
+  /** {source, size?} */
+  'fetch',
+  /** {digest} */
+  'verify',
+  /** {paths} */
+  'back_up',
+  /** {app, grace?: milliseconds} */
+  'stop',
+  /** {from?, to} */
+  'switch',
+  /** {paths} a backup is put back (`--with-data`) */
+  'restore_data',
+  /** {app, version} */
+  'start',
+  /** {for?: milliseconds, checks?, address?} */
+  'probe',
+  /** {version} becomes last-good */
+  'commit',
+  /** {version} what happens when anything fails */
+  'go_back',
+] as const;
+export type PlanStepCode = (typeof PLAN_STEPS)[number];
+
+export interface Plan {
+  readonly kind: UpdateKind;
+  readonly app: string;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  /** Bytes to download. */
+  readonly size?: number | undefined;
+  /** `describeSource`'s text. */
+  readonly source?: string | undefined;
+  readonly steps: readonly { readonly code: PlanStepCode; readonly data: ErrorData }[];
+}
+
+export interface CancelResult {
+  readonly id: string;
+  readonly app: string;
+  readonly accepted: boolean;
+  readonly state: UpdateState;
+}
+
+/** An update as commands and cards see it. */
+export interface UpdateView {
+  readonly id: string;
+  readonly app: string;
+  /** Its name where it has one. */
+  readonly device: string;
+  readonly kind: UpdateKind;
+  readonly state: UpdateState;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  /** `platform:person`, or `fettle`. */
+  readonly requestedBy: string;
+  readonly requestedByName: string;
+  readonly requestedAt: number;
+  readonly stateAt: number;
+  readonly endedAt?: number | undefined;
+  readonly progress?: Progress | undefined;
+  /** What is being waited for. */
+  readonly note?: Problem | undefined;
+  readonly cancelRequested: boolean;
+  /** Absent while it runs, and where it ended without the device (`timed-out`). */
+  readonly outcome?: Outcome | undefined;
+}
+
+export interface DeviceView {
+  readonly id: string;
+  readonly name: string;
+  readonly connected: boolean;
+  readonly lastSeenAt: number;
+  readonly apps: readonly AppReport[];
+}
+
+/** A chat adapter's connection, as `/update status` tells it. */
+export interface AdapterView {
+  readonly platform: string;
+  readonly state: 'connected' | 'connecting' | 'unattended' | 'failed' | 'stopped';
+  readonly since: number;
+  readonly lastError?: string | undefined;
+}
+
+export type LogQuery =
+  | { readonly app: string; readonly lines: number }
+  | { readonly update: string; readonly lines: number };
