@@ -75,7 +75,9 @@ export function openJournal(folder: string): Journal {
   makeFolder(folder);
   const entries = new Map<string, JournalEntry>();
   const unreadable: string[] = [];
-  for (const file of readdirSync(folder).filter((name) => name.endsWith('.json')).sort()) {
+  for (const file of readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .sort()) {
     const path = join(folder, file);
     const entry = read(path);
     if (entry) {

@@ -1,6 +1,6 @@
+import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
-import { createHash } from 'node:crypto';
 import { basename, dirname, join, relative } from 'node:path';
 import type { AppFolder } from '../../config/home.ts';
 import { makeFolder, readLink, switchLink, syncFolder, writeDurably } from '../../src/files/durable.ts';

@@ -1,14 +1,15 @@
 import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** How many files are being synced at once: enough to let the disk merge, few enough for descriptor limits. */
 const AT_ONCE = 16;
 
-/** Makes a tree durable: every file and every folder, fsynced. Links are names in their folder. */
+/** Makes a file or a tree durable: every file and every folder, fsynced. Links are names in their folder. */
 export async function syncTree(root: string, signal: AbortSignal): Promise<void> {
-  const folders: string[] = [root];
-  const files: string[] = [];
+  const top = await lstat(root);
+  const folders: string[] = top.isDirectory() ? [root] : [];
+  const files: string[] = top.isFile() ? [root] : [];
   for (let next = 0; next < folders.length; next += 1) {
     const folder = folders[next] as string;
     for (const entry of await readdir(folder, { withFileTypes: true })) {

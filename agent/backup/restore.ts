@@ -1,0 +1,123 @@
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { FettleError, toFettleError } from '../../src/domain/errors.ts';
+import { makeFolder, syncFolder } from '../../src/files/durable.ts';
+import { syncTree } from '../install/sync-tree.ts';
+import { hashFile, SIDECARS } from './create.ts';
+import { type BackedUp, type Manifest, readManifest } from './manifest.ts';
+
+export interface RestoreRequest {
+  readonly shared: string;
+  /** The sealed backup's folder. It stays as it is: a copy is put in place. */
+  readonly backup: string;
+  /** Where the data that is there now goes: `failed/ID` of the app. Nothing is destroyed. */
+  readonly setAside: string;
+  /** Paths that an earlier attempt has finished. */
+  readonly done: readonly string[];
+  /** Called after each path, before the next: the caller writes it to the journal. */
+  readonly onDone: (path: string) => void;
+}
+
+/**
+ * Puts a backup's data in place of what is there, path by path, each by one rename. May be interrupted anywhere
+ * and run again.
+ *
+ * @throws {FettleError} `backup_failed` where the backup is not whole (hashes are checked before anything is moved)
+ */
+export async function restore(request: RestoreRequest, signal: AbortSignal): Promise<Manifest> {
+  const manifest = readManifest(request.backup);
+  if (!manifest)
+    throw new FettleError('backup_failed', { data: { path: request.backup, reason: 'it has no manifest' } });
+  if (request.done.length === 0) await verifyBackup(request.backup, manifest, signal);
+  for (const root of manifest.roots) {
+    if (request.done.includes(root)) continue;
+    signal.throwIfAborted();
+    try {
+      for (const suffix of SIDECARS) await restorePath(request, manifest, root + suffix, signal);
+    } catch (error) {
+      throw toFettleError(error, 'io_failed', { path: root });
+    }
+    request.onDone(root);
+  }
+  return manifest;
+}
+
+/** Checks every file of a backup against its manifest. @throws {FettleError} `backup_failed {path, reason}` */
+export async function verifyBackup(folder: string, manifest: Manifest, signal: AbortSignal): Promise<void> {
+  for (const entry of manifest.entries) {
+    if (entry.type !== 'file') continue;
+    signal.throwIfAborted();
+    const path = join(folder, 'data', entry.path);
+    const found = existsSync(path) ? await hashFile(path) : undefined;
+    if (found !== entry.sha256) {
+      throw new FettleError('backup_failed', {
+        data: {
+          path: entry.path,
+          reason: found === undefined ? 'it is missing in the backup' : 'its hash differs from the manifest',
+        },
+      });
+    }
+  }
+}
+
+/**
+ * 1 move what is there aside · 2 copy the backup's beside it · 3 make it durable · 4 rename it into place.
+ * Once something stands in `setAside`, what stands at the path is either nothing or the finished copy.
+ */
+async function restorePath(
+  request: RestoreRequest,
+  manifest: Manifest,
+  path: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const live = join(request.shared, path);
+  const aside = join(request.setAside, path);
+  const entries = manifest.entries.filter((e) => e.path === path || e.path.startsWith(`${path}/`));
+  const there = lstatSync(live, { throwIfNoEntry: false }) !== undefined;
+  const movedBefore = lstatSync(aside, { throwIfNoEntry: false }) !== undefined;
+  if (there && movedBefore) return;
+  if (there) {
+    makeFolder(dirname(aside));
+    renameSync(live, aside);
+    syncFolder(dirname(live));
+    syncFolder(dirname(aside));
+  }
+  if (entries.length === 0) return;
+  const copy = `${live}.restoring`;
+  rmSync(copy, { recursive: true, force: true });
+  mkdirSync(dirname(copy), { recursive: true });
+  cpSync(join(request.backup, 'data', path), copy, {
+    recursive: true,
+    verbatimSymlinks: true,
+    preserveTimestamps: true,
+  });
+  applyMetadata(copy, path, entries);
+  await syncTree(copy, signal);
+  renameSync(copy, live);
+  syncFolder(dirname(live));
+}
+
+function applyMetadata(copy: string, root: string, entries: readonly BackedUp[]): void {
+  for (const entry of [...entries].reverse()) {
+    const path = copy + entry.path.slice(root.length);
+    try {
+      lchownSync(path, entry.uid, entry.gid);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    }
+    if (entry.type === 'link') continue;
+    chmodSync(path, entry.mode);
+    const time = Number(BigInt(entry.mtime) / 1_000n) / 1e6;
+    utimesSync(path, time, time);
+  }
+}

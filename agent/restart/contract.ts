@@ -1,0 +1,18 @@
+import type { AppConfig } from '../../config/agent-schema.ts';
+import type { KeptApp, Started } from '../keeper/protocol.ts';
+
+/** Starts and stops one app. `index.ts` lists the kinds; an app's `restart:` chooses one. */
+export interface RestartDriver {
+  readonly kind: AppConfig['restart'];
+  /** Tells the driver how the app is started from now on. Starts nothing. */
+  define(app: string, config: AppConfig): Promise<void>;
+  forget(app: string): Promise<void>;
+  /** Leaves a durable promise that the app is started from `fallback` even if this agent never comes back. */
+  hold(app: string, fallback: string | null, forMs: number): Promise<void>;
+  release(app: string): Promise<void>;
+  /** @throws {FettleError} `stop_failed` where something of the app survived even SIGKILL */
+  stop(app: string, config: AppConfig): Promise<void>;
+  /** @throws {FettleError} `start_failed` */
+  start(app: string): Promise<Started>;
+  status(app: string): Promise<KeptApp | undefined>;
+}
