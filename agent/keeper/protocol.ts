@@ -22,7 +22,10 @@ export interface KeepSpec {
 
 /** Left by the agent before it stops an app, so that the app is started even if the agent never comes back. */
 export interface Hold {
-  /** Slot that is started when the hold expires, relative to the app's folder (`releases/1.0.0-ab12cd34`); null: none yet. */
+  /**
+   * Slot that is started when the hold expires, relative to the app's folder (`releases/1.0.0-ab12cd34`); `.`: what is there, as
+   * it is (kind binary); null: none yet, so nothing is started.
+   */
   readonly fallback: string | null;
   /** Milliseconds from now on (monotonic; a reboot starts it anew). */
   readonly forMs: number;
@@ -42,11 +45,22 @@ export interface KeeperRequests {
     params: { app: string; signal?: KeepSpec['stopSignal']; graceMs?: number };
     result: { gone: boolean; exit: number | null };
   };
+  /**
+   * Stop and start in one, for who does not live to ask for the second half: the agent that restarts itself.
+   * `desired` stays `running` all the while. Answered after the start (the agent's new self asks `status`).
+   */
+  restart: { params: { app: string }; result: Started };
+  /**
+   * While it lasts, the agent alone decides whether the app runs. A hold on `agent` itself is the deadline of its
+   * own update: it goes on being started, and unless it calls `commit` in time it is ended and goes to the fallback.
+   */
   hold: { params: { app: string; hold: Hold }; result: Record<never, never> };
   /** Ends a hold: from now on the keeper keeps the app running by itself. */
   release: { params: { app: string }; result: Record<never, never> };
   /** The agent (or hub) that asks is well: its start counter is cleared. */
   commit: { params: { app: string }; result: Record<never, never> };
+  /** Ends the keeper alone, with exit code 75: the start script runs the one that `current` names, which adopts all. */
+  renew: { params: Record<never, never>; result: Record<never, never> };
   /** Stops every app, then ends with exit code 0. */
   shutdown: { params: Record<never, never>; result: Record<never, never> };
 }

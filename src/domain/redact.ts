@@ -45,7 +45,8 @@ const SHAPES: readonly RegExp[] = [
 const NAMED =
   /((?:passwor[dt]|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|encrypt[_-]?key|credentials?|_auth|cookie)[\w-]{0,40}["']?\s{0,3}[:=]\s{0,3})("[^"\n]{1,2000}"|'[^'\n]{1,2000}'|[^\s"',;&)}\]]{2,})/gi;
 
-const HEADER = /\b((?:proxy-)?authorization["']?\s{0,3}[:=]\s{0,3}["']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s"',]{4,}/gi;
+const HEADER =
+  /\b((?:proxy-)?authorization["']?\s{0,3}[:=]\s{0,3}["']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s"',]{4,}/gi;
 const BEARER = /\b(bearer\s+)[\w.~+/-]{8,}=*/gi;
 const BASIC = /\b(basic\s+)[A-Za-z0-9+/]{10,}={1,2}/gi;
 /** `scheme://user:password@` and `scheme://token@`. */
@@ -67,9 +68,7 @@ export function createRedactor(options: RedactOptions = {}): Redact {
     for (const value of values) result = result.replaceAll(value, HIDDEN);
     result = withoutPem(result)
       .replace(USERINFO, `$1${HIDDEN}@`)
-      .replace(QUERY, (whole, address: string, query: string) =>
-        SIGNED.test(query) ? `${address}?${HIDDEN}` : whole,
-      )
+      .replace(QUERY, (whole, address: string, query: string) => (SIGNED.test(query) ? `${address}?${HIDDEN}` : whole))
       .replace(WEBHOOK, `$1${HIDDEN}`)
       .replace(HEADER, `$1${HIDDEN}`)
       .replace(BEARER, `$1${HIDDEN}`)
@@ -106,7 +105,8 @@ function spellings(secrets: readonly string[]): string[] {
 }
 
 /** Of a PEM block: base64 alone or behind a log's prefix, its headers, an empty line. */
-const KEY_LINE = /^\s*[A-Za-z0-9+/=]*\s*$|\s[A-Za-z0-9+/=]{20,}["',\\]*\s*$|^\s*(?:Proc-Type|DEK-Info|Version|Comment):/;
+const KEY_LINE =
+  /^\s*[A-Za-z0-9+/=]*\s*$|\s[A-Za-z0-9+/=]{20,}["',\\]*\s*$|^\s*(?:Proc-Type|DEK-Info|Version|Comment):/;
 
 /** PEM blocks, also when the text begins or ends inside one. */
 function withoutPem(text: string): string {

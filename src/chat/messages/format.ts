@@ -20,7 +20,9 @@ function digits(value: number): string {
 }
 
 /** The parts of a duration, largest first, at most two; seconds keep one digit below ten (two below 0.1). */
-export function durationParts(ms: number): readonly { readonly value: string; readonly unit: 'd' | 'h' | 'min' | 's' }[] {
+export function durationParts(
+  ms: number,
+): readonly { readonly value: string; readonly unit: 'd' | 'h' | 'min' | 's' }[] {
   const seconds = Math.max(0, Number.isFinite(ms) ? ms : 0) / 1_000;
   if (seconds < 0.095) return [{ value: seconds === 0 ? '0' : Math.max(0.01, seconds).toFixed(2), unit: 's' }];
   if (seconds < 9.95) return [{ value: seconds.toFixed(1), unit: 's' }];
@@ -77,6 +79,7 @@ export function list(value: Value): readonly string[] {
 
 /** A value of an error as a number. */
 export function number(value: Value): number | undefined {
-  const result = typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : Number.NaN;
+  const result =
+    typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : Number.NaN;
   return Number.isFinite(result) ? result : undefined;
 }

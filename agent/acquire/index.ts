@@ -1,0 +1,200 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { AppConfig } from '../../config/agent-schema.ts';
+import { describeSource, type Source } from '../../src/domain/app.ts';
+import { FettleError } from '../../src/domain/errors.ts';
+import type { Clock } from '../../src/domain/id.ts';
+import { type Artifact, artifactFor, type Release } from '../../src/domain/release.ts';
+import { feedAddress, readFeed } from '../../src/origin/feed.ts';
+import { readFolder } from '../../src/origin/folder.ts';
+import type { NpmOrigin } from '../../src/origin/npm.ts';
+import { checkNumber, type SeenNumbers } from '../../src/origin/seen.ts';
+import { sourceKey } from '../../src/origin/source-key.ts';
+import type { OrderedRelease, Progress } from '../../src/protocol/messages.ts';
+import { abortError } from './abort.ts';
+import { unpack } from './archive.ts';
+import { copyArtifact } from './copy.ts';
+import { download } from './download.ts';
+import { installPackage, type PackageDeps } from './package.ts';
+
+/** Gets an ordered release from where this device's own file says that it comes from, into an empty slot. */
+
+export interface AcquireContext {
+  readonly app: string;
+  readonly config: AppConfig;
+  readonly release: OrderedRelease;
+  /** Absolute; what is in it is removed first. */
+  readonly slot: string;
+  /** Absolute; partial downloads live here and outlive a restart. The caller empties it after the update. */
+  readonly tmp: string;
+  /** Carries the deadline; aborted also to cancel. */
+  readonly signal: AbortSignal;
+  readonly progress: (progress: Progress) => void;
+}
+
+export interface Acquirer {
+  /**
+   * Reads the origin itself and compares: the hub's word is not taken for what a release is.
+   *
+   * @returns the release with this device's artifact only; `size` is what will be downloaded (npm: what the package
+   *   itself has unpacked, where the registry says so)
+   * @throws {FettleError} `artifact_unverified` (other digest, no such version), `artifact_wrong_platform` {for, here},
+   *   `artifact_invalid` (larger than the device allows), `no_source`, and those of reading a source
+   */
+  confirm(context: Pick<AcquireContext, 'app' | 'config' | 'release' | 'signal'>): Promise<Release>;
+  /**
+   * Fills the slot. Not synced and not marked complete: that is the next state's work. May be called again after a
+   * crash, with the same folders.
+   *
+   * @throws {FettleError} those of {@link confirm} (it asks again unless it just did), of downloads, archives and npm
+   */
+  acquire(context: AcquireContext): Promise<void>;
+}
+
+export interface AcquirerDeps {
+  /** Reads the registry for {@link Acquirer.confirm}. */
+  readonly npm: NpmOrigin;
+  readonly package: PackageDeps;
+  readonly seen: SeenNumbers;
+  readonly clock: Clock;
+  readonly fetch: typeof fetch;
+  /** `linux-x64` and the like. */
+  readonly platform: string;
+  readonly stallMs?: number | undefined;
+}
+
+/** How long a confirmation holds in this process. */
+const CONFIRMED_MS = 10 * 60_000;
+
+export function createAcquirer(deps: AcquirerDeps): Acquirer {
+  /** What was confirmed last of each app, so that an update asks its origin once. */
+  const confirmed = new Map<string, { readonly release: Release; readonly source: Source; readonly at: number }>();
+
+  const confirm: Acquirer['confirm'] = async ({ app, config, release, signal }) => {
+    const { source } = config;
+    if (!source) throw new FettleError('no_source', { data: { app } });
+    if (signal.aborted) throw abortError(signal);
+    try {
+      const found = await readOrigin(source, app, release, signal);
+      const checked = compare(source, release, found, config.maxDownload);
+      confirmed.set(app, { release: checked, source, at: deps.clock.monotonic() });
+      return checked;
+    } catch (error) {
+      if (signal.aborted) throw abortError(signal);
+      throw error;
+    }
+  };
+
+  const readOrigin = async (
+    source: Source,
+    app: string,
+    ordered: OrderedRelease,
+    signal: AbortSignal,
+  ): Promise<Release | undefined> => {
+    if (source.kind === 'npm') {
+      const found = await deps.npm.release(source.package, ordered.version, { signal, fresh: true });
+      return { ...ordered, digest: found.integrity, size: found.unpackedSize, artifacts: [] };
+    }
+    const answer =
+      source.kind === 'folder'
+        ? await readFolder(source.path, { app, signal })
+        : await readFeed(source.url, { app, signal, fetch: deps.fetch });
+    // Without an ETag there is no such answer.
+    if (answer === 'unchanged') return undefined;
+    await checkNumber(deps.seen, sourceKey(source, app), describeSource(source), answer.index);
+    return answer.offer.releases.find((release) => release.version === ordered.version);
+  };
+
+  const compare = (
+    source: Source,
+    ordered: OrderedRelease,
+    found: Release | undefined,
+    maxDownload: number,
+  ): Release => {
+    const unverified = (reason: string) =>
+      new FettleError('artifact_unverified', {
+        data: { source: describeSource(source), version: ordered.version, reason },
+      });
+    if (!found) throw unverified('the source itself does not have this version');
+    if (found.digest !== ordered.digest) {
+      throw unverified('the source itself names another digest for this version than the order does');
+    }
+    if (source.kind === 'npm') return found;
+    const artifact = artifactFor(found, deps.platform);
+    if (!artifact) {
+      const platforms = found.artifacts.map((a) => a.platform);
+      throw new FettleError('artifact_wrong_platform', {
+        data: { version: found.version, for: platforms, here: deps.platform },
+      });
+    }
+    if (artifact.size > maxDownload) {
+      const reason = `it has ${Math.ceil(artifact.size / 1e6)} MB; this device allows ${Math.floor(maxDownload / 1e6)} MB (maxDownload)`;
+      throw new FettleError('artifact_invalid', { data: { version: found.version, reason } });
+    }
+    return { ...found, size: artifact.size, artifacts: [artifact] };
+  };
+
+  const acquire: Acquirer['acquire'] = async (context) => {
+    const { app, config, slot, tmp, signal } = context;
+    if (signal.aborted) throw abortError(signal);
+    const before = confirmed.get(app);
+    const holds =
+      before !== undefined &&
+      before.release.version === context.release.version &&
+      before.release.digest === context.release.digest &&
+      JSON.stringify(before.source) === JSON.stringify(config.source) &&
+      deps.clock.monotonic() - before.at < CONFIRMED_MS;
+    const release = holds ? before.release : await confirm(context);
+    const { source } = config;
+    if (!source) throw new FettleError('no_source', { data: { app } });
+    emptyFolder(slot);
+    if (source.kind === 'npm') {
+      await installPackage(deps.package, {
+        name: source.package,
+        version: release.version,
+        digest: release.digest,
+        slot,
+        scripts: config.scripts,
+        signal,
+        progress: context.progress,
+      });
+      return;
+    }
+    const [artifact] = release.artifacts;
+    if (!artifact) throw new FettleError('internal', { data: { reason: 'confirmed without an artifact' } });
+    mkdirSync(tmp, { recursive: true, mode: 0o700 });
+    const file = await fetchArtifact(source, artifact, context);
+    await unpack({ file, slot, maxUnpacked: config.maxUnpacked, signal });
+    // Its bytes are in the slot now; the caller's space estimate counts on this.
+    rmSync(file, { force: true });
+  };
+
+  const fetchArtifact = async (
+    source: Exclude<Source, { kind: 'npm' }>,
+    artifact: Artifact,
+    context: AcquireContext,
+  ): Promise<string> => {
+    // The hash comes first: a part of another release is never taken for one of this.
+    const to = join(context.tmp, `${artifact.sha256.slice(0, 16)}-${basename(artifact.path)}`);
+    const common = {
+      to,
+      sha256: artifact.sha256,
+      size: artifact.size,
+      maxBytes: context.config.maxDownload,
+      signal: context.signal,
+      progress: context.progress,
+      clock: deps.clock,
+    };
+    if (source.kind === 'folder') await copyArtifact({ ...common, from: join(source.path, artifact.path) });
+    else await download({ ...common, url: feedAddress(source.url, artifact.path), stallMs: deps.stallMs });
+    return to;
+  };
+
+  return { confirm, acquire };
+}
+
+/** Removes what an earlier try left. The folder itself stays. */
+function emptyFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true });
+}

@@ -1,0 +1,22 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { readLink, switchLink } from '../../src/files/durable.ts';
+
+/**
+ * Points an app's `current` at another slot.
+ *
+ * @param slot relative to the app's folder; `.` stands for what is there already
+ * @returns false where it points there already, or the slot does not exist
+ * @throws the system's error; `current` is then what it was
+ */
+export function goToSlot(dir: string, slot: string): boolean {
+  const current = join(dir, 'current');
+  if (slot === '.' || readLink(current) === slot || !existsSync(join(dir, slot))) return false;
+  switchLink(current, slot);
+  return true;
+}
+
+/** What the app's `last-good` points at. */
+export function lastGoodOf(dir: string): string | undefined {
+  return readLink(join(dir, 'last-good'));
+}

@@ -1,0 +1,210 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { AgentConfig } from '../config/agent-schema.ts';
+import type { HomeLayout } from '../config/home.ts';
+import { FettleError } from '../src/domain/errors.ts';
+import type { Clock } from '../src/domain/id.ts';
+import { createRedactor, type Redact } from '../src/domain/redact.ts';
+import { makeFolder, writeDurably } from '../src/files/durable.ts';
+import { openKey } from '../src/protocol/key.ts';
+import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
+import type { Acquirer } from './acquire/index.ts';
+import { healthChecks } from './health/index.ts';
+import { openJournal } from './journal.ts';
+import { createKeeperClient } from './keeper/client.ts';
+import { takeLock } from './keeper/lock.ts';
+import { ownsPort, runsFrom } from './keeper/processes.ts';
+import { createLink } from './link.ts';
+import { createPolicy } from './policy.ts';
+import { restartDrivers } from './restart/index.ts';
+import { createBallast } from './updater/ballast.ts';
+import { openBlocked } from './updater/blocked.ts';
+import { readTail } from './updater/log-tail.ts';
+import { problemOf } from './updater/task.ts';
+import { createUpdates } from './updates.ts';
+
+export interface AgentOptions {
+  readonly layout: HomeLayout;
+  readonly config: AgentConfig;
+  readonly version: string;
+  /** Node that runs packages. */
+  readonly node: string;
+  readonly acquirer: Acquirer;
+  readonly basicEnvironment: Readonly<Record<string, string>>;
+  readonly userHome: string;
+  readonly clock: Clock;
+  readonly log: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const LOG_BYTES = 48_000;
+/** What runs is told this often even where nothing changed. */
+const INVENTORY_MS = 30_000;
+
+/** The agent: takes orders, carries them out as its own file allows, and tells what came of them. Ends with `signal`. */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { layout, config, clock, log, signal } = options;
+  makeFolder(layout.agent.dir);
+  const lock = takeLock(layout.agent.lock);
+  const device = readDevice(join(layout.agent.dir, 'id'));
+  const platform = `${process.platform}-${process.arch}`;
+  const keeper = createKeeperClient(layout.runtime.keeperSocket);
+  const policy = createPolicy(config, device, layout.agent.orders);
+  const drivers = restartDrivers({ keeper, layout, node: options.node, basicEnvironment: options.basicEnvironment });
+  const reports = new Map<string, { seq: number; extra: number }>();
+  let recovered = false;
+
+  const redactors = new Map<string, Redact>();
+  const redactFor = (app: string, text: string) => {
+    const secrets = secretValues(policy.app(app)?.env ?? {});
+    const redact = redactors.get(app) ?? createRedactor({ secrets, homes: [layout.home, options.userHome] });
+    redactors.set(app, redact);
+    return redact(text);
+  };
+
+  const updates = createUpdates({
+    layout,
+    policy,
+    drivers,
+    clock,
+    log,
+    journal: openJournal(layout.agent.journal),
+    checks: healthChecks({ ownsPort, status: async (app) => (await keeper.ask('status', {})).apps[app] }),
+    acquirer: options.acquirer,
+    blocked: openBlocked(join(layout.agent.dir, 'blocked.json')),
+    ballast: createBallast(join(layout.agent.dir, 'ballast')),
+    runsFrom,
+    freeSpace: (folder) => {
+      const { bavail, bsize } = statfsSync(folder);
+      return bavail * bsize;
+    },
+    redact: redactFor,
+    onReport(entry, progress, note) {
+      const last = reports.get(entry.order.update);
+      const extra = last?.seq === entry.seq ? last.extra + 1 : 0;
+      // More than 999 reports in one state would run into the next write's number: the rest is not worth telling.
+      if (extra > 999) return;
+      reports.set(entry.order.update, { seq: entry.seq, extra });
+      link.send({
+        type: 'report',
+        update: entry.order.update,
+        seq: entry.seq + extra,
+        state: entry.state,
+        at: clock.now(),
+        ...(progress ? { progress } : {}),
+        ...(note ? { note } : {}),
+      });
+    },
+    onOutcome: (outcome) => link.send({ type: 'outcome', outcome }),
+    onChange: () => void sendInventory(),
+  });
+
+  const link = createLink({
+    address: () => hubAddress(layout.hub.port),
+    hubKey: () => readText(layout.agent.peers),
+    key: openKey(layout.agent.key),
+    device: { id: device, name: deviceName(), platform, version: options.version },
+    clock,
+    random: (length) => randomBytes(length),
+    onConnected: () => {
+      // Outcomes before what runs: the hub must not take an update for lost whose end it is about to hear.
+      for (const outcome of updates.outcomes()) link.send({ type: 'outcome', outcome });
+      void sendInventory();
+    },
+    onMessage: (message, hubNow) => void receive(message, hubNow),
+    log,
+  });
+
+  async function sendInventory(): Promise<void> {
+    if (!link.connected()) return;
+    link.send({ type: 'inventory', apps: await updates.inventory(), recovered });
+  }
+
+  async function receive(message: HubMessage, hubNow: number): Promise<void> {
+    switch (message.type) {
+      case 'order': {
+        const { order } = message;
+        const answer = { type: 'order-ack', order: order.id, update: order.update } as const;
+        try {
+          updates.take(order, hubNow);
+          link.send({ ...answer, accepted: true });
+        } catch (error) {
+          log(`order ${order.id} for ${order.app} refused: ${String(error)}`);
+          link.send({ ...answer, accepted: false, problem: problemOf(error, order.app) });
+        }
+        return;
+      }
+      case 'cancel': {
+        const result = updates.cancel(message.update) ?? { accepted: false, state: 'unknown' };
+        link.send({ type: 'cancel-result', update: message.update, ...result });
+        return;
+      }
+      case 'outcome-ack':
+        updates.acknowledge(message.update);
+        return;
+      case 'read-log':
+        link.send(readLog(message));
+        return;
+      case 'challenge':
+      case 'welcome':
+      case 'unknown':
+        return;
+    }
+  }
+
+  function readLog(message: Extract<HubMessage, { type: 'read-log' }>): AgentMessage {
+    const { request, app, lines } = message;
+    if (!policy.app(app))
+      return { type: 'log', request, text: '', problem: problemOf(new FettleError('capability_denied'), app) };
+    return { type: 'log', request, text: redactFor(app, readTail(layout.appLog(app), lines, LOG_BYTES)) };
+  }
+
+  // Recovery comes first and needs no hub: a device without a network still ends up with its apps running.
+  await updates.recover();
+  recovered = true;
+  // Well: recovery is through. Whether the hub can be reached is no reason to go back to an older agent.
+  await keeper
+    .ask('commit', { app: 'agent' })
+    .catch((error: unknown) => log(`the keeper did not take the commit: ${String(error)}`));
+  link.start();
+  const tick = setInterval(() => void sendInventory(), INVENTORY_MS);
+  log(`agent ${options.version} of ${device} is ready`);
+  await new Promise<void>((resolve) =>
+    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
+  clearInterval(tick);
+  await updates.stop();
+  link.stop();
+  keeper.close();
+  lock.release();
+}
+
+function hubAddress(portFile: string): string | undefined {
+  const port = Number(readText(portFile));
+  return Number.isInteger(port) && port > 0 ? `ws://127.0.0.1:${port}/agent` : undefined;
+}
+
+function readDevice(file: string): string {
+  const known = readText(file);
+  if (known) return known;
+  const id = `d-${randomUUID()}`;
+  writeDurably(file, `${id}\n`);
+  return id;
+}
+
+function readText(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
+}
+
+function deviceName(): string {
+  return hostname().slice(0, 60) || 'device';
+}
+
+/** Values of an app's environment that are secrets by their names. */
+function secretValues(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env)
+    .filter(([name, value]) => /token|secret|key|passw|credential|auth/i.test(name) && value.length >= 6)
+    .map(([, value]) => value);
+}

@@ -1,0 +1,131 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { FettleError } from '../../src/domain/errors.ts';
+import { isFinal, stateOf } from '../../src/domain/update.ts';
+import type { Problem } from '../../src/protocol/messages.ts';
+import { readTail } from './log-tail.ts';
+import { type DeviceState, isDeviceState, STATE_WORK } from './states.ts';
+import { outcomeOf, problemOf, type Task } from './task.ts';
+
+/** How often the old version is started before a person is needed; the keeper goes on trying after that. */
+const MAX_RESTARTS = 3;
+/** Work that does not even notice its deadline is left behind after this. */
+const DEAF_MS = 10_000;
+const LOG_LINES = 30;
+const LOG_BYTES = 6_000;
+
+/**
+ * Takes an update from the state that the journal has to a final one. Never throws for what an update does;
+ * returns early, with the journal as it is, when `shutdown` fires: the next start goes on from there.
+ */
+export async function runUpdate(task: Task, shutdown: AbortSignal): Promise<void> {
+  while (!isFinal(task.entry.state) && !shutdown.aborted) {
+    const { state } = task.entry;
+    if (!isDeviceState(state)) throw new FettleError('internal', { data: { reason: `no work for state ${state}` } });
+    try {
+      await withDeadline(task, state, shutdown);
+    } catch (error) {
+      if (shutdown.aborted) return;
+      await fail(task, state, error, shutdown);
+    }
+  }
+}
+
+/** Deadline of a state, in milliseconds: the app's own where it names one. */
+export function deadlineOf(task: Task, state: DeviceState): number {
+  const { deadlines, stop, healthy } = task.config;
+  const standard = stateOf(state).deadlineMs ?? 60_000;
+  switch (state) {
+    case 'fetching':
+    case 'waiting':
+    case 'swapping':
+    case 'reverting':
+      return deadlines[state] ?? standard;
+    case 'stopping':
+      return stop.grace + standard;
+    case 'probing':
+      // A probe period longer than the deadline would make every update fail.
+      return deadlines.probing ?? Math.max(standard, healthy.for * 2 + healthy.timeout);
+    default:
+      return standard;
+  }
+}
+
+async function withDeadline(task: Task, state: DeviceState, shutdown: AbortSignal): Promise<void> {
+  const limit = deadlineOf(task, state);
+  const deadline = new AbortController();
+  const late = new FettleError('deadline_passed', {
+    data: { app: task.app, state, seconds: limit / 1_000 },
+    retryable: true,
+  });
+  const timer = setTimeout(() => deadline.abort(late), limit);
+  const may = stateOf(state).phase === 'safe' && state !== 'discarding';
+  const signal = AbortSignal.any([deadline.signal, shutdown, ...(may ? [task.cancelSignal] : [])]);
+  const deaf = new AbortController();
+  try {
+    await Promise.race([
+      STATE_WORK[state].work(task, signal),
+      delay(limit + DEAF_MS, undefined, { signal: deaf.signal }).then(() => {
+        throw late;
+      }),
+    ]);
+  } catch (error) {
+    // What a library throws when it is aborted says less than why it was.
+    const failedByItself = error instanceof FettleError && error.code !== 'internal';
+    throw deadline.signal.aborted && !failedByItself ? late : error;
+  } finally {
+    clearTimeout(timer);
+    deaf.abort();
+  }
+}
+
+/** One failure of a state's work, by the table. */
+async function fail(task: Task, state: DeviceState, error: unknown, shutdown: AbortSignal): Promise<void> {
+  const { entry, deps, app } = task;
+  const cancelled = entry.cancelled && stateOf(state).phase === 'safe';
+  const problem = entry.problem ?? (cancelled ? null : problemOf(error, app));
+  deps.log(
+    `${entry.order.update} ${app}: ${state} failed: ${problem?.code ?? 'cancelled'} ${deps.redact(app, String(error))}`,
+  );
+  try {
+    advance(task, state, problem);
+  } catch (writing) {
+    // The journal can't be written: give back the ballast and try for as long as it takes; the app's state is as
+    // the journal says, and the next start would find the same.
+    deps.ballast.drop();
+    deps.log(`${entry.order.update} ${app}: the journal can't be written: ${String(writing)}`);
+    await delay(1_000, undefined, { signal: shutdown }).catch(() => undefined);
+  }
+}
+
+function advance(task: Task, state: DeviceState, problem: Problem | null): void {
+  const { entry, deps, app } = task;
+  const { onFailure } = STATE_WORK[state];
+  switch (onFailure) {
+    case 'discarding':
+      task.enter('discarding', { problem });
+      return;
+    case 'reverting': {
+      const ran = state === 'starting' || state === 'probing';
+      const logTail = ran ? deps.redact(app, readTail(deps.layout.appLog(app), LOG_LINES, LOG_BYTES)) : null;
+      task.enter('reverting', { problem, logTail: logTail || null, restored: [] });
+      return;
+    }
+    case 'onward':
+      if (state === 'committing') task.enter('succeeded');
+      else finish(task, entry.cancelled && problem === null ? 'cancelled' : 'failed', problem);
+      return;
+    case 'again': {
+      const attempts = entry.attempts + 1;
+      if (attempts < MAX_RESTARTS) task.enter('restarting', { attempts, problem });
+      else finish(task, 'rollback-failed', problem);
+      return;
+    }
+    case 'rollback-failed':
+      finish(task, 'rollback-failed', problem);
+  }
+}
+
+function finish(task: Task, state: 'failed' | 'cancelled' | 'rollback-failed', problem: Problem | null): void {
+  const entry = { ...task.entry, problem };
+  task.enter(state, { problem, outcome: outcomeOf(entry, state, task.deps.clock.now()) });
+}

@@ -1,0 +1,202 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { FettleError } from '../../src/domain/errors.ts';
+import { makeFolder } from '../../src/files/durable.ts';
+import { pruneBackups, seal } from '../backup/create.ts';
+import { listBackups } from '../backup/manifest.ts';
+import { restore } from '../backup/restore.ts';
+import { look, probe } from '../health/probe.ts';
+import { OWN_FAULTS } from './blocked.ts';
+import { backupRequest } from './data.ts';
+import { slotOf } from './prepare.ts';
+import { outcomeOf, type Task } from './task.ts';
+
+/** Days that backups are kept, beside the newest three and the one of the running release. */
+const KEEP_BACKUPS_DAYS = 14;
+/** A revert may take a few attempts; the hold outlives them all, so that the keeper does not come in between. */
+const HOLD_MS = 30 * 60_000;
+
+/** `stopping`: a hold is left with the keeper, then the old version is ended and verified gone. */
+export async function stopping(task: Task, signal: AbortSignal): Promise<void> {
+  const { driver, app, config, entry, slots, deps } = task;
+  await driver.hold(app, entry.from, HOLD_MS);
+  let lastGoodAnswerAt: number | null = null;
+  if (entry.from !== null && entry.baseline === 'healthy') {
+    const kept = await driver.status(app);
+    if (kept?.running) {
+      const subject = { app, startId: kept.running.startId, slot: slots.path(entry.from) };
+      const answer = await look(deps.checks, subject, config.healthy, signal);
+      if (answer.good) lastGoodAnswerAt = deps.clock.now();
+    }
+  }
+  await driver.stop(app, config);
+  task.enter('swapping', { lastGoodAnswerAt });
+}
+
+/** `swapping`: the backup is completed and sealed, then `current` changes by one rename. */
+export async function swapping(task: Task, signal: AbortSignal): Promise<void> {
+  const { slots, entry, config } = task;
+  if (entry.from !== null) slots.collectKept(entry.from, config.keep);
+  if (entry.backup !== null) await seal(backupRequest(task, entry.backup), signal);
+  if (entry.to !== entry.from) slots.activate(slotOf(task));
+  task.enter('starting', { startedNew: true });
+}
+
+/** `starting`: the new version is started; for a rollback with data, that data is put in place first. */
+export async function starting(task: Task, signal: AbortSignal): Promise<void> {
+  const { entry, driver, app } = task;
+  if (entry.order.withData && entry.order.kind === 'rollback') await placeOlderData(task, signal);
+  await driver.start(app);
+  task.enter('probing', { restored: [] });
+}
+
+/** `probing`: proof of version, and health over the whole probe period. */
+export async function probing(task: Task, signal: AbortSignal): Promise<void> {
+  const { entry, driver, app, slots, config, deps } = task;
+  // Taken up again after a crash: what runs goes on; what ended with the device is started once more.
+  const running = entry.attempts > 0 ? await driver.start(app) : (await driver.status(app))?.running;
+  if (!running) {
+    const exit = (await driver.status(app))?.lastExit?.code;
+    const reason = exit === null || exit === undefined ? 'it ended at once' : `it ended at once with status ${exit}`;
+    throw new FettleError('crashed', { data: { app, reason } });
+  }
+  const { proof, firstGoodAt } = await probe(
+    deps.checks,
+    {
+      subject: { app, startId: running.startId, slot: slots.path(slotOf(task)) },
+      health: config.healthy,
+      version: entry.toVersion,
+      periodMs: config.healthy.for,
+      runsFrom: deps.runsFrom,
+      onGood: (done, total) => task.progress({ unit: 'checks', done, total }),
+    },
+    deps.clock,
+    signal,
+  );
+  const outageMs = entry.lastGoodAnswerAt === null ? null : Math.max(0, firstGoodAt - entry.lastGoodAnswerAt);
+  const proven = { ...entry, proof, outageMs };
+  // State and outcome in one write: from here on the update has succeeded, whatever happens.
+  task.enter('committing', { proof, outageMs, outcome: outcomeOf(proven, 'succeeded', deps.clock.now()) });
+}
+
+/** `committing`: the keeper takes over, last-good moves on, what is old goes. Failures here change nothing. */
+export async function committing(task: Task): Promise<void> {
+  const { entry, driver, app, slots, deps, folder } = task;
+  await driver.release(app);
+  if (entry.from !== null && entry.from !== entry.to) slots.setLastGood(entry.from);
+  if (entry.from === null) slots.setLastGood(slotOf(task));
+  const { release } = entry.order;
+  if (release) deps.blocked.clear(app, release.digest);
+  slots.prune([slotOf(task)]);
+  pruneBackups(folder.backups, deps.clock.now(), KEEP_BACKUPS_DAYS, slotOf(task), []);
+  rmSync(folder.tmp, { recursive: true, force: true });
+  task.enter('succeeded');
+}
+
+/** `reverting`: the new version is ended, the switch undone, and, where it may have run, the data brought back. */
+export async function reverting(task: Task, signal: AbortSignal): Promise<void> {
+  const { entry, driver, app, slots, config, deps } = task;
+  deps.ballast.drop();
+  await driver.stop(app, config);
+  if (entry.from === null) {
+    task.slots.deactivate();
+    await driver.forget(app);
+    task.enter('discarding');
+    return;
+  }
+  if (entry.to !== null && entry.to !== entry.from) slots.collectKept(entry.to, config.keep);
+  if (entry.to !== entry.from) slots.activate(entry.from);
+  if (entry.startedNew && entry.backup !== null) await bringDataBack(task, signal);
+  task.enter('restarting', { attempts: 0 });
+}
+
+/** `restarting`: the old version is started. */
+export async function restarting(task: Task): Promise<void> {
+  await task.driver.start(task.app);
+  task.enter('reprobing', { attempts: task.entry.attempts });
+}
+
+/** `reprobing`: the old version is at least as well as it was before. */
+export async function reprobing(task: Task, signal: AbortSignal): Promise<void> {
+  const { entry, driver, app, slots, config, deps } = task;
+  const running = await driver.start(app);
+  const wasWell = entry.baseline === 'healthy';
+  const { firstGoodAt } = await probe(
+    deps.checks,
+    {
+      subject: { app, startId: running.startId, slot: slots.path(entry.from ?? '') },
+      health: wasWell ? config.healthy : processOnly(config.healthy),
+      version: entry.fromVersion,
+      periodMs: 0,
+      runsFrom: deps.runsFrom,
+    },
+    deps.clock,
+    signal,
+  );
+  const outageMs = entry.lastGoodAnswerAt === null ? null : Math.max(0, firstGoodAt - entry.lastGoodAnswerAt);
+  const code = entry.problem?.code ?? 'internal';
+  const { release } = entry.order;
+  if (release && isOwnFault(task, code)) deps.blocked.block(app, release, code, deps.clock.now());
+  const ended = { ...entry, outageMs };
+  task.enter('rolled-back', { outageMs, outcome: outcomeOf(ended, 'rolled-back', deps.clock.now()) });
+}
+
+/** `discarding`: what was fetched goes, the space is given back. */
+export async function discarding(task: Task): Promise<void> {
+  const { entry, slots, folder, deps } = task;
+  if (entry.to !== null && entry.to !== entry.from && entry.to !== slots.lastGood() && entry.to !== slots.current())
+    slots.remove(entry.to);
+  if (entry.backup !== null)
+    rmSync(join(folder.backups, `${entry.backup}.unfinished`), { recursive: true, force: true });
+  // What was downloaded is worth keeping for the next attempt, unless a person cancelled or it was bad.
+  if (entry.cancelled || entry.problem?.retryable !== true) rmSync(folder.tmp, { recursive: true, force: true });
+  const state = entry.cancelled && entry.problem === null ? 'cancelled' : 'failed';
+  task.enter(state, { outcome: outcomeOf(entry, state, deps.clock.now()) });
+}
+
+async function bringDataBack(task: Task, signal: AbortSignal): Promise<void> {
+  const { entry, folder } = task;
+  if (entry.backup === null) return;
+  const setAside = join('failed', entry.order.update);
+  task.note({ setAside });
+  makeFolder(join(folder.dir, setAside));
+  await restore(
+    {
+      shared: folder.shared,
+      backup: join(folder.backups, String(entry.backup)),
+      setAside: join(folder.dir, setAside),
+      done: entry.restored,
+      onDone: (path) => task.note({ restored: [...task.entry.restored, path] }),
+    },
+    signal,
+  );
+}
+
+/** The data as it was before the switch that is being undone; what is there now is set aside. */
+async function placeOlderData(task: Task, signal: AbortSignal): Promise<void> {
+  const { entry, folder, app } = task;
+  const backup = listBackups(folder.backups).findLast((m) => m.from === entry.to && m.to === entry.from);
+  if (!backup)
+    throw new FettleError('backup_failed', {
+      data: { app, reason: 'there is no backup of the switch to this version' },
+    });
+  await restore(
+    {
+      shared: folder.shared,
+      backup: join(folder.backups, String(backup.seq)),
+      setAside: join(folder.dir, 'failed', `${entry.order.update}-before`),
+      done: entry.restored,
+      onDone: (path) => task.note({ restored: [...task.entry.restored, path] }),
+    },
+    signal,
+  );
+}
+
+function processOnly(health: Task['config']['healthy']): Task['config']['healthy'] {
+  return { ...health, http: undefined, version: undefined, checks: 1 };
+}
+
+/** Only what the release itself did wrong blocks it; a person's rollback or a restart blocks nothing. */
+function isOwnFault(task: Task, code: string): boolean {
+  return ['update', 'install'].includes(task.entry.order.kind) && OWN_FAULTS.includes(code);
+}

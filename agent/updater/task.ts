@@ -1,0 +1,142 @@
+import type { AppConfig } from '../../config/agent-schema.ts';
+import type { AppFolder, HomeLayout } from '../../config/home.ts';
+import { FettleError, isErrorCode, toFettleError } from '../../src/domain/errors.ts';
+import type { Clock } from '../../src/domain/id.ts';
+import { isCancellable, stateOf, type UpdateState } from '../../src/domain/update.ts';
+import type { Outcome, Problem, Progress } from '../../src/protocol/messages.ts';
+import type { Acquirer } from '../acquire/index.ts';
+import type { Check } from '../health/contract.ts';
+import type { Slots } from '../install/slots.ts';
+import type { Journal, JournalEntry } from '../journal.ts';
+import type { RestartDriver } from '../restart/contract.ts';
+import type { Ballast } from './ballast.ts';
+import type { BlockedReleases } from './blocked.ts';
+
+/** What the updater needs of the rest of the agent. */
+export interface UpdaterDeps {
+  readonly layout: HomeLayout;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly checks: readonly Check[];
+  readonly acquirer: Acquirer;
+  readonly blocked: BlockedReleases;
+  readonly ballast: Ballast;
+  readonly runsFrom: (startId: string, slot: string) => boolean;
+  /** Free bytes of the file system that a folder is on. */
+  readonly freeSpace: (folder: string) => number;
+  /** Takes secrets out of text that leaves the device. */
+  readonly redact: (app: string, text: string) => string;
+  /** Something that the hub should know. Never throws, never waits. */
+  readonly onReport: (entry: JournalEntry, progress?: Progress, note?: Problem) => void;
+  readonly log: (line: string) => void;
+}
+
+/** One update under way. The entry is what the journal has; every change of it is a durable write. */
+export interface Task {
+  readonly deps: UpdaterDeps;
+  readonly app: string;
+  readonly config: AppConfig;
+  readonly folder: AppFolder;
+  readonly slots: Slots;
+  readonly driver: RestartDriver;
+  readonly entry: JournalEntry;
+  /** Aborts the current state's work where it may be cancelled. */
+  readonly cancelSignal: AbortSignal;
+  /** Changes the entry without leaving its state; durable when it returns. */
+  note(patch: Partial<JournalEntry>): void;
+  /** Enters a state; durable when it returns, before any of its work. */
+  enter(state: UpdateState, patch?: Partial<JournalEntry>): void;
+  progress(progress: Progress): void;
+  /** Asks for the end; false where it is too late. Durable when it returns true. */
+  cancel(): boolean;
+}
+
+export function createTask(
+  deps: UpdaterDeps,
+  parts: { readonly config: AppConfig; readonly slots: Slots; readonly driver: RestartDriver },
+  first: JournalEntry,
+): Task {
+  let entry = first;
+  const cancelling = new AbortController();
+  if (entry.cancelled) cancelling.abort();
+  const app = entry.order.app;
+  const write = (next: JournalEntry) => {
+    deps.journal.write(next);
+    entry = next;
+  };
+  return {
+    deps,
+    ...parts,
+    app,
+    folder: deps.layout.app(app),
+    get entry() {
+      return entry;
+    },
+    cancelSignal: cancelling.signal,
+    note: (patch) => write({ ...entry, ...patch, seq: nextSeq(entry) }),
+    enter(state, patch = {}) {
+      // A cancel that was accepted is honoured here: nothing goes from untouched to touched after it.
+      const tooLate = stateOf(state).phase !== 'switching' || stateOf(entry.state).phase !== 'safe';
+      const next = entry.cancelled && !tooLate ? 'discarding' : state;
+      const attempts = next === entry.state ? entry.attempts : 0;
+      write({ ...entry, attempts, ...patch, state: next, enteredAt: deps.clock.now(), seq: nextSeq(entry) });
+      deps.log(`${entry.order.update} ${app}: ${next}`);
+      deps.onReport(entry);
+    },
+    progress: (progress) => deps.onReport(entry, progress),
+    cancel() {
+      if (entry.cancelled) return true;
+      if (!isCancellable(entry.state)) return false;
+      write({ ...entry, cancelled: true, seq: nextSeq(entry) });
+      cancelling.abort();
+      return true;
+    },
+  };
+}
+
+/** Reports between two writes count up from the written number, so that a restart always reports higher ones. */
+function nextSeq(entry: JournalEntry): number {
+  return entry.seq + 1_000;
+}
+
+/** What went wrong, as journal and hub carry it. Foreign errors become ours here. */
+export function problemOf(error: unknown, app: string): Problem {
+  const known = toFettleError(error, 'internal', { app });
+  const data: Problem['data'] = {};
+  for (const [key, value] of Object.entries({ app, ...known.data })) {
+    if (value !== undefined) data[key] = typeof value === 'object' ? [...value] : value;
+  }
+  return { code: known.code, data, retryable: known.retryable };
+}
+
+/** The error that a problem was made of, for the catalogue and for decisions. */
+export function errorOf(problem: Problem): FettleError {
+  return new FettleError(isErrorCode(problem.code) ? problem.code : 'internal', {
+    data: problem.data,
+    retryable: problem.retryable,
+  });
+}
+
+/** The outcome of an entry that ends in `state`. */
+export function outcomeOf(entry: JournalEntry, state: Outcome['state'], now: number): Outcome {
+  const running = state === 'succeeded' ? entry.toVersion : state === 'rollback-failed' ? null : entry.fromVersion;
+  return {
+    update: entry.order.update,
+    app: entry.order.app,
+    kind: entry.order.kind,
+    state,
+    ...(entry.fromVersion === null ? {} : { from: entry.fromVersion }),
+    ...(entry.toVersion === null ? {} : { to: entry.toVersion }),
+    ...(running === null ? {} : { running }),
+    ...(entry.outageMs === null ? {} : { outageMs: entry.outageMs }),
+    ...(entry.proof === null ? {} : { proof: entry.proof }),
+    ...(entry.problem === null ? {} : { problem: entry.problem }),
+    ...(entry.logTail === null ? {} : { logTail: entry.logTail }),
+    ...(entry.backup === null ? {} : { backup: entry.backup }),
+    ...(entry.setAside === null ? {} : { setAside: entry.setAside }),
+    dataRestored:
+      state === 'succeeded' ? entry.order.kind === 'rollback' && entry.order.withData : entry.restored.length > 0,
+    startedAt: entry.startedAt,
+    endedAt: now,
+  };
+}

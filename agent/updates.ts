@@ -1,0 +1,248 @@
+import type { AppConfig } from '../config/agent-schema.ts';
+import { FettleError, toFettleError } from '../src/domain/errors.ts';
+import { isFinal } from '../src/domain/update.ts';
+import type { AppReport, Order, Outcome } from '../src/protocol/messages.ts';
+import { look } from './health/probe.ts';
+import { openSlots, type Slots } from './install/slots.ts';
+import type { JournalEntry } from './journal.ts';
+import type { Policy } from './policy.ts';
+import type { RestartDriver } from './restart/contract.ts';
+import { resume } from './updater/recover.ts';
+import { runUpdate } from './updater/run.ts';
+import { createTask, outcomeOf, problemOf, type Task, type UpdaterDeps } from './updater/task.ts';
+
+/** All updates of this device: at most one of an app at a time. */
+export interface Updates {
+  /** Brings the device to order after a start; resolves once every app is kept and every interrupted update runs again. */
+  recover(): Promise<void>;
+  /**
+   * Takes an order. Taking one again that is known already is no error: the hub may not have heard the answer.
+   * @throws {FettleError} what the policy says, or `in_progress`
+   */
+  take(order: Order, hubNow: number): void;
+  /** `undefined` where there is no such update here. */
+  cancel(update: string): { readonly accepted: boolean; readonly state: string } | undefined;
+  inventory(): Promise<AppReport[]>;
+  /** Outcomes that the hub is to be offered at a connect: those that it has not acknowledged first. */
+  outcomes(): readonly Outcome[];
+  acknowledge(update: string): void;
+  /** Stops at the journal's next safe point; the next start goes on. */
+  stop(): Promise<void>;
+}
+
+export interface UpdatesDeps extends UpdaterDeps {
+  readonly policy: Policy;
+  readonly drivers: Readonly<Record<AppConfig['restart'], RestartDriver>>;
+  readonly onOutcome: (outcome: Outcome) => void;
+  readonly onChange: () => void;
+}
+
+export function createUpdates(deps: UpdatesDeps): Updates {
+  const { journal, policy, clock, layout } = deps;
+  const shutdown = new AbortController();
+  const tasks = new Map<string, { readonly task: Task; readonly done: Promise<void> }>();
+  const slotsOf = new Map<string, Slots>();
+
+  function slots(app: string): Slots {
+    const known = slotsOf.get(app) ?? openSlots(layout.app(app));
+    slotsOf.set(app, known);
+    return known;
+  }
+  const driver = (config: AppConfig) => deps.drivers[config.restart];
+
+  function begin(entry: JournalEntry, config: AppConfig): void {
+    const task = createTask(deps, { config, slots: slots(entry.order.app), driver: driver(config) }, entry);
+    const done = follow(task);
+    tasks.set(entry.order.app, { task, done });
+    deps.onReport(entry);
+  }
+
+  async function follow(task: Task): Promise<void> {
+    try {
+      await runUpdate(task, shutdown.signal);
+      if (shutdown.signal.aborted && !isFinal(task.entry.state)) return;
+      await settle(task);
+    } catch (error) {
+      deps.log(`${task.entry.order.update} ${task.app}: ${String(error)}`);
+    } finally {
+      tasks.delete(task.app);
+      if (task.entry.outcome) deps.onOutcome(task.entry.outcome);
+      deps.onChange();
+    }
+  }
+
+  /** After the end the keeper alone keeps the app; where going back failed too, it goes on trying. */
+  async function settle(task: Task): Promise<void> {
+    if (task.entry.state === 'rollback-failed') await task.driver.start(task.app).catch(() => undefined);
+    if (slots(task.app).current() !== undefined) await task.driver.release(task.app);
+  }
+
+  /** An app without an update under way is kept as its file says, and runs if it is installed. */
+  async function keep(app: string, config: AppConfig): Promise<void> {
+    const current = slots(app).current();
+    if (current === undefined) return;
+    const kept = await driver(config).status(app);
+    await driver(config).define(app, config);
+    if (kept?.hold) await driver(config).release(app);
+    if (!kept || (kept.desired === 'stopped' && !kept.running) || kept.hold) await driver(config).start(app);
+  }
+
+  /**
+   * A journal that can't be read says nothing about data, so data is left alone: the held app goes back to the slot
+   * that its hold names, and runs.
+   */
+  async function distrust(update: string, app: string, config: AppConfig): Promise<void> {
+    const kept = await driver(config).status(app);
+    const fallback = kept?.hold?.fallback?.split('/').pop();
+    if (fallback !== undefined && slots(app).record(fallback)) {
+      await driver(config).stop(app, config);
+      slots(app).activate(fallback);
+    }
+    deps.log(
+      `${update}: its journal could not be read; ${app} runs from its last committed slot, its data was not touched`,
+    );
+    await keep(app, config);
+  }
+
+  return {
+    async recover() {
+      deps.ballast.fill();
+      journal.prune(clock.now());
+      const interrupted = journal.list().filter((entry) => !isFinal(entry.state));
+      const busy = new Set(interrupted.map((entry) => entry.order.app));
+      for (const [app, config] of Object.entries(policy.apps)) {
+        if (busy.has(app)) continue;
+        try {
+          if (journal.unreadable.length > 0) await distrust(journal.unreadable.join(', '), app, config);
+          else await keep(app, config);
+        } catch (error) {
+          deps.log(`${app} could not be started: ${deps.redact(app, String(error))}`);
+        }
+      }
+      for (const entry of interrupted) {
+        const config = policy.app(entry.order.app);
+        if (!config) {
+          // The file no longer names the app: nothing may be done to it any more, and the asker is told.
+          const problem = { code: 'capability_denied', data: { app: entry.order.app }, retryable: false };
+          const ended: JournalEntry = { ...entry, state: 'failed', problem, seq: entry.seq + 1_000 };
+          journal.write({ ...ended, outcome: outcomeOf(ended, 'failed', clock.now()) });
+          continue;
+        }
+        const kept = await driver(config).status(entry.order.app);
+        const { state, patch } = resume(entry, { fellBack: kept?.fellBack ?? false });
+        const next = { ...entry, ...patch, state, seq: entry.seq + 1_000 };
+        journal.write(next);
+        deps.log(`${entry.order.update} ${entry.order.app}: was interrupted in ${entry.state}, goes on in ${state}`);
+        begin(next, config);
+      }
+    },
+
+    take(order, hubNow) {
+      if (journal.get(order.update)) return;
+      const running = tasks.get(order.app);
+      if (running) {
+        throw new FettleError('in_progress', {
+          data: { app: order.app, id: running.task.entry.order.update, state: running.task.entry.state },
+        });
+      }
+      const config = policy.admit(order, hubNow);
+      const now = clock.now();
+      const entry: JournalEntry = {
+        v: 1,
+        order,
+        state: 'received',
+        startedAt: now,
+        enteredAt: now,
+        seq: 0,
+        resumes: 0,
+        attempts: 0,
+        from: null,
+        fromVersion: null,
+        to: null,
+        toVersion: order.release?.version ?? null,
+        baseline: 'stopped',
+        startedNew: false,
+        backup: null,
+        restored: [],
+        setAside: null,
+        cancelled: false,
+        lastGoodAnswerAt: null,
+        outageMs: null,
+        proof: null,
+        problem: null,
+        logTail: null,
+        outcome: null,
+        acknowledgedAt: null,
+      };
+      try {
+        journal.write(entry);
+      } catch (error) {
+        throw toFettleError(error, 'io_failed', { app: order.app });
+      }
+      begin(entry, config);
+    },
+
+    cancel(update) {
+      for (const { task } of tasks.values()) {
+        if (task.entry.order.update === update) return { accepted: task.cancel(), state: task.entry.state };
+      }
+      const entry = journal.get(update);
+      return entry && { accepted: entry.state === 'cancelled', state: entry.state };
+    },
+
+    async inventory() {
+      return Promise.all(Object.entries(policy.apps).map(([app, config]) => report(app, config)));
+    },
+
+    outcomes() {
+      const ended = journal.list().filter((entry) => entry.outcome !== null && isFinal(entry.state));
+      return ended
+        .sort((a, b) => Number(a.acknowledgedAt !== null) - Number(b.acknowledgedAt !== null))
+        .map((entry) => entry.outcome)
+        .filter((outcome) => outcome !== null);
+    },
+
+    acknowledge(update) {
+      const entry = journal.get(update);
+      if (entry && entry.acknowledgedAt === null) journal.write({ ...entry, acknowledgedAt: clock.now() });
+    },
+
+    async stop() {
+      shutdown.abort();
+      await Promise.allSettled([...tasks.values()].map(({ done }) => done));
+    },
+  };
+
+  async function report(app: string, config: AppConfig): Promise<AppReport> {
+    const current = slots(app).current();
+    const record = current === undefined ? undefined : slots(app).record(current);
+    const lastGood = slots(app).lastGood();
+    const lastGoodVersion =
+      lastGood === undefined || lastGood === current ? undefined : slots(app).record(lastGood)?.version;
+    const running = tasks.get(app)?.task.entry;
+    return {
+      app,
+      ...(record ? { version: record.version, digest: record.digest } : {}),
+      ...(lastGoodVersion === undefined ? {} : { lastGood: lastGoodVersion }),
+      health: await healthOf(app, config, current),
+      ...(config.healthy.http === undefined ? {} : { address: new URL(config.healthy.http).origin }),
+      ...(running ? { update: running.order.update, state: running.state } : {}),
+      blocked: [...deps.blocked.versions(app)],
+      ...(record || config.install === undefined ? {} : { install: config.install }),
+    };
+  }
+
+  async function healthOf(app: string, config: AppConfig, slot: string | undefined): Promise<AppReport['health']> {
+    if (slot === undefined) return 'stopped';
+    try {
+      const kept = await driver(config).status(app);
+      if (!kept?.running) return 'stopped';
+      const subject = { app, startId: kept.running.startId, slot: slots(app).path(slot) };
+      const answer = await look(deps.checks, subject, config.healthy, AbortSignal.timeout(config.healthy.timeout));
+      return answer.good ? 'healthy' : 'ill';
+    } catch (error) {
+      deps.log(`${app}: its health is unknown: ${problemOf(error, app).code}`);
+      return 'unknown';
+    }
+  }
+}

@@ -1,0 +1,284 @@
+import type { Language, Reply } from '../domain/reply.ts';
+import { isCancellable, isUpdateState, type UpdateKind, type UpdateState } from '../domain/update.ts';
+import { MESSAGES, type Messages, type OutcomeLike, type UpdateLike } from './messages/index.ts';
+
+/** An update as a card: while it runs, and once it is over. Pure. */
+
+/** What a person sees as the steps, in order. States of one step share a place. */
+const STEPS: Readonly<Record<'replace' | 'restart' | 'revert', readonly (readonly UpdateState[])[]>> = {
+  replace: [
+    ['requested', 'approving', 'queued', 'sent', 'received'],
+    ['fetching'],
+    ['staged', 'rehearsing'],
+    ['waiting', 'stopping'],
+    ['swapping'],
+    ['starting'],
+    ['probing', 'committing'],
+  ],
+  restart: [
+    ['requested', 'approving', 'queued', 'sent', 'received', 'fetching', 'staged', 'rehearsing'],
+    ['waiting', 'stopping', 'swapping'],
+    ['starting'],
+    ['probing', 'committing'],
+  ],
+  revert: [['reverting', 'discarding'], ['restarting'], ['reprobing']],
+};
+
+/** The card of an update under way; edited as it goes on. */
+export function progressCard(update: UpdateLike, language: Language): Reply {
+  const messages = MESSAGES[language];
+  const { cards } = messages;
+  const reverting = ['reverting', 'restarting', 'reprobing'].includes(update.state);
+  const label = update.cancelRequested && !reverting ? cards.cancelling : cards.doing[update.state];
+  const { step, steps } = stepOf(update.kind, update.state);
+  const progress = update.progress;
+  const note = update.note ? messages.problem(update.note.code, update.note.data).text : undefined;
+  return {
+    tone: reverting ? 'warn' : 'busy',
+    title: titleOf(update, messages),
+    progress: {
+      label,
+      step,
+      steps,
+      ...(progress ? { done: progress.done, total: progress.total, detail: progressDetail(progress, messages) } : {}),
+    },
+    ...(note ? { text: [note] } : {}),
+    ...(isCancellable(update.state) && !update.cancelRequested
+      ? { buttons: [{ label: cards.cancel, command: `/update cancel ${update.id}` }] }
+      : {}),
+  };
+}
+
+function stepOf(kind: UpdateKind, state: UpdateState): { step: number; steps: number } {
+  const path = kind === 'restart' || kind === 'rollback' ? STEPS.restart : STEPS.replace;
+  for (const steps of [path, STEPS.revert]) {
+    const at = steps.findIndex((states) => states.includes(state));
+    if (at !== -1) return { step: at + 1, steps: steps.length };
+  }
+  return { step: path.length, steps: path.length };
+}
+
+/** `web 2.0.2 → 3.0.1`. */
+function titleOf(update: UpdateLike, messages: Messages): string {
+  if (update.kind === 'restart') return messages.cards.restartTitle(update.app);
+  if (update.kind === 'rollback') return messages.cards.rollbackTitle(update.app, update.to);
+  return [update.app, update.from && update.from !== update.to ? `${update.from} →` : '', update.to ?? '']
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+/** `3.1 MB of 8.0 MB · 1.2 MB/s · 4 s left`, whatever of it is known. */
+function progressDetail(progress: NonNullable<UpdateLike['progress']>, messages: Messages): string {
+  const { cards } = messages;
+  const { done, total, rate, left, unit } = progress;
+  const parts: string[] = [];
+  if (unit === 'bytes') {
+    parts.push(total === undefined ? messages.bytes(done) : cards.of(messages.bytes(done), messages.bytes(total)));
+    if (rate !== undefined && rate > 0) parts.push(messages.rate(rate));
+  } else {
+    parts.push(unit === 'files' ? cards.files(done, total) : cards.checks(done, total));
+  }
+  if (left !== undefined && left > 0 && (total === undefined || done < total)) parts.push(cards.left(left));
+  return parts.join(' · ');
+}
+
+export interface Audience {
+  /** Ends of logs are for admins only. */
+  readonly admin: boolean;
+}
+
+/**
+ * The final answer. `outcome` is absent where the update ended at the hub (timed out, cancelled or failed
+ * before the device took it); `update.state` says how.
+ */
+export function finalCard(
+  outcome: OutcomeLike | undefined,
+  update: UpdateLike,
+  language: Language,
+  audience: Audience,
+): Reply {
+  const messages = MESSAGES[language];
+  const state = outcome?.state ?? update.state;
+  const facts: Facts = { outcome, update, messages, audience };
+  switch (state) {
+    case 'succeeded':
+      return succeeded(facts);
+    case 'rolled-back':
+      return rolledBack(facts);
+    case 'rollback-failed':
+      return rollbackFailed(facts);
+    case 'cancelled':
+      return cancelled(facts);
+    case 'timed-out':
+      return timedOut(facts);
+    default:
+      return failed(facts);
+  }
+}
+
+/** Is this end something else than what was asked for? Scripts exit with 1 then. */
+export function endedBadly(state: string): boolean {
+  return isUpdateState(state) && state !== 'succeeded';
+}
+
+interface Facts {
+  readonly outcome: OutcomeLike | undefined;
+  readonly update: UpdateLike;
+  readonly messages: Messages;
+  readonly audience: Audience;
+}
+
+function succeeded({ outcome, update, messages }: Facts): Reply {
+  const { cards } = messages;
+  const { app, kind } = update;
+  const version = outcome?.running ?? outcome?.to ?? update.to;
+  const outage = outcome?.outageMs === undefined ? undefined : messages.duration(outcome.outageMs);
+  const title =
+    kind === 'install'
+      ? cards.installed(app, version)
+      : kind === 'restart'
+        ? cards.restarted(app, version, outage)
+        : kind === 'rollback'
+          ? cards.wentBack(app, version, outage)
+          : cards.backOnline(app, version, outage);
+  const from = outcome?.from ?? update.from;
+  const to = outcome?.to ?? update.to;
+  const text = [
+    ...(outcome?.dataRestored ? [cards.dataRestored] : []),
+    ...(outcome?.setAside ? [cards.setAside(outcome.setAside)] : []),
+  ];
+  return {
+    tone: 'good',
+    title,
+    ...(text.length > 0 ? { text } : {}),
+    fields: [
+      ...(from && to && from !== to ? [{ name: cards.fieldWhat, value: `${from} → ${to}` }] : []),
+      ...(outcome?.proof
+        ? [{ name: cards.fieldProof, value: outcome.proof === 'reported' ? cards.proofReported : cards.proofSlot }]
+        : []),
+      ...took({ outcome, update, messages }),
+      ...(outcome?.backup === undefined ? [] : [{ name: cards.fieldBackup, value: `#${outcome.backup}` }]),
+    ],
+    ...(kind === 'update' && from && from !== to
+      ? { buttons: [{ label: cards.rollBack, command: `/update rollback ${app}` }] }
+      : {}),
+  };
+}
+
+function rolledBack(facts: Facts): Reply {
+  const { outcome, update, messages, audience } = facts;
+  const { cards } = messages;
+  const tried = outcome?.to ?? update.to;
+  const running = outcome?.running ?? outcome?.from ?? update.from;
+  const why = reason(facts);
+  return {
+    tone: 'bad',
+    title: cards.rolledBack(update.app, update.kind === 'restart' ? undefined : tried),
+    text: [
+      ...(why ? [why.text] : []),
+      [
+        cards.serving(update.app, running),
+        ...(outcome?.outageMs === undefined ? [] : [cards.outage(messages.duration(outcome.outageMs))]),
+      ].join(' '),
+      [
+        outcome?.dataRestored ? cards.dataRestored : cards.dataKept,
+        ...(outcome?.setAside ? [cards.setAside(outcome.setAside)] : []),
+      ].join(' '),
+    ],
+    fields: took(facts),
+    ...log(outcome, update.app, messages, audience),
+    ...hints(why?.next),
+    buttons: [{ label: cards.showLog, command: `/update logs ${update.id}` }],
+  };
+}
+
+function failed(facts: Facts): Reply {
+  const { outcome, update, messages, audience } = facts;
+  const { cards } = messages;
+  const why = reason(facts);
+  const running = outcome?.running ?? outcome?.from ?? update.from;
+  return {
+    tone: 'bad',
+    title:
+      update.kind === 'install'
+        ? cards.notInstalled(update.app, outcome?.to ?? update.to)
+        : cards.notUpdated(update.app, outcome?.to ?? update.to, update.kind),
+    text: [...(why ? [why.text] : []), ...(running ? [cards.untouched(update.app, running)] : [])],
+    ...log(outcome, update.app, messages, audience),
+    ...hints(why?.next),
+    buttons: [{ label: cards.tryAgain, command: commandOf(update) }],
+  };
+}
+
+function rollbackFailed(facts: Facts): Reply {
+  const { outcome, update, messages, audience } = facts;
+  const { cards } = messages;
+  const why = reason(facts);
+  return {
+    tone: 'bad',
+    title: cards.rollbackFailed(update.app),
+    text: [
+      ...(why ? [why.text] : []),
+      outcome?.running ? cards.serving(update.app, outcome.running) : cards.notServing(update.app),
+      ...(outcome?.setAside ? [cards.setAside(outcome.setAside)] : []),
+    ],
+    ...log(outcome, update.app, messages, audience),
+    hints: [cards.rescue(update.app)],
+    buttons: [{ label: cards.showLog, command: `/update logs ${update.id}` }],
+  };
+}
+
+function cancelled({ outcome, update, messages }: Facts): Reply {
+  const { cards } = messages;
+  const running = outcome?.running ?? outcome?.from ?? update.from;
+  return {
+    tone: 'info',
+    title: cards.cancelled(update.app, outcome?.to ?? update.to, update.kind),
+    ...(running ? { text: [cards.untouched(update.app, running)] } : {}),
+  };
+}
+
+function timedOut(facts: Facts): Reply {
+  const { update, messages } = facts;
+  const { cards } = messages;
+  const why = reason(facts);
+  return {
+    tone: 'bad',
+    title: cards.timedOut(update.app, update.to, update.kind),
+    text: [why?.text ?? cards.timedOutWhy],
+    ...hints(why?.next),
+    buttons: [{ label: cards.tryAgain, command: commandOf(update) }],
+  };
+}
+
+function reason({ outcome, update, messages }: Facts) {
+  const problem = outcome?.problem ?? (outcome ? undefined : update.note);
+  if (!problem) return undefined;
+  const version = outcome?.to ?? update.to;
+  const data = { app: update.app, ...(version ? { version } : {}), ...problem.data };
+  return messages.problem(problem.code, data);
+}
+
+function took({ outcome, update, messages }: Pick<Facts, 'outcome' | 'update' | 'messages'>) {
+  const end = update.endedAt ?? outcome?.endedAt;
+  // Hub time where there is one: the device's clock may be another.
+  const start = update.endedAt === undefined ? outcome?.startedAt : update.requestedAt;
+  if (end === undefined || start === undefined || end < start) return [];
+  return [{ name: messages.cards.fieldTook, value: messages.duration(end - start) }];
+}
+
+function log(outcome: OutcomeLike | undefined, app: string, messages: Messages, audience: Audience) {
+  const tail = outcome?.logTail?.trimEnd();
+  if (!audience.admin || !tail) return {};
+  return { code: `${messages.cards.logOf(app)}\n${tail.split('\n').slice(-12).join('\n')}` };
+}
+
+function hints(next: string | undefined) {
+  return next ? { hints: [next] } : {};
+}
+
+function commandOf(update: UpdateLike): string {
+  if (update.kind === 'restart') return `/update restart ${update.app}`;
+  if (update.kind === 'rollback') return `/update rollback ${update.app}`;
+  return `/update now ${update.app}${update.to ? `@${update.to}` : ''}`;
+}

@@ -1,0 +1,275 @@
+import type { Kysely } from 'kysely';
+import { type Role, roleAllows } from '../domain/app.ts';
+import { FettleError } from '../domain/errors.ts';
+import type { Clock } from '../domain/id.ts';
+import type { Redact } from '../domain/redact.ts';
+import type { Language, Reply } from '../domain/reply.ts';
+import { finishEvent, pruneEvents, storeEvent, unfinishedEvents } from '../store/inbox.ts';
+import type { Database } from '../store/schema.ts';
+import type { CommandAnswer, CommandTable } from './command-table.ts';
+import type { Request, Sink } from './contract.ts';
+import { MESSAGES } from './messages/index.ts';
+import type { Outbox } from './outbox.ts';
+import { createRateLimiter, type Rate } from './rate-limit.ts';
+import { renderError } from './render-error.ts';
+
+/**
+ * From event to answer: stored, then authorised, understood, run, answered. Invariants: an event is stored before
+ * it is acknowledged; its answer and its being done are one transaction, so it is answered exactly once and a
+ * crash before that runs it again; the events of a chat begin in the order in which they came.
+ */
+
+/** Events are recognised as repeated for this long. */
+const REMEMBER_MS = 24 * 60 * 60_000;
+/** A command that takes longer no longer holds up the next one of its chat. */
+const HOLD_MS = 2_000;
+/** Commands of one chat at once. */
+const AT_ONCE = 4;
+/** A command that takes longer has failed. */
+const COMMAND_DEADLINE_MS = 60_000;
+/** Longer texts are cut: no command is near it. */
+const MAX_TEXT = 4_000;
+/** A stranger is answered once in this time. */
+const STRANGER_MS = 60 * 60_000;
+
+export interface RouterDeps {
+  readonly db: Kysely<Database>;
+  readonly clock: Clock;
+  readonly commands: CommandTable;
+  readonly outbox: Outbox;
+  /** The person's role; `undefined` for strangers. */
+  readonly roleOf: (platform: string, person: string) => Role | undefined | Promise<Role | undefined>;
+  /** Where neither the person nor the chat has a language. */
+  readonly language: Language;
+  /** How much one person and one chat may ask; `undefined`: as much as they like. */
+  readonly rateOf: (platform: string) => Rate | undefined;
+  readonly redact: Redact;
+  readonly log: (event: string, data: Readonly<Record<string, unknown>>) => void;
+}
+
+export interface Router {
+  /** What an adapter is given. */
+  sink(platform: string): Sink;
+  /** Works on what a restart interrupted, and from then on on what comes. */
+  start(): Promise<void>;
+  /** Ends running commands; they run again at the next start. */
+  stop(): Promise<void>;
+}
+
+export function createRouter(deps: RouterDeps): Router {
+  const { db, clock, log } = deps;
+  const stopping = new AbortController();
+  const lanes = new Map<string, Lane>();
+  /** Events that are queued or run, so that a start in between does not queue them twice. */
+  const queued = new Set<string>();
+  const limiters = new Map<string, ReturnType<typeof createRateLimiter>>();
+  const strangers = new Map<string, number>();
+  const running = new Set<Promise<void>>();
+  let lastReceivedAt = 0;
+  let pruneTimer: NodeJS.Timeout | undefined;
+
+  async function accept(platform: string, request: Request): Promise<'stored' | 'duplicate'> {
+    if (stopping.signal.aborted) throw new FettleError('busy', { retryable: true });
+    // Strictly rising, so that the order survives a restart.
+    lastReceivedAt = Math.max(clock.now(), lastReceivedAt + 1);
+    const kept: Request = { ...request, text: request.text.slice(0, MAX_TEXT) };
+    const event = { platform, eventId: request.eventId, request: JSON.stringify(kept), receivedAt: lastReceivedAt };
+    if (!(await storeEvent(db, event))) return 'duplicate';
+    enqueue(platform, kept);
+    return 'stored';
+  }
+
+  function enqueue(platform: string, request: Request): void {
+    const id = `${platform}\n${request.eventId}`;
+    if (queued.has(id)) return;
+    queued.add(id);
+    const name = `${platform}\n${request.route.chat}`;
+    const lane = lanes.get(name) ?? createLane({ holdMs: HOLD_MS, atOnce: AT_ONCE, idle: () => lanes.delete(name) });
+    lanes.set(name, lane);
+    lane.add(() => {
+      const work = handle(platform, request)
+        .catch((error: unknown) => log('event_failed', { platform, event: request.eventId, error: explain(error) }))
+        .finally(() => {
+          running.delete(work);
+          queued.delete(id);
+        });
+      running.add(work);
+      return work;
+    });
+  }
+
+  async function handle(platform: string, request: Request): Promise<void> {
+    if (stopping.signal.aborted) return;
+    const language = request.locale ?? deps.language;
+    let answer: CommandAnswer | 'silence';
+    try {
+      answer = await answerTo(platform, request, language);
+    } catch (error) {
+      // The hub is stopping: the event stays unfinished and runs again.
+      if (stopping.signal.aborted) return;
+      answer = renderError(known(error, request), MESSAGES[language], clock.now());
+    }
+    await db.transaction().execute(async (trx) => {
+      if (!(await finishEvent(trx, platform, request.eventId))) return;
+      if (answer === 'silence' || 'deferred' in answer) return;
+      await deps.outbox.put(trx, {
+        key: `answer:${platform}:${request.eventId}`,
+        route: request.route,
+        reply: answer.reply,
+        answers: request.eventId,
+        final: true,
+        failed: answer.failed ?? false,
+        now: clock.now(),
+      });
+    });
+    deps.outbox.wake();
+  }
+
+  async function answerTo(platform: string, request: Request, language: Language): Promise<CommandAnswer | 'silence'> {
+    const now = clock.now();
+    const messages = MESSAGES[language];
+    const who = { id: `${platform}:${request.person}`, name: request.personName ?? request.person };
+    const role = await deps.roleOf(platform, request.person);
+    if (role === undefined) {
+      if (now - (strangers.get(who.id) ?? Number.NEGATIVE_INFINITY) < STRANGER_MS) return 'silence';
+      if (strangers.size > 10_000) strangers.clear();
+      strangers.set(who.id, now);
+      const reply: Reply = { tone: 'info', title: messages.router.strangerTitle, text: [messages.router.stranger] };
+      return { reply, failed: true };
+    }
+    const waitMs = tooMuch(platform, request, now);
+    if (waitMs > 0) {
+      // One answer for the burst: answering each would double it.
+      if (limiter(platform, { burst: 1, perMinute: 6 }, 'told')?.take(who.id, now) !== 0) return 'silence';
+      throw new FettleError('rate_limited', { data: { retryAfterMs: waitMs }, retryable: true });
+    }
+    const meaning = await deps.commands.interpret(request.text);
+    if (!meaning.ok) throw meaning.error;
+    if (!roleAllows(role, meaning.role)) {
+      log('not_allowed', { who: who.id, command: meaning.name });
+      throw new FettleError('not_allowed', { data: { needed: meaning.role, has: role } });
+    }
+    log('command', { who: who.id, command: meaning.name, event: request.eventId });
+    const { route, eventId } = request;
+    return withDeadline((signal) => meaning.run({ who, role, route, eventId, language, words: messages, now, signal }));
+  }
+
+  async function withDeadline<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = AbortSignal.timeout(COMMAND_DEADLINE_MS);
+    const signal = AbortSignal.any([late, stopping.signal]);
+    const ended = Promise.withResolvers<never>();
+    const end = () =>
+      ended.reject(new FettleError('deadline_passed', { data: { afterMs: COMMAND_DEADLINE_MS }, retryable: true }));
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      return await Promise.race([run(signal), ended.promise]);
+    } catch (error) {
+      if (late.aborted && !(error instanceof FettleError)) end();
+      else throw error;
+      return await ended.promise;
+    } finally {
+      signal.removeEventListener('abort', end);
+    }
+  }
+
+  /** Milliseconds until the person and the chat may ask again; 0: now. */
+  function tooMuch(platform: string, request: Request, now: number): number {
+    const rate = deps.rateOf(platform);
+    if (!rate) return 0;
+    const person = limiter(platform, rate, 'person')?.take(request.person, now) ?? 0;
+    if (person > 0) return person;
+    const chatRate = { burst: rate.burst * 3, perMinute: rate.perMinute * 3 };
+    return limiter(platform, chatRate, 'chat')?.take(request.route.chat, now) ?? 0;
+  }
+
+  function limiter(platform: string, rate: Rate, kind: string) {
+    const name = `${platform}\n${kind}`;
+    const found = limiters.get(name) ?? createRateLimiter(rate);
+    limiters.set(name, found);
+    return found;
+  }
+
+  /** A FettleError as it is; anything else is ours to mend: logged, and told without its text. */
+  function known(error: unknown, request: Request): FettleError {
+    if (error instanceof FettleError) return error;
+    log('command_failed', { event: request.eventId, text: deps.redact(request.text), error: explain(error) });
+    return new FettleError('internal', { cause: error });
+  }
+
+  function explain(error: unknown): string {
+    return deps.redact(error instanceof Error ? (error.stack ?? error.message) : String(error)).slice(0, 4_000);
+  }
+
+  return {
+    sink: (platform) => ({
+      accept: (request) => accept(platform, request),
+      deliverable: () => deps.outbox.deliverable(platform),
+      complete: (text) => deps.commands.complete(text),
+    }),
+    async start() {
+      const prune = () => {
+        pruneEvents(db, clock.now() - REMEMBER_MS).catch((error: unknown) =>
+          log('inbox_prune_failed', { error: explain(error) }),
+        );
+      };
+      prune();
+      pruneTimer = setInterval(prune, 60 * 60_000);
+      pruneTimer.unref();
+      for (const event of await unfinishedEvents(db)) {
+        enqueue(event.platform, JSON.parse(event.request) as Request);
+      }
+    },
+    async stop() {
+      clearInterval(pruneTimer);
+      stopping.abort();
+      while (running.size > 0) await Promise.allSettled(running);
+    },
+  };
+}
+
+interface Lane {
+  add(work: () => Promise<void>): void;
+}
+
+/**
+ * Begins works in order. The next one begins when the one before has ended or has taken `holdMs`; never more
+ * than `atOnce` run.
+ */
+function createLane(options: { holdMs: number; atOnce: number; idle: () => void }): Lane {
+  const waiting: (() => Promise<void>)[] = [];
+  let held = false;
+  let running = 0;
+  /** Rises with each work: only the newest one's end lets the next begin early. */
+  let turn = 0;
+
+  function next(): void {
+    if (held || running >= options.atOnce) return;
+    const work = waiting.shift();
+    if (!work) {
+      if (running === 0) options.idle();
+      return;
+    }
+    held = true;
+    running += 1;
+    turn += 1;
+    const current = turn;
+    const release = () => {
+      if (!held || current !== turn) return;
+      held = false;
+      next();
+    };
+    const timer = setTimeout(release, options.holdMs);
+    void work().finally(() => {
+      clearTimeout(timer);
+      running -= 1;
+      release();
+      next();
+    });
+  }
+  return {
+    add(work) {
+      waiting.push(work);
+      next();
+    },
+  };
+}

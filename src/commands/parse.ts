@@ -1,0 +1,147 @@
+import { distance } from 'fastest-levenshtein';
+import { FettleError } from '../domain/errors.ts';
+import type { Command } from './contract.ts';
+import { bad, readArguments, type Surroundings } from './read-arguments.ts';
+import { fold, splitWords, type Word } from './words.ts';
+
+/**
+ * The text grammar, derived from the declarations. A word finds its argument by what it is (an id, an app, a
+ * version), so order matters only between command and arguments, and flags may stand anywhere.
+ */
+
+export interface Parsed {
+  readonly command: Command;
+  /** For {@link Command.run}; the schema has accepted it. */
+  readonly raw: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * @throws {FettleError} `unknown_command` · `bad_arguments` · `unknown_app` · `unknown_update` · `app_needed`, each with what
+ *   the catalogue and the buttons need
+ */
+export function parse(text: string, around: Surroundings): Parsed {
+  const { command, words } = findCommand(fold(text), around);
+  const raw = readArguments(command, words, around);
+  const checked = command.check(raw);
+  if (!checked.success) {
+    const issue = checked.error.issues[0];
+    const argument = command.arguments.find((a) => a.key === issue?.path[0]);
+    throw bad(command, {
+      problem: 'not_a_value',
+      what: argument?.written ?? String(issue?.path[0] ?? ''),
+      value: String(raw[argument?.key ?? ''] ?? ''),
+    });
+  }
+  return { command, raw };
+}
+
+interface Found {
+  readonly command: Command;
+  readonly words: readonly Word[];
+}
+
+function findCommand(text: string, around: Surroundings): Found {
+  const direct = tryCommand(text, around);
+  if (direct) return direct;
+  const said = phraseOf(text, around);
+  if (said !== undefined) {
+    const found = tryCommand(fold(said), around);
+    if (found) return found;
+  }
+  const words = splitWords(text);
+  const typed = words
+    .slice(0, 3)
+    .map((word) => word.text)
+    .join(' ')
+    .slice(0, 60);
+  const nearest = withApp(words, around) ?? nearestCommands(words, around.commands).map((c) => `/${c.name}`);
+  throw new FettleError('unknown_command', { data: { typed, nearest, try: nearest } });
+}
+
+/** The longest name or alias that the words begin with. */
+function tryCommand(text: string, around: Surroundings): Found | undefined {
+  const words = splitWords(text);
+  const names = commandWords(words);
+  let best: { command: Command; length: number } | undefined;
+  for (const command of around.commands) {
+    for (const name of [command.name, ...command.aliases]) {
+      const parts = name.split(' ');
+      if (parts.length > (best?.length ?? 0) && parts.every((part, i) => names[i] === part)) {
+        best = { command, length: parts.length };
+      }
+    }
+  }
+  if (!best) return undefined;
+  const rest = afterName(words, best.length);
+  // `/update chekc`: with a bare command that takes no words, the second word was meant as a command.
+  const first = rest.find((word) => word.quoted || !word.text.startsWith('-'));
+  const takesWords = best.command.arguments.some((a) => a.kind !== 'flag' && a.kind !== 'option');
+  const group = around.commands.some((command) => command.name.startsWith(`${names[0]} `));
+  if (best.length === 1 && first && !takesWords && group) return undefined;
+  return { command: best.command, words: rest };
+}
+
+/**
+ * The leading words as a command's name would have them: without slash and `@bot`, lower case; a menu's
+ * `/update_now` counts as two.
+ */
+function commandWords(words: readonly Word[]): string[] {
+  const [first, ...rest] = words;
+  if (!first || first.quoted) return [];
+  const head = first.text
+    .replace(/^\/+/, '')
+    .replace(/@[\w-]*$/, '')
+    .toLowerCase();
+  return [...head.split('_'), ...rest.slice(0, 3).map((word) => (word.quoted ? '' : word.text.toLowerCase()))];
+}
+
+function afterName(words: readonly Word[], length: number): readonly Word[] {
+  const inFirst = (words[0]?.text ?? '').split('@')[0]?.split('_').length ?? 1;
+  return words.slice(Math.max(1, length - inFirst + 1));
+}
+
+/** A phrase alone, or a phrase and arguments behind it. */
+function phraseOf(text: string, around: Surroundings): string | undefined {
+  const said = text.replace(/[。！!?？.,，~]+$/u, '').toLowerCase();
+  const table = new Map<string, string>();
+  for (const command of around.commands) {
+    for (const phrase of command.phrases) table.set(fold(phrase).toLowerCase(), `/${command.name}`);
+  }
+  for (const [phrase, command] of Object.entries(around.phrases)) table.set(fold(phrase).toLowerCase(), command);
+  const exact = table.get(said);
+  if (exact !== undefined) return exact;
+  let best: { phrase: string; command: string } | undefined;
+  for (const [phrase, command] of table) {
+    const fits = said.startsWith(`${phrase} `);
+    if (fits && phrase.length > (best?.phrase.length ?? 0)) best = { phrase, command };
+  }
+  return best ? `${best.command} ${said.slice(best.phrase.length).trim()}` : undefined;
+}
+
+function nearestCommands(words: readonly Word[], commands: readonly Command[]): readonly Command[] {
+  const typed = commandWords(words).filter((word) => word !== '' && !word.startsWith('-'));
+  if (typed.length === 0) return [];
+  const scored = commands.flatMap((command) =>
+    [command.name, ...command.aliases].map((name) => {
+      const length = name.split(' ').length;
+      const full = distance(typed.slice(0, length).join(' '), name);
+      // `/check` for `/update check`
+      const last = distance(typed[0] ?? '', name.split(' ').at(-1) ?? '') + (length > 1 ? 0.5 : 0);
+      return { command, score: Math.min(full, last), bound: Math.max(2, Math.floor(name.length / 3)) };
+    }),
+  );
+  const close = scored.filter(({ score, bound }) => score <= bound).sort((a, b) => a.score - b.score);
+  return [...new Set(close.map(({ command }) => command))].slice(0, 3);
+}
+
+/** `/update web`: which of the commands of that group was meant for the app? */
+function withApp(words: readonly Word[], around: Surroundings): readonly string[] | undefined {
+  const [group, app] = commandWords(words);
+  if (!around.settings.apps.some(({ name }) => name === app)) return undefined;
+  const fitting = around.commands.filter(
+    (command) =>
+      command.name.startsWith(`${group} `) &&
+      command.arguments.some(({ kind, optional }) => kind === 'app' && !optional),
+  );
+  return fitting.length > 0 ? fitting.slice(0, 3).map((command) => `/${command.name} ${app}`) : undefined;
+}

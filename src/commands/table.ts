@@ -1,0 +1,67 @@
+import type { Role } from '../domain/app.ts';
+import { FettleError } from '../domain/errors.ts';
+import type { Language, Route } from '../domain/reply.ts';
+import { complete } from './complete.ts';
+import type { Command, CommandContext, CommandResult, Words } from './contract.ts';
+import { parse } from './parse.ts';
+import type { Person, Services } from './services.ts';
+
+/** Brings declarations and services together: what the chat's router is given. */
+
+/** Who asks; see the router's `Call`. */
+export interface Invocation {
+  readonly who: Person;
+  readonly role: Role;
+  readonly route: Route;
+  readonly eventId: string;
+  readonly language: Language;
+  readonly words: Words;
+  readonly now: number;
+  readonly signal: AbortSignal;
+}
+
+export type Interpretation =
+  | { readonly ok: false; readonly error: FettleError }
+  | {
+      readonly ok: true;
+      readonly name: string;
+      readonly role: Role;
+      run(invocation: Invocation): Promise<CommandResult>;
+    };
+
+export interface Table {
+  interpret(text: string): Promise<Interpretation>;
+  complete(text: string): Promise<readonly string[]>;
+}
+
+export interface TableDeps {
+  readonly commands: readonly Command[];
+  readonly services: Services;
+  /** Further phrases → commands, from the configuration. */
+  readonly phrases?: Readonly<Record<string, string>> | undefined;
+}
+
+/** @throws {Error} where two commands claim one name */
+export function createCommandTable({ commands, services, phrases = {} }: TableDeps): Table {
+  const names = commands.flatMap((command) => [command.name, ...command.aliases]);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new Error(`two commands are called ${twice}`);
+  return {
+    async interpret(text) {
+      try {
+        const devices = (await services.devices()).flatMap((device) => [device.name, device.id]);
+        const { command, raw } = parse(text, { commands, settings: services.settings(), devices, phrases });
+        return {
+          ok: true,
+          name: command.name,
+          role: command.role,
+          run: (invocation) => command.run({ ...invocation, services, commands } satisfies CommandContext, raw),
+        };
+      } catch (error) {
+        if (error instanceof FettleError) return { ok: false, error };
+        throw error;
+      }
+    },
+    complete: (text) => complete(text, commands, services),
+  };
+}

@@ -1,0 +1,19 @@
+import type { Argument, Command } from './contract.ts';
+
+/** How a command is written. */
+export function usage(command: Command): string {
+  return [`/${command.name}`, ...command.arguments.map(writtenIn(command))].filter((part) => part !== '').join(' ');
+}
+
+function writtenIn(command: Command) {
+  const hasApp = command.arguments.some((argument) => argument.kind === 'app');
+  return (argument: Argument): string => {
+    // `web@1.2.0`, as the help of 1-product writes it.
+    if (argument.kind === 'version' && hasApp) return '';
+    if (argument.kind === 'app') {
+      const version = command.arguments.some((other) => other.kind === 'version');
+      return version ? '[app][@version]' : '[app]';
+    }
+    return argument.optional ? `[${argument.written}]` : argument.written;
+  };
+}

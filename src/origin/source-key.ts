@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto';
+import { describeSource, type Source } from '../domain/app.ts';
+
+/**
+ * The name that a source goes by in stores. Apps and devices with the same one share its checks. A feed serves
+ * one app, so that is part of it; of a query that people must not see, a hash is.
+ */
+export function sourceKey(source: Source, app: string): string {
+  const text = describeSource(source);
+  switch (source.kind) {
+    case 'npm':
+      return text;
+    case 'folder':
+      return `${text} for ${app}`;
+    case 'feed': {
+      const { search } = new URL(source.url);
+      const rest = search === '' ? '' : ` ?${createHash('sha256').update(search).digest('hex').slice(0, 12)}`;
+      return `${text}${rest} for ${app}`;
+    }
+  }
+}

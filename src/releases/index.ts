@@ -1,0 +1,32 @@
+import type { Kysely } from 'kysely';
+import type { NpmOrigin } from '../origin/npm.ts';
+import type { SeenNumbers } from '../origin/seen.ts';
+import { readNumber, saveNumber } from '../store/releases.ts';
+import type { Database } from '../store/schema.ts';
+import { createFeedSource } from './feed.ts';
+import { createFolderSource } from './folder.ts';
+import { createNpmSource } from './npm.ts';
+import type { ReleaseSources } from './release-source.ts';
+
+export { type CheckedApp, createReleaseChecker, type ReleaseChecker } from './checker.ts';
+export type { ReleaseSource, ReleaseSources } from './release-source.ts';
+
+export interface SourceDeps {
+  readonly npm: NpmOrigin;
+  readonly seen: SeenNumbers;
+  readonly fetch: typeof fetch;
+}
+
+/** Every kind of source. A new one is a file and a line here. */
+export function createReleaseSources(deps: SourceDeps): ReleaseSources {
+  return {
+    npm: createNpmSource({ origin: deps.npm }),
+    folder: createFolderSource(deps),
+    feed: createFeedSource(deps),
+  };
+}
+
+/** Index numbers in the hub's database. */
+export function createSeenInStore(db: Kysely<Database>): SeenNumbers {
+  return { highest: (key) => readNumber(db, key), saw: (key, number) => saveNumber(db, key, number) };
+}

@@ -1,0 +1,458 @@
+import type { Kysely } from 'kysely';
+import type { Outbox } from '../chat/outbox.ts';
+import { FettleError } from '../domain/errors.ts';
+import { type Clock, type RandomBytes, shortId } from '../domain/id.ts';
+import { isCancellable, isFinal, stateOf, type UpdateState } from '../domain/update.ts';
+import type { Gateway, Peer } from '../gateway/gateway.ts';
+import type { AgentMessage, AppReport, Outcome, Problem } from '../protocol/messages.ts';
+import { connectDevice, disconnectAll, disconnectDevice, saveInventory } from '../store/devices.ts';
+import type { Database } from '../store/schema.ts';
+import { activeUpdates, addUpdate, findUpdate, moveUpdate, patchUpdate, type UpdateRow } from '../store/updates.ts';
+import type { Telling } from './telling.ts';
+
+/**
+ * Who updates when: turns rows into orders and reports into rows. Everything that is to survive is in the store
+ * before anything is sent; a restart at any point goes on from the rows.
+ */
+
+/** An order is good for this long; one that did not arrive is made anew. */
+const ORDER_MS = 5 * 60_000;
+/** Deadlines of the hub's own states are looked at this often. */
+const TICK_MS = 5_000;
+/** Progress is written at most this often; a change of state at once. */
+const PROGRESS_MS = 400;
+
+/** What is to become an update; everything has been decided. */
+export interface NewUpdate {
+  readonly app: string;
+  readonly device: string;
+  readonly kind: UpdateRow['kind'];
+  readonly fromVersion: string | undefined;
+  readonly release?: { readonly version: string; readonly channel: string; readonly digest: string } | undefined;
+  readonly toVersion: string | undefined;
+  readonly withData: boolean;
+  readonly force: boolean;
+  readonly requestedBy: string;
+  readonly requestedByName: string;
+  readonly route: string | null;
+  readonly eventId: string | null;
+  readonly language: string;
+}
+
+export interface EngineDeps {
+  readonly db: Kysely<Database>;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly outbox: Pick<Outbox, 'wake'>;
+  readonly telling: Telling;
+  readonly gateway: () => Pick<Gateway, 'send' | 'isConnected'>;
+  /** An app that the device's file wants installed, and that nobody has asked for yet. */
+  readonly onMissing: (device: string, report: AppReport) => Promise<void>;
+  readonly log: (line: string) => void;
+}
+
+export interface Engine {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Writes the update and its card, in one transaction, then sends the order. @throws {FettleError} `in_progress` */
+  begin(update: NewUpdate): Promise<string>;
+  /** `accepted` false: too late. */
+  cancel(id: string): Promise<{ readonly accepted: boolean; readonly state: UpdateState }>;
+  connected(peer: Peer): Promise<number>;
+  disconnected(peer: Peer, epoch: number): Promise<void>;
+  received(peer: Peer, epoch: number, message: AgentMessage): Promise<void>;
+}
+
+export function createEngine(deps: EngineDeps): Engine {
+  const { db, clock, log } = deps;
+  const cancelWaiters = new Map<string, (result: { accepted: boolean; state: string }) => void>();
+  const lastProgress = new Map<string, number>();
+  let timer: NodeJS.Timeout | undefined;
+  let dispatching: Promise<void> = Promise.resolve();
+
+  /** Work in one transaction; messages that it wrote are sent after the commit. */
+  async function change<T>(work: (trx: Kysely<Database>) => Promise<T>): Promise<T> {
+    const result = await db.transaction().execute(work);
+    deps.outbox.wake();
+    return result;
+  }
+
+  async function rowOf(trx: Kysely<Database>, id: string): Promise<UpdateRow> {
+    const row = await findUpdate(trx, id);
+    if (!row) throw new FettleError('unknown_update', { data: { id } });
+    return row;
+  }
+
+  /** One after the other, so that an order is never made twice for one row. */
+  function dispatch(): Promise<void> {
+    dispatching = dispatching
+      .then(sendQueued)
+      .catch((error: unknown) => log(`orders could not be sent: ${String(error)}`));
+    return dispatching;
+  }
+
+  async function sendQueued(): Promise<void> {
+    for (const row of await activeUpdates(db)) {
+      if (row.state !== 'queued' || !deps.gateway().isConnected(row.device)) continue;
+      const now = clock.now();
+      const orderId = shortId('o', deps.random, 10);
+      const moved = await change((trx) =>
+        moveUpdate(trx, {
+          id: row.id,
+          from: ['queued'],
+          to: 'sent',
+          at: now,
+          actor: 'hub',
+          patch: { order_id: orderId, deadline_at: now + (stateOf('sent').deadlineMs ?? ORDER_MS) },
+        }),
+      );
+      if (!moved) continue;
+      const release =
+        row.digest === null || row.to_version === null
+          ? {}
+          : { release: { version: row.to_version, channel: row.channel ?? 'stable', digest: row.digest } };
+      deps.gateway().send(row.device, {
+        type: 'order',
+        order: {
+          id: orderId,
+          update: row.id,
+          device: row.device,
+          app: row.app,
+          kind: row.kind,
+          ...release,
+          withData: row.with_data === 1,
+          force: row.force === 1,
+          notBefore: now,
+          expiresAt: now + ORDER_MS,
+        },
+      });
+    }
+  }
+
+  /** Ends an update at the hub; `problem` is what the asker is told. */
+  async function endHere(
+    row: UpdateRow,
+    state: 'failed' | 'cancelled' | 'timed-out',
+    problem: Problem | undefined,
+  ): Promise<void> {
+    const now = clock.now();
+    await change(async (trx) => {
+      const outcome: Outcome | undefined =
+        state === 'failed' && problem
+          ? {
+              update: row.id,
+              app: row.app,
+              kind: row.kind,
+              state,
+              problem,
+              startedAt: row.requested_at,
+              endedAt: now,
+              ...running(row),
+            }
+          : undefined;
+      const moved = await moveUpdate(trx, {
+        id: row.id,
+        from: [row.state],
+        to: state,
+        at: now,
+        actor: 'hub',
+        patch: outcome ? { outcome: JSON.stringify(outcome) } : {},
+        data: problem,
+      });
+      if (moved) await deps.telling.end(trx, await rowOf(trx, row.id), now);
+    });
+  }
+
+  async function tick(): Promise<void> {
+    const now = clock.now();
+    for (const row of await activeUpdates(db)) {
+      if (row.deadline_at === null || now < row.deadline_at) continue;
+      if (row.state === 'sent') {
+        // The order has expired at the device as well: it is made anew, and the device knows a known update.
+        await change((trx) =>
+          moveUpdate(trx, {
+            id: row.id,
+            from: ['sent'],
+            to: 'queued',
+            at: now,
+            actor: 'hub',
+            patch: queueDeadline(row),
+          }),
+        );
+      } else {
+        await endHere(row, 'timed-out', undefined);
+      }
+    }
+    await dispatch();
+  }
+
+  async function onReport(peer: Peer, message: Extract<AgentMessage, { type: 'report' }>): Promise<void> {
+    const now = clock.now();
+    await change(async (trx) => {
+      const row = await findUpdate(trx, message.update);
+      if (
+        !row ||
+        row.device !== peer.device ||
+        isFinal(row.state) ||
+        message.seq <= row.report_seq ||
+        isFinal(message.state)
+      )
+        return;
+      const progress = JSON.stringify({ progress: message.progress, note: message.note });
+      const patch = { report_seq: message.seq, progress };
+      if (row.state === message.state) {
+        const last = lastProgress.get(row.id) ?? 0;
+        if (clock.monotonic() - last < PROGRESS_MS) return;
+        await patchUpdate(trx, row.id, patch);
+      } else {
+        await moveUpdate(trx, {
+          id: row.id,
+          from: [row.state],
+          to: message.state,
+          at: now,
+          actor: 'agent',
+          patch: { ...patch, deadline_at: null },
+        });
+      }
+      lastProgress.set(row.id, clock.monotonic());
+      await deps.telling.card(trx, await rowOf(trx, row.id), now);
+    });
+  }
+
+  async function onOutcome(peer: Peer, outcome: Outcome): Promise<void> {
+    const now = clock.now();
+    await change(async (trx) => {
+      const row = await findUpdate(trx, outcome.update);
+      if (!row || row.device !== peer.device || isFinal(row.state)) return;
+      const moved = await moveUpdate(trx, {
+        id: row.id,
+        from: [row.state],
+        to: outcome.state,
+        at: now,
+        actor: 'agent',
+        patch: {
+          outcome: JSON.stringify(outcome),
+          from_version: outcome.from ?? row.from_version,
+          to_version: outcome.to ?? row.to_version,
+          progress: null,
+        },
+      });
+      if (moved) await deps.telling.end(trx, await rowOf(trx, row.id), now);
+      lastProgress.delete(row.id);
+    });
+    // Whatever we made of it: it is in the store, or of no update of ours.
+    deps.gateway().send(peer.device, { type: 'outcome-ack', update: outcome.update });
+  }
+
+  async function onInventory(peer: Peer, message: Extract<AgentMessage, { type: 'inventory' }>): Promise<void> {
+    const now = clock.now();
+    await change((trx) => saveInventory(trx, peer.device, message.apps, message.recovered, now));
+    const running = new Set(message.apps.map((app) => app.update));
+    for (const row of await activeUpdates(db, { device: peer.device })) {
+      if (running.has(row.id) || stateOf(row.state).owner === 'hub' || !message.recovered) continue;
+      // Its end, if it had one, was told before the inventory on this connection: the device has forgotten it.
+      if (now - row.state_at > 2_000)
+        await endHere(row, 'failed', {
+          code: 'device_lost',
+          data: { app: row.app, device: peer.name },
+          retryable: true,
+        });
+    }
+    for (const report of message.apps) if (report.install !== undefined) await deps.onMissing(peer.device, report);
+    await dispatch();
+  }
+
+  async function onAck(peer: Peer, message: Extract<AgentMessage, { type: 'order-ack' }>): Promise<void> {
+    const row = await findUpdate(db, message.update);
+    if (!row || row.device !== peer.device || row.order_id !== message.order || row.state !== 'sent') return;
+    if (!message.accepted) {
+      await endHere(
+        row,
+        'failed',
+        message.problem ?? { code: 'capability_denied', data: { app: row.app }, retryable: false },
+      );
+      return;
+    }
+    const now = clock.now();
+    await change(async (trx) => {
+      const moved = await moveUpdate(trx, {
+        id: row.id,
+        from: ['sent'],
+        to: 'received',
+        at: now,
+        actor: 'agent',
+        patch: { deadline_at: null },
+      });
+      if (moved) await deps.telling.card(trx, await rowOf(trx, row.id), now);
+    });
+  }
+
+  return {
+    async start() {
+      await disconnectAll(db);
+      // What was sent when this hub stopped may or may not have arrived: the device tells when it connects.
+      timer = setInterval(
+        () => void tick().catch((error: unknown) => log(`deadlines could not be looked at: ${String(error)}`)),
+        TICK_MS,
+      );
+    },
+    async stop() {
+      clearInterval(timer);
+      await dispatching;
+    },
+    async begin(update) {
+      const now = clock.now();
+      const id = await change(async (trx) => {
+        const [active] = await activeUpdates(trx, { app: update.app, device: update.device });
+        if (active) throw inProgress(active);
+        const made = await unusedId(trx, deps.random);
+        const row = rowFor(made, update, now);
+        await addUpdate(trx, row, 'person');
+        await moveUpdate(trx, {
+          id: made,
+          from: ['requested'],
+          to: 'queued',
+          at: now,
+          actor: 'hub',
+          patch: queueDeadline({ requested_at: now }),
+        });
+        await deps.telling.card(trx, await rowOf(trx, made), now);
+        return made;
+      });
+      void dispatch();
+      return id;
+    },
+    async cancel(id) {
+      const row = await findUpdate(db, id);
+      if (!row) throw new FettleError('unknown_update', { data: { id } });
+      if (!isCancellable(row.state)) return { accepted: false, state: row.state };
+      if (row.state !== 'sent' && stateOf(row.state).owner === 'hub') {
+        await endHere(row, 'cancelled', undefined);
+        return { accepted: true, state: 'cancelled' };
+      }
+      await change(async (trx) => {
+        await patchUpdate(trx, id, { cancel_requested: 1 });
+        await deps.telling.card(trx, await rowOf(trx, id), clock.now());
+      });
+      const answer = await new Promise<{ accepted: boolean; state: string } | undefined>((resolve) => {
+        const late = setTimeout(() => resolve(undefined), 10_000);
+        cancelWaiters.set(id, (result) => {
+          clearTimeout(late);
+          resolve(result);
+        });
+        if (!deps.gateway().send(row.device, { type: 'cancel', update: id })) resolve(undefined);
+      });
+      cancelWaiters.delete(id);
+      if (!answer)
+        throw new FettleError('device_offline', { data: { device: row.device, app: row.app }, retryable: true });
+      return { accepted: answer.accepted, state: (await rowOf(db, id)).state };
+    },
+    async connected(peer) {
+      return connectDevice(
+        db,
+        { id: peer.device, name: peer.name, platform: peer.platform, version: peer.version },
+        clock.now(),
+      );
+    },
+    async disconnected(peer, epoch) {
+      await disconnectDevice(db, peer.device, epoch, clock.now());
+      const now = clock.now();
+      // An order that was under way is made anew at the next connect; the device refuses none that it has taken.
+      for (const row of await activeUpdates(db, { device: peer.device })) {
+        if (row.state !== 'sent') continue;
+        await change((trx) =>
+          moveUpdate(trx, {
+            id: row.id,
+            from: ['sent'],
+            to: 'queued',
+            at: now,
+            actor: 'hub',
+            patch: queueDeadline(row),
+          }),
+        );
+      }
+    },
+    async received(peer, _epoch, message) {
+      switch (message.type) {
+        case 'inventory':
+          return onInventory(peer, message);
+        case 'order-ack':
+          return onAck(peer, message);
+        case 'report':
+          return onReport(peer, message);
+        case 'outcome':
+          return onOutcome(peer, message.outcome);
+        case 'cancel-result':
+          cancelWaiters.get(message.update)?.(message);
+          return;
+        case 'log':
+        case 'hello':
+        case 'unknown':
+          return;
+      }
+    },
+  };
+}
+
+/** An update of the app is under way: who started it, when, where it stands. */
+export function inProgress(row: UpdateRow): FettleError {
+  return new FettleError('in_progress', {
+    data: {
+      app: row.app,
+      id: row.id,
+      who: row.requested_by_name,
+      startedAt: new Date(row.requested_at).toISOString(),
+      state: row.state,
+    },
+  });
+}
+
+function running(row: UpdateRow): { running?: string; from?: string; to?: string } {
+  return {
+    ...(row.from_version === null ? {} : { running: row.from_version, from: row.from_version }),
+    ...(row.to_version === null ? {} : { to: row.to_version }),
+  };
+}
+
+function queueDeadline(row: Pick<UpdateRow, 'requested_at'>): { deadline_at: number } {
+  return { deadline_at: row.requested_at + (stateOf('queued').deadlineMs ?? 0) };
+}
+
+async function unusedId(trx: Kysely<Database>, random: RandomBytes): Promise<string> {
+  for (;;) {
+    const id = shortId('u', random);
+    if (!(await findUpdate(trx, id))) return id;
+  }
+}
+
+function rowFor(id: string, update: NewUpdate, now: number): UpdateRow {
+  return {
+    id,
+    app: update.app,
+    device: update.device,
+    kind: update.kind,
+    state: 'requested',
+    order_id: null,
+    epoch: null,
+    from_version: update.fromVersion ?? null,
+    to_version: update.toVersion ?? null,
+    channel: update.release?.channel ?? null,
+    digest: update.release?.digest ?? null,
+    with_data: update.withData ? 1 : 0,
+    force: update.force ? 1 : 0,
+    requested_by: update.requestedBy,
+    requested_by_name: update.requestedByName,
+    route: update.route,
+    event_id: update.eventId,
+    language: update.language,
+    requested_at: now,
+    state_at: now,
+    deadline_at: now + (stateOf('requested').deadlineMs ?? 0),
+    report_seq: -1,
+    progress: null,
+    cancel_requested: 0,
+    ended_at: null,
+    final_state: null,
+    outcome: null,
+  };
+}

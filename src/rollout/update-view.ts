@@ -1,0 +1,49 @@
+import type { UpdateKind, UpdateState } from '../domain/update.ts';
+import { Outcome, Problem, Progress } from '../protocol/messages.ts';
+import type { UpdateRow } from '../store/updates.ts';
+
+/** An update as cards and commands see it. */
+export interface UpdateView {
+  readonly id: string;
+  readonly app: string;
+  readonly device: string;
+  readonly kind: UpdateKind;
+  readonly state: UpdateState;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly requestedBy: string;
+  readonly requestedByName: string;
+  readonly requestedAt: number;
+  readonly stateAt: number;
+  readonly endedAt?: number | undefined;
+  readonly progress?: Progress | undefined;
+  readonly note?: Problem | undefined;
+  readonly cancelRequested: boolean;
+  readonly outcome?: Outcome | undefined;
+}
+
+/** @param deviceName what people call the device */
+export function viewOf(row: UpdateRow, deviceName: string): UpdateView {
+  const told = row.progress === null ? {} : (JSON.parse(row.progress) as { progress?: unknown; note?: unknown });
+  const progress = Progress.safeParse(told.progress);
+  const note = Problem.safeParse(told.note);
+  const outcome = row.outcome === null ? undefined : Outcome.safeParse(JSON.parse(row.outcome));
+  return {
+    id: row.id,
+    app: row.app,
+    device: deviceName,
+    kind: row.kind,
+    state: row.state,
+    from: row.from_version ?? undefined,
+    to: row.to_version ?? undefined,
+    requestedBy: row.requested_by,
+    requestedByName: row.requested_by_name,
+    requestedAt: row.requested_at,
+    stateAt: row.state_at,
+    endedAt: row.ended_at ?? undefined,
+    progress: progress.success ? progress.data : undefined,
+    note: note.success ? note.data : undefined,
+    cancelRequested: row.cancel_requested === 1,
+    outcome: outcome?.success ? outcome.data : undefined,
+  };
+}
