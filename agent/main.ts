@@ -111,6 +111,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     onConnected: () => {
       // Outcomes before what runs: the hub must not take an update for lost whose end it is about to hear.
       for (const outcome of updates.outcomes()) link.send({ type: 'outcome', outcome });
+      updates.tell();
       void sendInventory();
     },
     onMessage: (message, hubNow) => void receive(message, hubNow),

@@ -23,6 +23,8 @@ export interface Updates {
   /** `undefined` where there is no such update here. */
   cancel(update: string): { readonly accepted: boolean; readonly state: string } | undefined;
   inventory(): Promise<AppReport[]>;
+  /** Tells of every update under way where it stands: the hub may have missed it. */
+  tell(): void;
   /** Outcomes that the hub is to be offered at a connect: those that it has not acknowledged first. */
   outcomes(): readonly Outcome[];
   acknowledge(update: string): void;
@@ -192,6 +194,10 @@ export function createUpdates(deps: UpdatesDeps): Updates {
 
     async inventory() {
       return Promise.all(Object.entries(policy.apps).map(([app, config]) => report(app, config)));
+    },
+
+    tell() {
+      for (const { task } of tasks.values()) deps.onReport(task.entry);
     },
 
     outcomes() {

@@ -168,6 +168,8 @@ export interface Environment {
   readonly passed: Readonly<Record<string, string>>;
   /** PATH, LANG, TZ and the like: what an app's minimal environment is made of. */
   readonly basic: Readonly<Record<string, string>>;
+  /** Everything, for reading npm's own settings as npm does. Never handed on to an app. */
+  readonly all: Readonly<Record<string, string | undefined>>;
 }
 
 const PASSED =
@@ -192,6 +194,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     language: /^zh/i.test(locale) ? 'zh' : /^[a-z]{2}/i.test(locale) ? 'en' : undefined,
     passed: pick(PASSED),
     basic: pick(BASIC),
+    all: env,
   };
 }
 

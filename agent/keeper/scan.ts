@@ -59,6 +59,10 @@ export function scanProcesses(wanted: (startId: string) => boolean, skip?: Reado
     if (skip?.has(pid)) continue;
     const mark = mayRead(pid) ? readMark(pid) : null;
     if (mark === undefined) continue;
+    if (mark === false) {
+      strangers.add(pid);
+      continue;
+    }
     marks.set(pid, mark);
     if (mark !== null && wanted(mark)) any = true;
     else strangers.add(pid);
@@ -109,16 +113,16 @@ export function ownLine(): Set<number> {
   return line;
 }
 
-/** The start id that a process carries; null: none; undefined: it has ended. */
-function readMark(pid: number): string | null | undefined {
+/** The start id that a process carries; null: none; false: it is the kernel's; undefined: it has ended. */
+function readMark(pid: number): string | null | false | undefined {
   for (let attempt = 0; ; attempt += 1) {
     const environ = readProc(`/proc/${pid}/environ`);
-    if (environ === undefined) return undefined;
-    if (environ.length > 0) return readVariable(environ, 'FETTLE_START') ?? null;
-    // Empty: of the kernel, a zombie, without any variable, or in the middle of an exec, which must not be missed.
+    if (environ && environ.length > 0) return readVariable(environ, 'FETTLE_START') ?? null;
+    // None: of the kernel, a zombie, without any variable, or in the middle of an exec, which must not be missed.
     const stat = readStat(pid);
     if (stat === undefined || isDead(stat)) return undefined;
-    if (stat.kernel || attempt === 5) return null;
+    if (stat.kernel) return false;
+    if (attempt === 5) return null;
   }
 }
 
@@ -135,7 +139,7 @@ function* members(
     const stat = readStat(pid);
     if (stat === undefined || isDead(stat)) continue;
     if (mark === null) {
-      if (!stat.kernel) unmarked.push(stat);
+      unmarked.push(stat);
       continue;
     }
     belongs.set(pid, mark);

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FettleError, systemCodeOf } from '../domain/errors.ts';
@@ -28,12 +29,16 @@ export async function readFolder(
 }
 
 async function readText(path: string, source: string, signal: AbortSignal): Promise<string> {
+  const unreachable = (reason: string, cause?: unknown) =>
+    new FettleError('source_unreachable', { data: { source, reason }, retryable: true, cause });
   signal.throwIfAborted();
   try {
-    const file = await open(path, 'r');
+    // Not blocking: a FIFO of that name would otherwise be waited for.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const { size } = await file.stat();
-      if (size > MAX_INDEX_BYTES) {
+      const stat = await file.stat();
+      if (!stat.isFile()) throw unreachable(`its ${INDEX_FILE} is no file`);
+      if (stat.size > MAX_INDEX_BYTES) {
         throw new FettleError('source_invalid', {
           data: { source, reason: `its index is larger than ${MAX_INDEX_BYTES / 1e6} MB` },
         });
@@ -51,6 +56,6 @@ async function readText(path: string, source: string, signal: AbortSignal): Prom
         : code === 'EACCES' || code === 'EPERM'
           ? `its ${INDEX_FILE} may not be read by this user`
           : `its ${INDEX_FILE} could not be read (${code ?? 'unknown'})`;
-    throw new FettleError('source_unreachable', { data: { source, reason }, retryable: true, cause: error });
+    throw unreachable(reason, error);
   }
 }

@@ -146,7 +146,9 @@ function unquote(text: string): string {
 }
 
 function quote(value: string): string {
-  return /^[\w@:/.+=,~*-]*$/.test(value) ? value : JSON.stringify(value);
+  // npm expands what it reads here once more: what is literal now must stay so.
+  const literal = value.replace(/(\\*)\$\{/g, '$1$1\\${');
+  return /^[\w@:/.+=,~*-]*$/.test(literal) ? literal : JSON.stringify(literal);
 }
 
 /** npm's env-replace: `${VAR}`, `${VAR?}` (empty where unset), `\${` is literal; an unset `${VAR}` stays. */

@@ -31,7 +31,6 @@ const NETWORK: Readonly<Record<string, (summary: string) => string>> = {
   EPIPE: (s) => `${hostOf(s)} broke the connection off`,
   ETIMEDOUT: (s) => `${hostOf(s)} did not answer in time`,
   ERR_SOCKET_TIMEOUT: (s) => `${hostOf(s)} did not answer in time`,
-  FETCH_ERROR: (s) => `${hostOf(s)} could not be asked`,
   EHOSTUNREACH: (s) => `there is no route to ${hostOf(s)}`,
   ENETUNREACH: () => 'there is no network',
   EADDRNOTAVAIL: () => 'there is no network',
@@ -65,10 +64,13 @@ export function npmError(source: string, result: ChildResult, deadlineMs: number
   if (network) return unreachable(network(summary), !LASTING.has(code));
   if (TLS.test(code)) return unreachable(`the certificate of ${hostOf(summary)} is not trusted (${code})`);
   if (/^E5\d\d$/.test(code)) return unreachable(`the registry answered ${code.slice(1)}`);
+  if (code === 'FETCH_ERROR') {
+    // npm tells a web page and an answer that never ended by one code.
+    const reason = `${hostOf(summary)} gave no usable answer (is the registry's address right, or is there a sign-in?)`;
+    return new FettleError('source_invalid', { data: { source, reason }, retryable: true });
+  }
   if (code === 'E404') return invalid('the registry does not have it (404)');
   if (code === 'ETARGET') return invalid('the registry has no such version');
-  if (code === 'EJSONPARSE' || code === 'invalid-json')
-    return invalid('the registry answered with something else than JSON');
   return invalid(
     `npm failed${code ? ` with ${code}` : ''}${summary ? `: ${withoutQueries(summary).slice(0, 200)}` : ''}`,
   );

@@ -163,22 +163,20 @@ export function createEngine(deps: EngineDeps): Engine {
     });
   }
 
+  async function requeue(row: UpdateRow): Promise<void> {
+    const at = clock.now();
+    await change((trx) =>
+      moveUpdate(trx, { id: row.id, from: ['sent'], to: 'queued', at, actor: 'hub', patch: queueDeadline(row) }),
+    );
+  }
+
   async function tick(): Promise<void> {
     const now = clock.now();
     for (const row of await activeUpdates(db)) {
       if (row.deadline_at === null || now < row.deadline_at) continue;
       if (row.state === 'sent') {
         // The order has expired at the device as well: it is made anew, and the device knows a known update.
-        await change((trx) =>
-          moveUpdate(trx, {
-            id: row.id,
-            from: ['sent'],
-            to: 'queued',
-            at: now,
-            actor: 'hub',
-            patch: queueDeadline(row),
-          }),
-        );
+        await requeue(row);
       } else {
         await endHere(row, 'timed-out', undefined);
       }
@@ -290,7 +288,9 @@ export function createEngine(deps: EngineDeps): Engine {
   return {
     async start() {
       await disconnectAll(db);
-      // What was sent when this hub stopped may or may not have arrived: the device tells when it connects.
+      // What was sent when the last hub stopped may or may not have arrived. The device says first what it has taken;
+      // only what it does not know is ordered anew.
+      for (const row of await activeUpdates(db)) if (row.state === 'sent') await requeue(row);
       timer = setInterval(
         () => void tick().catch((error: unknown) => log(`deadlines could not be looked at: ${String(error)}`)),
         TICK_MS,
@@ -356,21 +356,8 @@ export function createEngine(deps: EngineDeps): Engine {
     },
     async disconnected(peer, epoch) {
       await disconnectDevice(db, peer.device, epoch, clock.now());
-      const now = clock.now();
       // An order that was under way is made anew at the next connect; the device refuses none that it has taken.
-      for (const row of await activeUpdates(db, { device: peer.device })) {
-        if (row.state !== 'sent') continue;
-        await change((trx) =>
-          moveUpdate(trx, {
-            id: row.id,
-            from: ['sent'],
-            to: 'queued',
-            at: now,
-            actor: 'hub',
-            patch: queueDeadline(row),
-          }),
-        );
-      }
+      for (const row of await activeUpdates(db, { device: peer.device })) if (row.state === 'sent') await requeue(row);
     },
     async received(peer, _epoch, message) {
       switch (message.type) {

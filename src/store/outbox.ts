@@ -250,3 +250,17 @@ export async function countOpenMessages(db: Kysely<Database>): Promise<number> {
     .executeTakeFirst();
   return Number(row?.n ?? 0);
 }
+
+/** Messages that answer an event and were sent, as they are shown now; oldest first. */
+export async function sentAnswers(db: Kysely<Database>, platform: string, eventId: string): Promise<StoredMessage[]> {
+  const rows = await db
+    .selectFrom('outbox')
+    .select('key')
+    .where('platform', '=', platform)
+    .where('answers', '=', eventId)
+    .where('state', 'in', ['sent', 'dirty'])
+    .orderBy('seq')
+    .execute();
+  const messages = await Promise.all(rows.map(({ key }) => readMessage(db, key)));
+  return messages.filter((message) => message !== undefined);
+}

@@ -35,6 +35,23 @@ export interface RunningKeeper {
   readonly exited: Promise<number | string>;
 }
 
+/** An app that says when it starts and lives until it is told to end. */
+export const STEADY = `
+console.log('start', process.pid, process.env.TEST_SLOT);
+setInterval(() => {}, 1000);
+`;
+
+/** An app that ends by itself at once. */
+export const CRASHING = `
+console.log('start', process.pid, process.env.TEST_SLOT);
+process.exit(7);
+`;
+
+/** How many times an app's own code has been run. */
+export function starts(log: string): number {
+  return log.split('\n').filter((line) => line.startsWith('start ')).length;
+}
+
 const ENTRY = fileURLToPath(new URL('./keeper-entry.ts', import.meta.url));
 
 export function keeperHome(): KeeperHome {

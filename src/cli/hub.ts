@@ -1,0 +1,241 @@
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createAdapters, type HubStatus } from '../../adapters/index.ts';
+import { takeLock } from '../../agent/keeper/lock.ts';
+import type { HomeLayout } from '../../config/home.ts';
+import type { HubConfig } from '../../config/hub-schema.ts';
+import { loadConfig } from '../../config/load.ts';
+import { createOutbox } from '../chat/outbox.ts';
+import { createRouter } from '../chat/router.ts';
+import { COMMANDS, createCommandTable } from '../commands/index.ts';
+import type { Role } from '../domain/app.ts';
+import { FettleError } from '../domain/errors.ts';
+import { createRedactor } from '../domain/redact.ts';
+import { makeFolder, writeDurably } from '../files/durable.ts';
+import { createGateway, type Gateway } from '../gateway/gateway.ts';
+import { createLogReader } from '../gateway/log-reader.ts';
+import { openKey } from '../protocol/key.ts';
+import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';
+import { createEngine } from '../rollout/engine.ts';
+import { createRequests, type RequestedApp } from '../rollout/requests.ts';
+import { createServices } from '../rollout/services.ts';
+import { createTelling } from '../rollout/telling.ts';
+import { listDevices } from '../store/devices.ts';
+import { openStore } from '../store/open.ts';
+import { activeUpdates, endedUpdates } from '../store/updates.ts';
+import type { RoleOptions } from './agent.ts';
+import { machineClock as clock, npmTools } from './npm-tools.ts';
+import { untilTold } from './signals.ts';
+import { VERSION } from './version.ts';
+
+/** Wires the hub and runs it until SIGTERM. Everything that it says of itself goes to standard error: its log. */
+export async function startHub({ layout, environment, config }: RoleOptions): Promise<void> {
+  makeFolder(layout.hub.dir);
+  const lock = takeLock(layout.hub.lock);
+  const loaded = loadConfig(config ?? layout.config).config;
+  const redact = createRedactor({ secrets: secretsOf(loaded), homes: [layout.home, environment.userHome] });
+  const logLine = (line: string) => console.error(`${new Date().toISOString()} ${redact(line)}`);
+  const logEvent = (event: string, data: Readonly<Record<string, unknown>>) =>
+    logLine(`${event} ${JSON.stringify(data)}`);
+  const random = (length: number) => randomBytes(length);
+  const told = untilTold();
+
+  const store = await openStore(layout.hub.db);
+  const { db } = store;
+  for (const name of store.applied) logLine(`migration ${name} applied`);
+  const tools = npmTools(environment, layout.hub.dir);
+  const sources = createReleaseSources({ npm: tools.origin, seen: createSeenInStore(db), fetch: globalThis.fetch });
+  const checker = createReleaseChecker({ db, sources, clock });
+
+  // Whoever can open the hub's socket (mode 0600) is its admin; other people come with the chats.
+  const roleOf = (platform: string): Role | undefined => (platform === 'terminal' ? 'admin' : undefined);
+  const adapters = createAdapters({ socket: layout.runtime.hubSocket, status: () => statusOf(), clock, log: logEvent });
+  const outbox = createOutbox({
+    db,
+    clock,
+    adapters,
+    redact,
+    random: () => randomInt(1_000_000) / 1_000_000,
+    log: logEvent,
+  });
+  const telling = createTelling({ outbox, roleOf });
+  const apps = requestedApps(loaded);
+
+  let gateway: Gateway | undefined;
+  const reachable = () => gateway ?? { send: () => false, isConnected: () => false };
+  const engine = createEngine({
+    db,
+    clock,
+    random,
+    outbox,
+    telling,
+    gateway: reachable,
+    onMissing: (device, report) => requests.installMissing(device, report),
+    log: logLine,
+  });
+  const requests = createRequests({
+    db,
+    clock,
+    checker,
+    engine: () => engine,
+    apps,
+    language: loaded.language,
+    log: logLine,
+  });
+  const logs = createLogReader(reachable, random);
+  const services = createServices({
+    db,
+    clock,
+    checker,
+    engine,
+    requests,
+    logs,
+    apps,
+    defaultApp: loaded.defaultApp,
+    version: VERSION,
+    adapters,
+  });
+  const router = createRouter({
+    db,
+    clock,
+    commands: createCommandTable({ commands: COMMANDS, services }),
+    outbox,
+    roleOf,
+    language: loaded.language,
+    // The person at the machine itself is held up by nothing.
+    rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
+    redact,
+    log: logEvent,
+  });
+
+  const server = createServer((request, response) => {
+    const known = request.method === 'GET' && request.url === '/healthz';
+    response.writeHead(known ? 200 : 404, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(known ? { version: VERSION } : { error: 'not found' }));
+  });
+  const hubId = readId(`${layout.hub.dir}/id`);
+  gateway = createGateway({
+    server,
+    key: openKey(layout.hub.key),
+    hub: { id: hubId, version: VERSION },
+    // One machine: its agent is the one whose key is in the same home. Enrolled devices bring theirs.
+    deviceKey: () => readText(`${layout.agent.key}.pub`),
+    clock,
+    random,
+    log: logLine,
+    events: {
+      connected: (peer) => engine.connected(peer),
+      disconnected: (peer, epoch) => engine.disconnected(peer, epoch),
+      async message(peer, epoch, message) {
+        if (message.type === 'log') logs.answer(message);
+        else await engine.received(peer, epoch, message);
+      },
+    },
+  });
+  // The agent on this machine trusts the hub of its own home.
+  writeDurably(layout.agent.peers, readFileSync(`${layout.hub.key}.pub`), 0o644);
+
+  async function statusOf(): Promise<HubStatus> {
+    const devices = await listDevices(db);
+    const device = devices[0];
+    const waitingFor: string[] = [];
+    if (!device || device.connected !== 1) waitingFor.push('waiting for the agent');
+    else if (device.recovered !== 1) waitingFor.push('waiting for the agent to recover');
+    for (const report of device?.apps ?? []) {
+      if (report.install === undefined || report.version !== undefined) continue;
+      const [active] = await activeUpdates(db, { app: report.app });
+      const [ended] = active ? [] : await endedUpdates(db, report.app, 1);
+      // An installation that failed is not waited for: it is told, and everything else works.
+      if (active || !ended) waitingFor.push(`installing ${report.app} ${report.install}`);
+    }
+    return {
+      version: VERSION,
+      pid: process.pid,
+      ready: waitingFor.length === 0,
+      waitingFor,
+      apps: (device?.apps ?? []).map(({ app, version, health, address }) => ({ app, version, health, address })),
+    };
+  }
+
+  const port = await listen(server, layout, environment.port, loaded.hub.port);
+  await engine.start();
+  outbox.start();
+  await router.start();
+  for (const adapter of adapters) await adapter.start(router.sink(adapter.platform));
+  logLine(`hub ${VERSION} listens on 127.0.0.1:${port}`);
+
+  await new Promise<void>((resolve) => told.addEventListener('abort', () => resolve(), { once: true }));
+  for (const adapter of adapters) await adapter.stop();
+  await router.stop();
+  await engine.stop();
+  await gateway.stop();
+  await outbox.stop();
+  server.close();
+  await store.close();
+  lock.release();
+}
+
+/** 0 means: the port of the last time, else any free one. What was taken is written down for the agent. */
+async function listen(
+  server: Server,
+  layout: HomeLayout,
+  fromEnvironment: number | 'invalid' | undefined,
+  fromFile: number,
+): Promise<number> {
+  if (fromEnvironment === 'invalid')
+    throw new FettleError('bad_arguments', { data: { reason: 'FETTLE_PORT is not a port' } });
+  const wanted = fromEnvironment ?? fromFile;
+  const kept = Number(readText(layout.hub.port));
+  const tries = wanted !== 0 ? [wanted] : Number.isInteger(kept) && kept > 0 ? [kept, 0] : [0];
+  for (const [index, port] of tries.entries()) {
+    try {
+      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
+      const taken = (server.address() as AddressInfo).port;
+      writeDurably(layout.hub.port, `${taken}\n`);
+      return taken;
+    } catch (error) {
+      server.removeAllListeners('error');
+      if (index < tries.length - 1) continue;
+      throw new FettleError('port_in_use', {
+        data: { port, reason: (error as NodeJS.ErrnoException).code },
+        cause: error,
+      });
+    }
+  }
+  throw new FettleError('port_in_use', { data: { port: wanted } });
+}
+
+function requestedApps(config: HubConfig): RequestedApp[] {
+  return Object.entries(config.apps).map(([name, app]) => ({
+    name,
+    source: app.source,
+    channel: app.channel,
+    keep: app.backup ?? app.keep,
+    downgrade: app.downgrade,
+    graceMs: app.stop.grace,
+    probe: { forMs: app.healthy.for, checks: app.healthy.checks, address: app.healthy.http },
+  }));
+}
+
+/** Values in the configuration that are secrets by their names: never shown. */
+function secretsOf(config: HubConfig): string[] {
+  return Object.values(config.apps).flatMap((app) =>
+    Object.entries(app.env)
+      .filter(([name, value]) => /token|secret|key|passw|credential|auth/i.test(name) && value.length >= 6)
+      .map(([, value]) => value),
+  );
+}
+
+function readText(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
+}
+
+function readId(file: string): string {
+  const known = readText(file);
+  if (known) return known;
+  const id = `h-${randomUUID()}`;
+  writeDurably(file, `${id}\n`);
+  return id;
+}

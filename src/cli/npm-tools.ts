@@ -1,0 +1,26 @@
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { Environment } from '../../config/load.ts';
+import { cleanNpmEnvironment, createNpmOrigin, type NpmOrigin, writeNpmrc } from '../origin/npm.ts';
+
+/** Fettle's own npm, ready to be asked. */
+export interface NpmTools {
+  readonly npmCli: string;
+  readonly npmrc: string;
+  readonly cache: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly origin: NpmOrigin;
+}
+
+/** @param folder where our npmrc and npm's cache live; each role has its own, so that none waits for the other */
+export function npmTools(environment: Environment, folder: string): NpmTools {
+  const node = process.execPath;
+  const npmCli = join(dirname(createRequire(import.meta.url).resolve('npm/package.json')), 'bin', 'npm-cli.js');
+  const npmrc = writeNpmrc({ file: join(folder, 'npm.conf'), env: environment.all });
+  const cache = join(folder, 'npm-cache');
+  const env = cleanNpmEnvironment(environment.all, node);
+  return { npmCli, npmrc, cache, env, origin: createNpmOrigin({ node, npmCli, cache, npmrc, env }) };
+}
+
+/** Clocks of the machine. */
+export const machineClock = { now: () => Date.now(), monotonic: () => performance.now() };

@@ -1,0 +1,20 @@
+import { FettleError, systemCodeOf, toFettleError } from '../domain/errors.ts';
+
+/** One line (or a line a problem) for a person at a terminal: what happened, to what, what to do next. */
+export async function showError(error: unknown): Promise<string> {
+  if (error instanceof Error && error.name === 'ConfigError') {
+    const { ConfigError } = await import('../../config/load.ts');
+    if (error instanceof ConfigError) {
+      return error.problems
+        .map((p) => {
+          const nearest = p.nearest === undefined ? '' : ` Did you mean ${p.nearest}?`;
+          return `${p.file}:${p.line}: ${p.key}: ${p.expected}.${nearest}`;
+        })
+        .join('\n');
+    }
+  }
+  const { MESSAGES } = await import('../chat/messages/index.ts');
+  const known = error instanceof FettleError ? error : toFettleError(error, 'internal', { code: systemCodeOf(error) });
+  const { text, next } = MESSAGES.en.problem(known.code, known.data);
+  return next ? `${text} ${next}` : text;
+}

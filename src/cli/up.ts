@@ -1,0 +1,213 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants, fstatSync, openSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { askStatus, type HubStatus } from '../../adapters/terminal/index.ts';
+import { createKeeperClient, type KeeperClient } from '../../agent/keeper/client.ts';
+import { takeLock } from '../../agent/keeper/lock.ts';
+import type { KeepSpec } from '../../agent/keeper/protocol.ts';
+import { startStub } from '../../agent/keeper/start-stub.ts';
+import { readTail } from '../../agent/updater/log-tail.ts';
+import type { HomeLayout } from '../../config/home.ts';
+import { type Environment, type LoadedConfig, loadConfig } from '../../config/load.ts';
+import { FettleError } from '../domain/errors.ts';
+import { makeFolder, writeDurably } from '../files/durable.ts';
+import { firstRun } from './first-run.ts';
+import { installSelf } from './install-self.ts';
+import { machineClock } from './npm-tools.ts';
+import { VERSION } from './version.ts';
+
+/** What `up` makes before anything talks: everything that can be refused is refused before anything runs. */
+
+const KEEPER_MS = 20_000;
+const READY_MS = 5 * 60_000;
+const END_MS = 60_000;
+
+export interface Running {
+  readonly layout: HomeLayout;
+  readonly loaded: LoadedConfig;
+  /** Ends everything that was started here and resolves when it is gone. */
+  stop(): Promise<void>;
+}
+
+export interface UpOptions {
+  readonly layout: HomeLayout;
+  readonly environment: Environment;
+  readonly config: string | undefined;
+  readonly detach: boolean;
+  readonly say: (line: string) => void;
+}
+
+/**
+ * Checks, prepares and starts the process tree; resolves when the hub answers.
+ * @throws {FettleError | ConfigError} with nothing half started
+ */
+export async function startAll(options: UpOptions): Promise<Running> {
+  const { layout, environment, say } = options;
+  prepareHome(layout);
+  if (environment.port === 'invalid') {
+    throw new FettleError('bad_arguments', {
+      data: { reason: 'FETTLE_PORT is not a port: it takes a number from 0 to 65535' },
+    });
+  }
+  takeLock(layout.keeper.lock).release();
+  const made = options.config === undefined ? await firstRun(layout, machineClock) : undefined;
+  const loaded = loadConfig(options.config ?? layout.config);
+  await requireFreePort(environment.port ?? loaded.config.hub.port, layout);
+  if (made) {
+    say(`Fettle ${VERSION}: a first start. Made ${layout.home} with two apps to try updates on:`);
+    say(
+      `  web    a web server from npm (sirv-cli), installed a few versions behind   http://127.0.0.1:${made.webPort}/`,
+    );
+    say(
+      `  hello  a small service with three releases; 1.2.0 is broken on purpose     http://127.0.0.1:${made.helloPort}/`,
+    );
+    say('');
+  } else {
+    say(`Fettle ${VERSION}, home ${layout.home}`);
+  }
+  const self = await installSelf(layout, AbortSignal.timeout(5 * 60_000));
+  if (self.before !== undefined) say(`This build takes over from ${self.before}.`);
+  writeDurably(layout.keeper.start, startStub(layout), 0o700);
+
+  const child = spawnStart(options);
+  const keeper = createKeeperClient(layout.runtime.keeperSocket);
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= stopAll(child, keeper);
+    return stopping;
+  };
+  try {
+    await keeperAnswers(child, keeper, layout);
+    for (const role of ['hub', 'agent'] as const) {
+      await keeper.ask('keep', { app: role, spec: roleSpec(options, role) });
+      await keeper.ask('start', { app: role });
+    }
+    await hubReady(layout, say);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { layout, loaded, stop };
+}
+
+function prepareHome(layout: HomeLayout): void {
+  try {
+    makeFolder(layout.home);
+    accessSync(layout.home, constants.R_OK | constants.W_OK | constants.X_OK);
+    for (const folder of [layout.logs, layout.keeper.dir, layout.hub.dir, layout.agent.dir]) makeFolder(folder);
+  } catch (error) {
+    throw new FettleError('home_not_writable', {
+      data: { home: layout.home, reason: (error as Error).message },
+      cause: error,
+    });
+  }
+}
+
+/** A port that is taken is said before anything is started; by our own hub, left by a keeper that was killed, is fine. 0 takes any. */
+async function requireFreePort(port: number, layout: HomeLayout): Promise<void> {
+  if (port === 0 || (await askStatus(layout.runtime.hubSocket, 1_000).catch(() => undefined))) return;
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(new FettleError('port_in_use', { data: { port, reason: error.code ?? error.message }, cause: error }));
+    });
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve()));
+  });
+}
+
+/** The start script, in a session of its own. Attached, it holds a pipe of ours: its end means stop. */
+function spawnStart({ layout, environment, detach }: UpOptions): ChildProcess {
+  const log = openSync(layout.keeper.log, 'a', 0o600);
+  const child = spawn('/bin/sh', [layout.keeper.start, ...(detach ? [] : ['--parent-pipe'])], {
+    cwd: layout.home,
+    detached: true,
+    env: { ...environment.basic, ...environment.passed },
+    stdio: detach ? ['ignore', log, log] : ['ignore', log, log, 'pipe'],
+  });
+  child.on('error', () => undefined);
+  if (detach) child.unref();
+  return child;
+}
+
+async function keeperAnswers(child: ChildProcess, keeper: KeeperClient, layout: HomeLayout): Promise<void> {
+  const ended = new Promise<never>((_, reject) => {
+    child.once('exit', (code) => {
+      const reason = readTail(layout.keeper.log, 3, 2_000).split('\n').at(-1) ?? '';
+      reject(
+        new FettleError('keeper_unreachable', {
+          data: { reason: `it ended with status ${code ?? 'unknown'}: ${reason}`, log: layout.keeper.log },
+        }),
+      );
+    });
+  });
+  const answered = keeper.ask('hello', {}, { timeoutMs: KEEPER_MS }).catch((error: unknown) => {
+    throw new FettleError('keeper_unreachable', {
+      data: { reason: String(error), log: layout.keeper.log },
+      cause: error,
+    });
+  });
+  ended.catch(() => undefined);
+  await Promise.race([answered, ended]);
+}
+
+function roleSpec({ layout, environment, config }: UpOptions, role: 'hub' | 'agent'): KeepSpec {
+  return {
+    dir: layout.app(role).dir,
+    argv: [
+      '{slot}/.fettle/node',
+      '{slot}/.fettle/fettle',
+      role,
+      '--home',
+      layout.home,
+      ...(config === undefined ? [] : ['--config', config]),
+    ],
+    cwd: layout.home,
+    env: {},
+    inherit: [...new Set([...Object.keys(environment.basic), ...Object.keys(environment.passed)])],
+    log: layout.appLog(role),
+    stopSignal: 'SIGTERM',
+    graceMs: 15_000,
+  };
+}
+
+/** Waits until the hub answers and what the first run installs is there, saying what is waited for. */
+async function hubReady(layout: HomeLayout, say: (line: string) => void): Promise<void> {
+  const end = performance.now() + READY_MS;
+  const said = new Set<string>();
+  let last: HubStatus | undefined;
+  while (performance.now() < end) {
+    last = await askStatus(layout.runtime.hubSocket, 2_000).catch(() => undefined);
+    for (const line of last?.waitingFor ?? []) {
+      if (!said.has(line)) say(`  ${line} …`);
+      said.add(line);
+    }
+    if (last?.ready) return;
+    await delay(100);
+  }
+  if (last) return;
+  const reason = readTail(layout.appLog('hub'), 3, 2_000).split('\n').at(-1) ?? 'it does not answer';
+  throw new FettleError('hub_unreachable', { data: { reason, log: layout.appLog('hub') } });
+}
+
+async function stopAll(child: ChildProcess, keeper: KeeperClient): Promise<void> {
+  const gone = child.exitCode !== null || child.signalCode !== null;
+  const exit = gone ? Promise.resolve() : new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  await keeper.ask('shutdown', {}, { timeoutMs: 2_000 }).catch(() => child.stdio[3]?.destroy());
+  keeper.close();
+  const late = new AbortController();
+  await Promise.race([exit, delay(END_MS, undefined, { signal: late.signal }).catch(() => undefined)]);
+  late.abort();
+  child.stdio[3]?.destroy();
+}
+
+/** What standard input is: who is at the other end decides how `up` behaves. */
+export function inputKind(): 'terminal' | 'script' | 'nobody' {
+  if (process.stdin.isTTY) return 'terminal';
+  try {
+    const stat = fstatSync(0);
+    return stat.isFIFO() || stat.isFile() || stat.isSocket() ? 'script' : 'nobody';
+  } catch {
+    return 'nobody';
+  }
+}

@@ -1,0 +1,24 @@
+import { ROLES } from '../domain/app.ts';
+import * as all from './all.ts';
+import type { Command } from './contract.ts';
+
+/** The commands that `all.ts` lists, in the order of the help: by group, the bare one first, then by role and name. */
+export const COMMANDS: readonly Command[] = inHelpOrder(Object.values(all));
+
+function inHelpOrder(commands: readonly Command[]): readonly Command[] {
+  const group = (command: Command) => command.name.split(' ')[0] ?? '';
+  const size = (command: Command) => commands.filter((other) => group(other) === group(command)).length;
+  const depth = (command: Command) => command.name.split(' ').length;
+  return [...commands].sort(
+    (a, b) =>
+      Number(size(a) === 1) - Number(size(b) === 1) ||
+      group(a).localeCompare(group(b)) ||
+      depth(a) - depth(b) ||
+      ROLES.indexOf(a.role) - ROLES.indexOf(b.role) ||
+      a.name.localeCompare(b.name),
+  );
+}
+
+export type { Command, CommandContext, CommandResult, Words } from './contract.ts';
+export type * from './services.ts';
+export { createCommandTable, type Table } from './table.ts';

@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import { argument, defineCommand } from './contract.ts';
+
+/** `/update restart`: the same version again, proven as after an update. */
+export const restart = defineCommand({
+  name: 'update restart',
+  phrases: ['重启', '重启一下', 'restart'],
+  role: 'operator',
+  args: z.object({
+    app: argument(z.string(), { kind: 'app', help: { en: 'what to restart', zh: '要重启的应用' } }),
+  }),
+  help: { en: 'Stops, starts and checks that it works', zh: '停止、启动并检查是否正常' },
+  examples: [{ text: '/update restart web', help: { en: 'restart web', zh: '重启 web' } }],
+  async run({ services, who, route, eventId, language, signal }, { app }) {
+    const { id } = await services.request(
+      { kind: 'restart', app, force: false, withData: false, who, route, eventId, language },
+      signal,
+    );
+    return { deferred: id };
+  },
+});

@@ -1,0 +1,27 @@
+import type { Plan, PlanStepCode } from '../commands/index.ts';
+import type { ErrorData } from '../domain/errors.ts';
+import { type Decision, sourceText } from './requests.ts';
+
+/** What a decided update would do, step by step, for `--dry-run`. Pure. */
+export function planOf(decision: Decision, options: { readonly withData: boolean }): Plan {
+  const { kind, app, device, from, to, release } = decision;
+  const steps: { code: PlanStepCode; data: ErrorData }[] = [];
+  const step = (code: PlanStepCode, data: ErrorData = {}) => steps.push({ code, data: { app: app.name, ...data } });
+  const source = sourceText(app);
+  const replaces = kind === 'update' || kind === 'install';
+
+  if (device.connected !== 1) step('wait_for_device', { device: device.name });
+  if (replaces) {
+    step('fetch', { source, size: release?.size });
+    step('verify', { digest: release?.digest });
+  }
+  if (kind !== 'restart' && from !== undefined && app.keep.length > 0) step('back_up', { paths: app.keep });
+  if (from !== undefined) step('stop', { grace: app.graceMs });
+  if (kind !== 'restart') step('switch', { from, to });
+  if (options.withData && kind === 'rollback') step('restore_data', { paths: app.keep });
+  step('start', { version: to });
+  step('probe', { for: app.probe.forMs, checks: app.probe.checks, address: app.probe.address });
+  if (kind !== 'restart') step('commit', { version: to });
+  if (from !== undefined) step('go_back', { version: from });
+  return { kind, app: app.name, from, to, size: release?.size, source, steps };
+}

@@ -1,0 +1,205 @@
+import type { Kysely } from 'kysely';
+import { describeSource, type Source } from '../domain/app.ts';
+import { FettleError } from '../domain/errors.ts';
+import type { Clock } from '../domain/id.ts';
+import type { Release } from '../domain/release.ts';
+import type { Language, Route } from '../domain/reply.ts';
+import type { UpdateKind } from '../domain/update.ts';
+import { compareVersions, readVersion } from '../domain/version.ts';
+import type { AppReport } from '../protocol/messages.ts';
+import type { ReleaseChecker } from '../releases/index.ts';
+import { type DeviceWithApps, listDevices } from '../store/devices.ts';
+import type { Database } from '../store/schema.ts';
+import { activeUpdates, endedUpdates, findByEvent } from '../store/updates.ts';
+import { type Engine, inProgress, type NewUpdate } from './engine.ts';
+
+/** What the hub's configuration says of an app, as far as requests need it. */
+export interface RequestedApp {
+  readonly name: string;
+  readonly source?: Source | undefined;
+  readonly channel: string;
+  readonly keep: readonly string[];
+  readonly downgrade: 'last-good' | 'any';
+  readonly probe: { readonly forMs: number; readonly checks: number; readonly address?: string | undefined };
+  readonly graceMs: number;
+}
+
+export interface AskedUpdate {
+  readonly kind: Exclude<UpdateKind, 'install'>;
+  readonly app: string;
+  readonly version?: string | undefined;
+  readonly force: boolean;
+  readonly withData: boolean;
+  readonly who: { readonly id: string; readonly name: string };
+  readonly route: Route;
+  readonly eventId: string;
+  readonly language: Language;
+}
+
+/** Everything that was decided about a request, before anything is written. */
+export interface Decision {
+  readonly kind: UpdateKind;
+  readonly app: RequestedApp;
+  readonly device: DeviceWithApps;
+  readonly report: AppReport | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly release?: Release | undefined;
+}
+
+export interface Requests {
+  /** Decides; refuses by throwing. Changes nothing but what is known of the source. */
+  decide(asked: AskedUpdate, signal: AbortSignal): Promise<Decision>;
+  /** Decides and begins. A second call for one event answers with the first one's id. */
+  request(asked: AskedUpdate, signal: AbortSignal): Promise<{ readonly id: string }>;
+  /** A device's file wants an app installed that is not there: done once, asked by nobody. */
+  installMissing(device: string, report: AppReport): Promise<void>;
+}
+
+export interface RequestsDeps {
+  readonly db: Kysely<Database>;
+  readonly clock: Clock;
+  readonly checker: ReleaseChecker;
+  readonly engine: () => Pick<Engine, 'begin'>;
+  readonly apps: readonly RequestedApp[];
+  readonly language: Language;
+  readonly log: (line: string) => void;
+}
+
+/** An installation that nobody asked for is tried again after this. */
+const RETRY_INSTALL_MS = 10 * 60_000;
+
+export function createRequests(deps: RequestsDeps): Requests {
+  const { db, checker } = deps;
+
+  function appOf(name: string): RequestedApp {
+    const app = deps.apps.find((known) => known.name === name);
+    if (!app) throw new FettleError('unknown_app', { data: { app: name, known: deps.apps.map((a) => a.name) } });
+    return app;
+  }
+
+  /** The device that has the app. One machine has one; a fleet's selectors come with the fleet. */
+  async function deviceOf(app: string): Promise<{ device: DeviceWithApps; report: AppReport | undefined }> {
+    const devices = await listDevices(db);
+    const device = devices.find((d) => d.apps.some((report) => report.app === app)) ?? devices[0];
+    if (!device) throw new FettleError('device_offline', { data: { app, device: 'this machine' }, retryable: true });
+    return { device, report: device.apps.find((report) => report.app === app) };
+  }
+
+  async function decide(asked: AskedUpdate, signal: AbortSignal): Promise<Decision> {
+    const app = appOf(asked.app);
+    const { device, report } = await deviceOf(app.name);
+    const [active] = await activeUpdates(db, { app: app.name, device: device.id });
+    if (active) throw inProgress(active);
+    const from = report?.version;
+    const known = { app, device, report, from };
+    if (asked.kind === 'restart') {
+      if (from === undefined) throw new FettleError('not_installed', { data: { app: app.name } });
+      return { ...known, kind: 'restart', to: from };
+    }
+    if (asked.kind === 'rollback') {
+      if (from === undefined) throw new FettleError('not_installed', { data: { app: app.name } });
+      if (report?.lastGood === undefined) throw new FettleError('no_last_good', { data: { app: app.name } });
+      return { ...known, kind: 'rollback', to: report.lastGood };
+    }
+    const release = await find(app, asked.version, signal);
+    if (from !== undefined) refuseStep(app, report, from, release, asked);
+    if (report?.blocked.includes(release.version) && !asked.force) {
+      throw new FettleError('release_blocked', { data: { app: app.name, version: release.version } });
+    }
+    return { ...known, kind: from === undefined ? 'install' : 'update', to: release.version, release };
+  }
+
+  /** The wanted release; without a version the newest, asked for now. */
+  async function find(app: RequestedApp, version: string | undefined, signal: AbortSignal): Promise<Release> {
+    if (!app.source) throw new FettleError('no_source', { data: { app: app.name } });
+    if (version === undefined) await checker.check(app, { signal });
+    return checker.resolve(app, version, { signal });
+  }
+
+  return {
+    decide,
+
+    async request(asked, signal) {
+      const before = await findByEvent(db, asked.eventId);
+      if (before) return { id: before.id };
+      const decision = await decide(asked, signal);
+      const id = await deps.engine().begin({
+        ...rowOf(decision, asked.withData, asked.force),
+        requestedBy: asked.who.id,
+        requestedByName: asked.who.name,
+        route: JSON.stringify(asked.route),
+        eventId: asked.eventId,
+        language: asked.language,
+      });
+      return { id };
+    },
+
+    async installMissing(device, report) {
+      const app = deps.apps.find((known) => known.name === report.app);
+      if (!app?.source || report.install === undefined || report.update !== undefined) return;
+      const [active] = await activeUpdates(db, { app: app.name, device });
+      const [last] = await endedUpdates(db, app.name, 1);
+      if (active || (last && deps.clock.now() - (last.ended_at ?? 0) < RETRY_INSTALL_MS)) return;
+      try {
+        const release = await checker.resolve(app, report.install, { signal: AbortSignal.timeout(60_000) });
+        const devices = await listDevices(db);
+        const found = devices.find((d) => d.id === device);
+        if (!found) return;
+        await deps.engine().begin({
+          ...rowOf({ kind: 'install', app, device: found, report, to: release.version, release }, false, false),
+          requestedBy: 'fettle',
+          requestedByName: 'Fettle',
+          route: null,
+          eventId: null,
+          language: deps.language,
+        });
+      } catch (error) {
+        deps.log(`${app.name} ${report.install} can't be installed now: ${String(error)}`);
+      }
+    },
+  };
+}
+
+function refuseStep(
+  app: RequestedApp,
+  report: AppReport | undefined,
+  from: string,
+  release: Release,
+  asked: AskedUpdate,
+): void {
+  const step = compareVersions(release.version, from);
+  if (step === 0 && asked.version === undefined)
+    throw new FettleError('already_latest', { data: { app: app.name, version: from } });
+  if (step === 0) throw new FettleError('already_running_version', { data: { app: app.name, version: from } });
+  if (step > 0) return;
+  // Older than what runs: as a question for the newest it means that there is nothing newer.
+  if (asked.version === undefined) throw new FettleError('already_latest', { data: { app: app.name, version: from } });
+  const lastGood = report?.lastGood !== undefined && readVersion(report.lastGood) === readVersion(release.version);
+  if (app.downgrade !== 'any' && !lastGood) {
+    throw new FettleError('downgrade_refused', { data: { app: app.name, from, to: release.version } });
+  }
+}
+
+function rowOf(
+  decision: Decision,
+  withData: boolean,
+  force: boolean,
+): Omit<NewUpdate, 'requestedBy' | 'requestedByName' | 'route' | 'eventId' | 'language'> {
+  const { release } = decision;
+  return {
+    app: decision.app.name,
+    device: decision.device.id,
+    kind: decision.kind,
+    fromVersion: decision.from,
+    toVersion: decision.to,
+    release: release && { version: release.version, channel: release.channel, digest: release.digest },
+    withData,
+    force,
+  };
+}
+
+/** What `source` is called in answers; `undefined` where the app has none. */
+export function sourceText(app: RequestedApp): string | undefined {
+  return app.source && describeSource(app.source);
+}
