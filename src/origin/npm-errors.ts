@@ -22,6 +22,18 @@ export function readNpmFailure(result: ChildResult): NpmFailure {
   return { code, summary };
 }
 
+/**
+ * npm hands out an old answer of its cache, as if nothing were wrong, when the registry can't be reached. That is no
+ * check. Only its log (`--loglevel=http`) tells: the failed attempt, and then `(cache stale)`. The format is that of
+ * our own npm; test/integration/origin-npm.test.ts notices when it changes.
+ */
+export function readStale(result: ChildResult): NpmFailure | undefined {
+  if (!/^npm http fetch .*\(cache stale\)$/m.test(result.stderr)) return undefined;
+  const attempt = /^npm http fetch \S+ (\S+) attempt \d+ failed with (\S+)$/m.exec(result.stderr);
+  const code = attempt?.[2] ?? '';
+  return { code: /^\d+$/.test(code) ? `E${code}` : code, summary: attempt?.[1] ?? '' };
+}
+
 /** Codes that mean: the registry could not be asked. The same may work later. */
 const NETWORK: Readonly<Record<string, (summary: string) => string>> = {
   ENOTFOUND: (s) => `the name ${hostOf(s)} could not be resolved`,
@@ -46,7 +58,12 @@ const LASTING = new Set(['E401', 'E403', 'ENEEDAUTH']);
 const TLS = /^(SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|UNABLE_TO_|CERT_|ERR_TLS_)/;
 
 /** npm's failure about a source as ours. `source` is `describeSource`'s text. */
-export function npmError(source: string, result: ChildResult, deadlineMs: number): FettleError {
+export function npmError(
+  source: string,
+  result: ChildResult,
+  deadlineMs: number,
+  failure: NpmFailure = readNpmFailure(result),
+): FettleError {
   const unreachable = (reason: string, retryable = true) =>
     new FettleError('source_unreachable', { data: { source, reason }, retryable });
   const invalid = (reason: string) => new FettleError('source_invalid', { data: { source, reason } });
@@ -59,7 +76,7 @@ export function npmError(source: string, result: ChildResult, deadlineMs: number
       return invalid('the registry answered with more than can be right');
     default:
   }
-  const { code, summary } = readNpmFailure(result);
+  const { code, summary } = failure;
   const network = NETWORK[code];
   if (network) return unreachable(network(summary), !LASTING.has(code));
   if (TLS.test(code)) return unreachable(`the certificate of ${hostOf(summary)} is not trusted (${code})`);

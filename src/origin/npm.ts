@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { FettleError, toFettleError } from '../domain/errors.ts';
 import { type ChildResult, runChild, type Spawn } from './child.ts';
-import { npmError } from './npm-errors.ts';
+import { npmError, readStale } from './npm-errors.ts';
 
 export { cleanNpmEnvironment, npmrcFiles, writeNpmrc } from './npm-environment.ts';
 
@@ -95,7 +95,15 @@ export function createNpmOrigin(options: NpmOriginOptions): NpmOrigin {
       mkdirSync(nowhere, { recursive: true, mode: 0o700 });
       result = await runChild({
         command: options.node,
-        args: [options.npmCli, 'view', ...args, '--json', ...npmFlags(options, nowhere), '--fetch-retries=0'],
+        args: [
+          options.npmCli,
+          'view',
+          ...args,
+          '--json',
+          ...npmFlags(options, nowhere),
+          '--fetch-retries=0',
+          '--loglevel=http',
+        ],
         cwd: nowhere,
         env: options.env,
         signal,
@@ -107,6 +115,8 @@ export function createNpmOrigin(options: NpmOriginOptions): NpmOrigin {
       throw toFettleError(error, 'source_unreachable', { source });
     }
     if (result.code !== 0 || result.stopped) throw npmError(source, result, deadlineMs);
+    const stale = readStale(result);
+    if (stale) throw npmError(source, result, deadlineMs, stale);
     try {
       const parsed: unknown = JSON.parse(result.stdout);
       // npm 12 answers for `name@version` with a list of matches.

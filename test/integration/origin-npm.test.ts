@@ -139,6 +139,27 @@ describe('trouble', () => {
     expect(registry.requests).toHaveLength(1);
   });
 
+  it.each([
+    ['an error of the registry', () => registry.misbehave('error-500'), 'the registry answered 500'],
+    ['a registry that is gone', () => registry.stop(), /^127\.0\.0\.1:\d+ refused the connection$/],
+  ] as const)('does not pass off npm’s old answer as a new one: %s', async (_what, breakIt, reason) => {
+    await versions();
+    await breakIt();
+    try {
+      const expected = {
+        code: 'source_unreachable',
+        retryable: true,
+        data: { reason: typeof reason === 'string' ? reason : expect.stringMatching(reason) },
+      };
+      await expect(versions()).rejects.toMatchObject(expected);
+      await expect(origin.release('tiny', '1.0.0', { signal, fresh: true })).rejects.toMatchObject(expected);
+      // Where an old answer will do, it does.
+      expect((await origin.release('tiny', '1.0.0', { signal })).version).toBe('1.0.0');
+    } finally {
+      await registry.restart();
+    }
+  });
+
   it('credentials wanted', async () => {
     registry.misbehave('unauthorized');
     await expect(versions()).rejects.toMatchObject({

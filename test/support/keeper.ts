@@ -155,12 +155,15 @@ export function followKeeper(child: ChildProcess): RunningKeeper {
 }
 
 /** Polls until the condition holds. @throws where it does not within the time */
-export async function until<T>(condition: () => T | Promise<T>, withinMs = 10_000): Promise<NonNullable<T>> {
+export async function until<T>(
+  condition: () => T | Promise<T>,
+  withinMs = 10_000,
+): Promise<Exclude<NonNullable<T>, false>> {
   const end = performance.now() + withinMs;
   for (let last: unknown; ; ) {
     try {
       const value = await condition();
-      if (value) return value;
+      if (value) return value as Exclude<NonNullable<T>, false>;
       last = value;
     } catch (error) {
       last = error;

@@ -43,6 +43,9 @@ export interface Registry {
   misbehave(how: Misbehaviour | undefined): void;
   /** Resolves when a request arrives whose path contains `part`. */
   arrived(part: string): Promise<void>;
+  /** Stops listening, and again on the same port. */
+  stop(): Promise<void>;
+  restart(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -74,7 +77,13 @@ export async function startRegistry(): Promise<Registry> {
     answer(path, request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  const stop = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
 
   function answer(path: string, request: IncomingMessage, response: ServerResponse): ServerResponse | undefined {
     if (misbehaviour === 'hang') return undefined;
@@ -151,11 +160,11 @@ export async function startRegistry(): Promise<Registry> {
         if (requests.some((request) => request.path.includes(part))) resolve();
         else waiting.push({ part, resolve });
       }),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    stop,
+    restart: async () => {
+      if (!server.listening) await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    },
+    close: stop,
   };
 }
 
