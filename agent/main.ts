@@ -7,14 +7,13 @@ import type { HomeLayout } from '../config/home.ts';
 import { FettleError } from '../src/domain/errors.ts';
 import type { Clock } from '../src/domain/id.ts';
 import { createRedactor, type Redact } from '../src/domain/redact.ts';
-import { makeFolder, writeDurably } from '../src/files/durable.ts';
+import { writeDurably } from '../src/files/durable.ts';
 import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
 import { healthChecks } from './health/index.ts';
-import { openJournal } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
-import { takeLock } from './keeper/lock.ts';
 import { ownsPort, runsFrom } from './keeper/processes.ts';
 import { createLink } from './link.ts';
 import { createPolicy } from './policy.ts';
@@ -32,6 +31,7 @@ export interface AgentOptions {
   /** Node that runs packages. */
   readonly node: string;
   readonly acquirer: Acquirer;
+  readonly journal: Journal;
   readonly basicEnvironment: Readonly<Record<string, string>>;
   readonly userHome: string;
   readonly clock: Clock;
@@ -46,8 +46,6 @@ const INVENTORY_MS = 30_000;
 /** The agent: takes orders, carries them out as its own file allows, and tells what came of them. Ends with `signal`. */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { layout, config, clock, log, signal } = options;
-  makeFolder(layout.agent.dir);
-  const lock = takeLock(layout.agent.lock);
   const device = readDevice(join(layout.agent.dir, 'id'));
   const platform = `${process.platform}-${process.arch}`;
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
@@ -70,7 +68,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     drivers,
     clock,
     log,
-    journal: openJournal(layout.agent.journal),
+    journal: options.journal,
     checks: healthChecks({ ownsPort, status: async (app) => (await keeper.ask('status', {})).apps[app] }),
     acquirer: options.acquirer,
     blocked: openBlocked(join(layout.agent.dir, 'blocked.json')),
@@ -179,7 +177,6 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   await updates.stop();
   link.stop();
   keeper.close();
-  lock.release();
 }
 
 function hubAddress(portFile: string): string | undefined {

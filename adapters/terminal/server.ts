@@ -28,8 +28,6 @@ export interface TerminalOptions {
   readonly now: () => number;
   /** What `fettle up` waits on. */
   readonly status: () => Promise<HubStatus>;
-  /** Messages that answer an event and were sent already: shown again to a client that asks again. */
-  readonly answersTo: (eventId: string) => Promise<readonly Outgoing[]>;
   readonly log: (event: string, data: Readonly<Record<string, unknown>>) => void;
   /** Least time between two edits of one message. Milliseconds. */
   readonly editIntervalMs?: number | undefined;
@@ -151,7 +149,7 @@ export function createTerminalAdapter(options: TerminalOptions): Adapter {
     write(client, { type: 'accepted', eventId });
     if (result === 'stored') return;
     // Asked again: this client (or the hub) was away. What was sent meanwhile is shown again; it knows the keys.
-    for (const message of await options.answersTo(eventId)) write(client, shown('message', message));
+    for (const message of await sink.answersTo(eventId)) write(client, shown('message', message));
     sink.deliverable();
   }
 

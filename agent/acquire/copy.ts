@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { FettleError, systemCodeOf, toFettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
 import { abortError } from './abort.ts';
-import { isThere, openArtifactFile, type Wanted } from './artifact-file.ts';
+import { type ArtifactFile, isThere, openArtifactFile, type Wanted } from './artifact-file.ts';
 import { tooLarge } from './download.ts';
 import { createProgressMeter, type Report } from './progress.ts';
 
@@ -31,36 +31,40 @@ export async function copyArtifact(options: CopyOptions): Promise<void> {
   if (size > options.maxBytes) throw tooLarge(name, size, options.maxBytes);
   try {
     if (await isThere(options, signal)) return;
-    const target = await openArtifactFile(options, signal);
+    // Not blocking: a FIFO of that name would otherwise be waited for.
+    const source = await open(options.from, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      target.restart(undefined);
-      const meter = createProgressMeter(options.clock, options.progress, { unit: 'bytes', total: size });
-      // Not blocking: a FIFO of that name would otherwise be waited for.
-      const source = await open(options.from, constants.O_RDONLY | constants.O_NONBLOCK);
+      if (!(await source.stat()).isFile()) throw notThere(name, 'it is no file');
+      const target = await openArtifactFile(options, signal);
       try {
-        if (!(await source.stat()).isFile()) throw notThere(name, 'it is no file');
-        const buffer = Buffer.allocUnsafe(READ);
-        for (;;) {
-          signal.throwIfAborted();
-          const { bytesRead } = await source.read(buffer, 0, READ);
-          if (bytesRead === 0) break;
-          target.append([buffer.subarray(0, bytesRead)]);
-          if (target.position > size) break;
-          meter.at(target.position);
-        }
+        await pour(source, target, options);
       } finally {
-        await source.close();
+        target.close();
       }
-      await target.finish();
-      meter.end(size);
     } finally {
-      target.close();
+      await source.close();
     }
   } catch (error) {
     if (signal.aborted) throw abortError(signal);
     if (systemCodeOf(error) === 'ENOENT') throw notThere(name, 'the file is not there');
     throw toFettleError(error, 'download_failed', { file: name });
   }
+}
+
+async function pour(source: FileHandle, target: ArtifactFile, options: CopyOptions): Promise<void> {
+  target.restart(undefined);
+  const { clock, progress, signal, size } = options;
+  const meter = createProgressMeter(clock, progress, { unit: 'bytes', total: size });
+  const buffer = Buffer.allocUnsafe(READ);
+  while (target.position <= size) {
+    signal.throwIfAborted();
+    const { bytesRead } = await source.read(buffer, 0, READ);
+    if (bytesRead === 0) break;
+    target.append([buffer.subarray(0, bytesRead)]);
+    meter.at(target.position);
+  }
+  await target.finish();
+  meter.end(size);
 }
 
 function notThere(file: string, reason: string): FettleError {

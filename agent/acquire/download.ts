@@ -189,7 +189,8 @@ function receive(
       stall.alive();
       waiting.push(chunk);
       bytes += chunk.length;
-      if (file.position + bytes > options.size) return fail(wrongSize(url, file.position + bytes, options.size));
+      if (file.position + bytes > options.size)
+        return fail(wrongSize(url, `${file.position + bytes} or more`, options.size));
       if (bytes < WRITE) return;
       try {
         flush();
@@ -205,6 +206,7 @@ function receive(
         return fail(full);
       }
       if (file.position === options.size) return resolve();
+      if (message.complete) return fail(wrongSize(url, String(file.position), options.size));
       fail(error instanceof FettleError ? error : failed(url, `${url.host} broke the connection off half way`, true));
     };
     message.once('end', () => ended());
@@ -237,13 +239,13 @@ function begin(
   }
   if (status !== 200) return statusError(message, url, status);
   const length = message.headers['content-length'];
-  if (length !== undefined && Number(length) !== options.size) {
+  if (Number(length) !== options.size) {
     if (/^text\/html\b/.test(message.headers['content-type'] ?? '')) {
       return new FettleError('artifact_mismatch', {
         data: { address: showAddress(url), reason: 'the server sent a web page instead of the file' },
       });
     }
-    return wrongSize(url, Number(length), options.size);
+    if (length !== undefined) return wrongSize(url, length, options.size);
   }
   file.restart(strong);
   return undefined;
@@ -261,9 +263,9 @@ function failed(url: URL, reason: string, retryable: boolean, waitMs?: number): 
   return new FettleError('download_failed', { data: { address: showAddress(url), reason, waitMs }, retryable });
 }
 
-function wrongSize(url: URL, found: number, size: number): FettleError {
+function wrongSize(url: URL, found: string, size: number): FettleError {
   return new FettleError('artifact_mismatch', {
-    data: { address: showAddress(url), reason: `it has ${found} bytes or more instead of ${size}` },
+    data: { address: showAddress(url), reason: `it has ${found} bytes instead of ${size}` },
   });
 }
 

@@ -19,17 +19,19 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
   const from = current ?? null;
   const baseline = await baselineOf(task, current, signal);
   const known = { from, fromVersion, baseline };
+  // Noted first, so that a refusal below can say what runs.
+  task.note(known);
   switch (order.kind) {
     case 'restart': {
       if (from === null) throw new FettleError('not_installed', { data: { app } });
-      task.enter('waiting', { ...known, to: from, toVersion: fromVersion });
+      task.enter('waiting', { to: from, toVersion: fromVersion });
       return;
     }
     case 'rollback': {
       const target = slots.lastGood();
       const record = target === undefined ? undefined : slots.record(target);
       if (target === undefined || !record || target === from) throw new FettleError('no_last_good', { data: { app } });
-      task.enter('staged', { ...known, to: target, toVersion: record.version, backup: sequenceFor(task) });
+      task.enter('staged', { to: target, toVersion: record.version, backup: sequenceFor(task) });
       return;
     }
     case 'install':
@@ -50,7 +52,6 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
       // Packed, unpacked and in between: three times the download, and the data once more for its backup.
       requireSpace(task, (origin.size ?? 0) * 3 + data + MARGIN);
       task.enter('fetching', {
-        ...known,
         to,
         toVersion: release.version,
         backup: from === null ? null : sequenceFor(task),

@@ -85,6 +85,8 @@ export interface Sink {
   accept(request: Request): Promise<'stored' | 'duplicate'>;
   /** Messages that were `unattended` may be tried now. */
   deliverable(): void;
+  /** What was sent in answer to an event already, as it is shown now: for a reader who asks again. */
+  answersTo(eventId: string): Promise<readonly Outgoing[]>;
   /** Completions of what a person has typed so far. */
   complete(text: string): Promise<readonly string[]>;
 }

@@ -13,6 +13,7 @@ import {
   putMessage,
   readMessage,
   type StoredMessage,
+  sentAnswers,
 } from '../store/outbox.ts';
 import type { Database } from '../store/schema.ts';
 import type { Adapter, Delivery, Outgoing, Reply } from './contract.ts';
@@ -53,6 +54,8 @@ export interface Outbox {
   put(trx: Kysely<Database>, message: NewMessage): Promise<void>;
   /** Something may be there to send. */
   wake(): void;
+  /** What was sent in answer to an event, as it is shown now: for an adapter whose reader lost it. */
+  answersTo(platform: string, eventId: string): Promise<readonly Outgoing[]>;
   /** Messages of the platform that nobody was there to read may be tried now. */
   deliverable(platform: string): void;
   start(): void;
@@ -153,17 +156,15 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       await markUneditable(db, message, clock.now());
       return;
     }
-    const outgoing: Outgoing = {
-      key: message.key,
-      route: message.route,
-      reply: redactReply(message.reply, deps.redact),
-      answers: message.answers,
-      final: message.final,
-      failed: message.failed,
-    };
+    const outgoing = outgoingOf(message);
     const sending = editing && message.ref !== null ? adapter.edit(message.ref, outgoing) : adapter.send(outgoing);
     const delivery = await settle(sending, deps.redact);
     await record(message, editing, delivery);
+  }
+
+  function outgoingOf(message: StoredMessage): Outgoing {
+    const { key, route, answers, final, failed } = message;
+    return { key, route, reply: redactReply(message.reply, deps.redact), answers, final, failed };
   }
 
   async function record(message: StoredMessage, editing: boolean, delivery: Delivery): Promise<void> {
@@ -201,6 +202,9 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   return {
     put: putMessage,
     wake,
+    async answersTo(platform, eventId) {
+      return (await sentAnswers(db, platform, eventId)).map(outgoingOf);
+    },
     deliverable(platform) {
       parked.delete(platform);
       wake();

@@ -1,5 +1,5 @@
 import type { Language, Reply } from '../domain/reply.ts';
-import { isCancellable, isUpdateState, type UpdateKind, type UpdateState } from '../domain/update.ts';
+import { isCancellable, isFinal, isUpdateState, type UpdateKind, type UpdateState } from '../domain/update.ts';
 import { MESSAGES, type Messages, type OutcomeLike, type UpdateLike } from './messages/index.ts';
 
 /** An update as a card: while it runs, and once it is over. Pure. */
@@ -28,6 +28,7 @@ const STEPS: Readonly<Record<'replace' | 'restart' | 'revert', readonly (readonl
 export function progressCard(update: UpdateLike, language: Language): Reply {
   const messages = MESSAGES[language];
   const { cards } = messages;
+  if (isFinal(update.state)) return endedCard(update, messages);
   const reverting = ['reverting', 'restarting', 'reprobing'].includes(update.state);
   const label = update.cancelRequested && !reverting ? cards.cancelling : cards.doing[update.state];
   const { step, steps } = stepOf(update.kind, update.state);
@@ -46,6 +47,17 @@ export function progressCard(update: UpdateLike, language: Language): Reply {
     ...(isCancellable(update.state) && !update.cancelRequested
       ? { buttons: [{ label: cards.cancel, command: `/update cancel ${update.id}` }] }
       : {}),
+  };
+}
+
+/** The progress card of an update that is over: the final answer is a message of its own. */
+function endedCard(update: UpdateLike, messages: Messages): Reply {
+  const { steps } = stepOf(update.kind, 'committing');
+  const tone = update.state === 'succeeded' ? 'good' : update.state === 'cancelled' ? 'info' : 'bad';
+  return {
+    tone,
+    title: titleOf(update, messages),
+    progress: { label: messages.cards.doing[update.state], step: steps, steps },
   };
 }
 

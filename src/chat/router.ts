@@ -204,6 +204,7 @@ export function createRouter(deps: RouterDeps): Router {
     sink: (platform) => ({
       accept: (request) => accept(platform, request),
       deliverable: () => deps.outbox.deliverable(platform),
+      answersTo: (eventId) => deps.outbox.answersTo(platform, eventId),
       complete: (text) => deps.commands.complete(text),
     }),
     async start() {

@@ -23,14 +23,14 @@ export function readNpmFailure(result: ChildResult): NpmFailure {
 }
 
 /**
- * npm hands out an old answer of its cache, as if nothing were wrong, when the registry can't be reached. That is no
- * check. Only its log (`--loglevel=http`) tells: the failed attempt, and then `(cache stale)`. The format is that of
- * our own npm; test/integration/origin-npm.test.ts notices when it changes.
+ * npm hands out an old answer of its cache, as if nothing were wrong, when the registry fails or can't be reached.
+ * That is no check. Only its log tells (`--loglevel=http`, and no retries): an attempt that failed, or a stale answer.
+ * The format is that of our own npm; test/integration/origin-npm.test.ts notices when it changes.
  */
 export function readStale(result: ChildResult): NpmFailure | undefined {
-  if (!/^npm http fetch .*\(cache stale\)$/m.test(result.stderr)) return undefined;
   const attempt = /^npm http fetch \S+ (\S+) attempt \d+ failed with (\S+)$/m.exec(result.stderr);
-  const code = attempt?.[2] ?? '';
+  if (!attempt && !/^npm http fetch .*\(cache stale\)$/m.test(result.stderr)) return undefined;
+  const code = attempt?.[2] ?? 'ENOTCACHED';
   return { code: /^\d+$/.test(code) ? `E${code}` : code, summary: attempt?.[1] ?? '' };
 }
 

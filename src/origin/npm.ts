@@ -89,20 +89,22 @@ export function createNpmOrigin(options: NpmOriginOptions): NpmOrigin {
   // npm takes `.npmrc` of the project that it finds above its folder; `--prefix` says that this one is it.
   const nowhere = join(options.cache, 'no-project');
 
-  const view = async (source: string, args: readonly string[], signal: AbortSignal): Promise<unknown> => {
+  const view = async (
+    source: string,
+    args: readonly string[],
+    signal: AbortSignal,
+    from: 'registry' | 'cache' = 'registry',
+  ): Promise<unknown> => {
     let result: ChildResult;
     try {
       mkdirSync(nowhere, { recursive: true, mode: 0o700 });
       result = await runChild({
         command: options.node,
         args: [
-          options.npmCli,
-          'view',
-          ...args,
-          '--json',
+          ...[options.npmCli, 'view', ...args, '--json'],
           ...npmFlags(options, nowhere),
-          '--fetch-retries=0',
-          '--loglevel=http',
+          ...['--fetch-retries=0', '--loglevel=http'],
+          ...(from === 'cache' ? ['--prefer-offline'] : []),
         ],
         cwd: nowhere,
         env: options.env,
@@ -115,7 +117,7 @@ export function createNpmOrigin(options: NpmOriginOptions): NpmOrigin {
       throw toFettleError(error, 'source_unreachable', { source });
     }
     if (result.code !== 0 || result.stopped) throw npmError(source, result, deadlineMs);
-    const stale = readStale(result);
+    const stale = from === 'registry' ? readStale(result) : undefined;
     if (stale) throw npmError(source, result, deadlineMs, stale);
     try {
       const parsed: unknown = JSON.parse(result.stdout);
@@ -142,8 +144,8 @@ export function createNpmOrigin(options: NpmOriginOptions): NpmOrigin {
     },
     release: async (name, version, { signal, fresh }) => {
       const source = `npm ${name}`;
-      const args = [`${name}@${version}`, 'version', 'dist', ...(fresh ? [] : ['--prefer-offline'])];
-      const found = Manifest.safeParse(await view(source, args, signal));
+      const args = [`${name}@${version}`, 'version', 'dist'];
+      const found = Manifest.safeParse(await view(source, args, signal, fresh ? 'registry' : 'cache'));
       if (!found.success || found.data.version !== version) {
         throw new FettleError('source_invalid', {
           data: { source, version, reason: `the registry does not describe version ${version}` },

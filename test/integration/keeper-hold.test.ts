@@ -1,8 +1,10 @@
 import { existsSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { switchLink } from '../../src/files/durable.ts';
 import { appPid, CRASHING, type KeeperHome, keeperHome, kill, STEADY, starts, until } from '../support/keeper.ts';
+
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 let home: KeeperHome;
 afterEach(() => home.remove());

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { startStub } from '../../agent/keeper/start-stub.ts';
 import {
   alive,
@@ -14,6 +14,8 @@ import {
   starts,
   until,
 } from '../support/keeper.ts';
+
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 let home: KeeperHome;
 let stubs: RunningKeeper[] = [];

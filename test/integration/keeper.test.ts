@@ -1,6 +1,6 @@
 import { lstatSync, readFileSync, statSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { KeeperRefusal } from '../../agent/keeper/client.ts';
 import { readStat } from '../../agent/keeper/proc.ts';
 import { findByStartId, ownsPort, runsFrom } from '../../agent/keeper/processes.ts';
@@ -15,6 +15,8 @@ import {
   starts,
   until,
 } from '../support/keeper.ts';
+
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 let home: KeeperHome;
 afterEach(() => home.remove());

@@ -64,7 +64,10 @@ const problems: Record<ErrorCode, ProblemWriter> = {
   unknown_app: (d) => ({
     text: `There is no app “${t(d.typed ?? d.app)}”.`,
     next:
-      didYouMean(d) ?? (list(d.apps).length > 0 ? `There is: ${list(d.apps).join(', ')}.` : 'Add it to fettle.yaml.'),
+      didYouMean(d) ??
+      (list(d.apps ?? d.known).length > 0
+        ? `There is: ${list(d.apps ?? d.known).join(', ')}.`
+        : 'Add it to fettle.yaml.'),
   }),
   unknown_version: (d) => ({
     text: `${App(d)} has no version ${t(d.version)}.`,
@@ -187,7 +190,7 @@ const problems: Record<ErrorCode, ProblemWriter> = {
     next: 'Nothing was installed. Try again; if it stays, do not trust the mirror or the release.',
   }),
   artifact_wrong_platform: (d) => ({
-    text: `The release has nothing for this device's platform${d.platform ? ` (${t(d.platform)})` : ''}.`,
+    text: `The release has nothing for this device's platform${d.here ? ` (${t(d.here)}; it has ${t(d.for) || 'none'})` : ''}.`,
     next: 'Publish an artifact for it.',
   }),
   artifact_invalid: (d) => ({
@@ -229,11 +232,11 @@ const problems: Record<ErrorCode, ProblemWriter> = {
     next: 'Mend the release, or the check in fettle.yaml.',
   }),
   wrong_version: (d) => ({
-    text: `The version that runs is ${t(d.seen ?? d.running ?? d.actual) || 'another one'}, not ${t(d.expected ?? d.version) || 'the new one'}.`,
+    text: `The version that runs is ${t(d.found) || 'another one'}, not ${t(d.expected) || 'the new one'}.`,
     next: 'Look at what the release says about its version.',
   }),
   deadline_passed: (d) => ({
-    text: `It took too long${d.state ? ` (${stateName(t(d.state))})` : ''}${number(d.afterMs) === undefined ? '' : `: more than ${duration(number(d.afterMs) ?? 0)}`}${because(d)}.`,
+    text: `It took too long${d.state ? ` (${stateName(t(d.state))})` : ''}${afterMs(d) === undefined ? '' : `: more than ${duration(afterMs(d) ?? 0)}`}${because(d)}.`,
     next: "Try again; the app's `deadlines` can be longer.",
   }),
   interrupted: (d) => ({
@@ -266,7 +269,7 @@ const problems: Record<ErrorCode, ProblemWriter> = {
     next: 'Run fettle up to make one.',
   }),
   home_not_writable: (d) => ({
-    text: `The home ${t(d.path)} can't be written to${because(d)}.`,
+    text: `The home ${t(d.home ?? d.path)} can't be written to${because(d)}.`,
     next: 'Set FETTLE_HOME to a folder of yours.',
   }),
   home_in_use: (d) => ({
@@ -284,11 +287,11 @@ const problems: Record<ErrorCode, ProblemWriter> = {
   platform_unsupported: (d) => ({ text: `Fettle does not run on ${t(d.platform)}.`, next: 'Use Linux or macOS.' }),
   hub_unreachable: (d) => ({
     text: `The hub does not answer${because(d)}.`,
-    next: 'Is it running? fettle up starts it; its log is in logs/ of the home.',
+    next: d.log ? `Its log: ${t(d.log)}` : 'Is it running? fettle up starts it.',
   }),
   keeper_unreachable: (d) => ({
     text: `The keeper does not answer${because(d)}.`,
-    next: 'fettle up starts it; its log is logs/keeper.log in the home.',
+    next: d.log ? `Its log: ${t(d.log)}` : 'Is it running? fettle up starts it.',
   }),
   protocol_violation: (d) => ({
     text: `The other side said something that makes no sense${because(d)}.`,
@@ -329,6 +332,11 @@ function badArguments(d: ErrorData): string {
 function version(d: ErrorData): string {
   const number_ = t(d.version);
   return number_ ? `${d.app ? `${t(d.app)} ` : 'Version '}${number_}` : d.app ? `The new version of ${t(d.app)}` : 'It';
+}
+
+function afterMs(d: ErrorData): number | undefined {
+  const seconds = number(d.seconds);
+  return number(d.afterMs) ?? (seconds === undefined ? undefined : seconds * 1_000);
 }
 
 function exit(d: ErrorData): string {

@@ -57,7 +57,10 @@ const problems: Record<ErrorCode, ProblemWriter> = {
   unknown_app: (d) => ({
     text: `没有名为“${t(d.typed ?? d.app)}”的应用。`,
     next:
-      didYouMean(d) ?? (list(d.apps).length > 0 ? `现有：${list(d.apps).join('、')}。` : '请在 fettle.yaml 中添加。'),
+      didYouMean(d) ??
+      (list(d.apps ?? d.known).length > 0
+        ? `现有：${list(d.apps ?? d.known).join('、')}。`
+        : '请在 fettle.yaml 中添加。'),
   }),
   unknown_version: (d) => ({
     text: `${app(d)} 没有 ${t(d.version)} 这个版本。`,
@@ -172,7 +175,7 @@ const problems: Record<ErrorCode, ProblemWriter> = {
     next: '没有安装任何东西。请重试；若仍如此，请不要信任该镜像或版本。',
   }),
   artifact_wrong_platform: (d) => ({
-    text: `该版本没有适合此设备平台的文件${d.platform ? `（${t(d.platform)}）` : ''}。`,
+    text: `该版本没有适合此设备平台的文件${d.here ? `（${t(d.here)}；它有 ${t(d.for) || '无'}）` : ''}。`,
     next: '请为该平台发布文件。',
   }),
   artifact_invalid: (d) => ({ text: `下载的${of(d)}文件不可用${because(d)}。`, next: '需要重新制作该版本。' }),
@@ -205,11 +208,11 @@ const problems: Record<ErrorCode, ProblemWriter> = {
     next: '请修复该版本，或 fettle.yaml 中的检查。',
   }),
   wrong_version: (d) => ({
-    text: `正在运行的版本是 ${t(d.seen ?? d.running ?? d.actual) || '另一个版本'}，而不是 ${t(d.expected ?? d.version) || '新版本'}。`,
+    text: `正在运行的版本是 ${t(d.found) || '另一个版本'}，而不是 ${t(d.expected) || '新版本'}。`,
     next: '请检查该版本所报告的版本号。',
   }),
   deadline_passed: (d) => ({
-    text: `耗时过长${d.state ? `（${stateName(t(d.state))}）` : ''}${number(d.afterMs) === undefined ? '' : `：超过 ${duration(number(d.afterMs) ?? 0)}`}${because(d)}。`,
+    text: `耗时过长${d.state ? `（${stateName(t(d.state))}）` : ''}${afterMs(d) === undefined ? '' : `：超过 ${duration(afterMs(d) ?? 0)}`}${because(d)}。`,
     next: '请重试；也可以在应用的 `deadlines` 中延长。',
   }),
   interrupted: (d) => ({
@@ -236,7 +239,7 @@ const problems: Record<ErrorCode, ProblemWriter> = {
   }),
   config_missing: (d) => ({ text: `找不到配置 ${t(d.file ?? d.path)}。`, next: '运行 fettle up 会创建一份。' }),
   home_not_writable: (d) => ({
-    text: `主目录 ${t(d.path)} 不可写${because(d)}。`,
+    text: `主目录 ${t(d.home ?? d.path)} 不可写${because(d)}。`,
     next: '请把 FETTLE_HOME 设为您自己的目录。',
   }),
   home_in_use: (d) => ({
@@ -254,11 +257,11 @@ const problems: Record<ErrorCode, ProblemWriter> = {
   platform_unsupported: (d) => ({ text: `Fettle 不支持 ${t(d.platform)}。`, next: '请使用 Linux 或 macOS。' }),
   hub_unreachable: (d) => ({
     text: `中心没有响应${because(d)}。`,
-    next: '它在运行吗？fettle up 会启动它；日志在主目录的 logs/ 中。',
+    next: d.log ? `日志：${t(d.log)}` : '它在运行吗？fettle up 会启动它。',
   }),
   keeper_unreachable: (d) => ({
     text: `守护进程没有响应${because(d)}。`,
-    next: 'fettle up 会启动它；日志是主目录中的 logs/keeper.log。',
+    next: d.log ? `日志：${t(d.log)}` : '它在运行吗？fettle up 会启动它。',
   }),
   protocol_violation: (d) => ({ text: `对方发来了无法理解的内容${because(d)}。`, next: '双方的版本是否匹配？' }),
   publish_refused: (d) => ({ text: `无法发布${because(d)}。` }),
@@ -296,6 +299,11 @@ function badArguments(d: ErrorData): string {
 function version(d: ErrorData): string {
   const number_ = t(d.version);
   return number_ ? `${d.app ? `${t(d.app)} ` : '版本 '}${number_} ` : d.app ? `${t(d.app)} 的新版本` : '它';
+}
+
+function afterMs(d: ErrorData): number | undefined {
+  const seconds = number(d.seconds);
+  return number(d.afterMs) ?? (seconds === undefined ? undefined : seconds * 1_000);
 }
 
 function exit(d: ErrorData): string {

@@ -1,0 +1,174 @@
+/**
+ * Writes docs/commands.md and docs/configuration.md from the declarations (`--write`), or says that they are stale
+ * (`--check`, exit code 1). Run by `npm run docs` and `npm run check`; no part of the `fettle` command.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { HubSchema } from '../../config/hub-schema.ts';
+import { COMMANDS, type Command } from '../commands/index.ts';
+import { usage } from '../commands/usage.ts';
+
+const MADE = '<!-- Made by `npm run docs` from the declarations; edits here are lost. -->';
+
+/** docs/commands.md: every command, in both languages. */
+export function commandReference(commands: readonly Command[]): string {
+  const overview = commands.map(
+    (command) => `| [\`${cell(usage(command))}\`](#${anchor(command)}) | ${cell(command.help.en)} | ${command.role} |`,
+  );
+  return `${[
+    '# Commands',
+    MADE,
+    'The same in every chat and in the terminal. Who may: viewer < operator < admin; each includes the ones before it.',
+    'No app given means `defaultApp`, else the only app besides `hub` and `agent`, else Fettle asks. Flags may stand anywhere. Ids such as `u-7k2m` may be left out where only one fits. Full-width input (`／update`) and `开`/`关` work.',
+    ['| command | does | role |', '|---|---|---|', ...overview].join('\n'),
+    ...commands.map(commandSection),
+  ].join('\n\n')}\n`;
+}
+
+function commandSection(command: Command): string {
+  const lines = [
+    `## ${command.name}`,
+    `\`${usage(command)}\` — ${command.role}`,
+    `${command.help.en}.  \n${command.help.zh}。`,
+  ];
+  if (command.arguments.length > 0) {
+    lines.push(
+      [
+        '| argument | means | 说明 |',
+        '|---|---|---|',
+        ...command.arguments.map(
+          ({ written, help, optional, kind }) =>
+            `| \`${cell(written)}\`${optional && kind !== 'flag' ? ' (optional)' : ''} | ${cell(help.en)} | ${cell(help.zh)} |`,
+        ),
+      ].join('\n'),
+    );
+  }
+  lines.push(command.examples.map(({ text, help }) => `- \`${text}\`: ${help.en} / ${help.zh}`).join('\n'));
+  if (command.aliases.length > 0) lines.push(`Also: ${command.aliases.map((alias) => `\`/${alias}\``).join(', ')}`);
+  if (command.phrases.length > 0) lines.push(`Or say: ${command.phrases.join(' · ')}`);
+  return lines.join('\n\n');
+}
+
+function anchor(command: Command): string {
+  return command.name.replaceAll(' ', '-');
+}
+
+/** What is read of a JSON Schema. */
+interface Node {
+  readonly type?: string | readonly string[];
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly items?: Node;
+  readonly anyOf?: readonly Node[];
+  readonly properties?: Readonly<Record<string, Node>>;
+  readonly additionalProperties?: Node | boolean;
+  readonly required?: readonly string[];
+}
+
+/** docs/configuration.md: every key of `fettle.yaml`. */
+export function configurationReference(): string {
+  // What is written (types), and what it becomes (defaults of values that are read from text).
+  const written = z.toJSONSchema(HubSchema, { io: 'input', unrepresentable: 'any' }) as Node;
+  const read = z.toJSONSchema(HubSchema, { io: 'output', unrepresentable: 'any' }) as Node;
+  return `${[
+    '# Configuration',
+    MADE,
+    'One file, `fettle.yaml` in the home (or `--config FILE`), serves hub and agent on one machine. Relative paths start at the file. A key that is not listed here is an error, which names the file, the line and the nearest key. Durations are written with their unit: `500ms`, `90s`, `5m`, `1.5h`, `14d`.',
+    ['| key | value | default | means |', '|---|---|---|---|', ...rowsOf(written, read, '')].join('\n'),
+    'A device of a fleet has an `agent.yaml` with `apps` alone.',
+    '## Environment',
+    [
+      '| variable | means |',
+      '|---|---|',
+      '| `FETTLE_HOME` | The home: everything that Fettle keeps. Default: `~/.fettle`, or `data` in a checkout. |',
+      '| `FETTLE_PORT` | Port of the hub on loopback; 0 takes any free one and keeps it. |',
+      '| `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | For what is fetched. |',
+      '| `NO_COLOR` | No colours in the terminal. |',
+      '| `LC_ALL`, `LC_MESSAGES`, `LANG` | Language of the terminal: `zh…` is Chinese, everything else English. |',
+    ].join('\n'),
+  ].join('\n\n')}\n`;
+}
+
+function rowsOf(written: Node, read: Node | undefined, prefix: string): string[] {
+  return Object.entries(written.properties ?? {}).flatMap(([name, node]) => {
+    const key = `${prefix}${name}`;
+    const output = read?.properties?.[name];
+    const inside = typeof node.additionalProperties === 'object' ? node.additionalProperties : undefined;
+    const outputInside = typeof output?.additionalProperties === 'object' ? output.additionalProperties : undefined;
+    const required = written.required?.includes(name) === true;
+    return [
+      `| \`${key}\` | ${cell(typeOf(node))} | ${required ? 'required' : cell(defaultOf(node, output))} | ${cell(node.description ?? '')} |`,
+      ...(node.properties ? rowsOf(node, output, `${key}.`) : []),
+      ...(inside?.properties ? rowsOf(inside, outputInside, `${key}.NAME.`) : []),
+    ];
+  });
+}
+
+function typeOf(node: Node): string {
+  if (node.anyOf) return node.anyOf.map(typeOf).join(' or ');
+  if (node.const !== undefined) return `\`${String(node.const)}\``;
+  if (node.enum) return node.enum.map((value) => `\`${String(value)}\``).join(', ');
+  const type = typeof node.type === 'string' ? node.type : (node.type ?? []).join(' or ');
+  if (type === 'array') return `list of ${node.items ? typeOf(node.items) : 'values'}s`;
+  if (type === 'object') return node.properties ? 'group' : 'names with values';
+  if (type === 'integer' && node.minimum !== undefined && node.maximum !== undefined) {
+    return `integer, ${node.minimum} to ${node.maximum}`;
+  }
+  return type === 'string' ? 'text' : type === 'boolean' ? '`true`, `false`' : type;
+}
+
+function defaultOf(node: Node, output: Node | undefined): string {
+  const value = node.default ?? output?.default;
+  if (value === undefined || node.properties) return '';
+  if (typeof value === 'object')
+    return JSON.stringify(value) === '[]' || JSON.stringify(value) === '{}' ? 'none' : JSON.stringify(value);
+  // Text that became a number is a duration.
+  return `\`${node.type === 'string' && typeof value === 'number' ? durationText(value) : String(value)}\``;
+}
+
+function durationText(ms: number): string {
+  const units = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1_000],
+  ] as const;
+  for (const [unit, size] of units) if (ms > 0 && ms % size === 0) return `${ms / size}${unit}`;
+  return `${ms}ms`;
+}
+
+/** Inside a table's cell. */
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+}
+
+function main(mode: string | undefined): number {
+  const docs = fileURLToPath(new URL('../../docs/', import.meta.url));
+  const pages = { 'commands.md': commandReference(COMMANDS), 'configuration.md': configurationReference() };
+  if (mode === '--write') {
+    for (const [name, text] of Object.entries(pages)) writeFileSync(`${docs}${name}`, text);
+    return 0;
+  }
+  if (mode !== '--check') {
+    console.error('usage: node src/cli/reference.ts --write | --check');
+    return 2;
+  }
+  const stale = Object.entries(pages).filter(([name, text]) => readOr(`${docs}${name}`) !== text);
+  for (const [name] of stale) console.error(`docs/${name} is stale: run \`npm run docs\``);
+  return stale.length > 0 ? 1 : 0;
+}
+
+function readOr(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = main(process.argv[2]);

@@ -1,0 +1,45 @@
+/**
+ * The real agent, but for one thing: it kills itself with SIGKILL at a named point of an update.
+ * `--kill STATE:entered` right after the state is on disk, before its work; `--kill STATE:worked` when its work is
+ * done, before the next state is on disk. Each point once (`--twice`, `--forever`), however often the agent is
+ * started: a file remembers.
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { homeLayout } from '../../config/home.ts';
+import { readEnvironment } from '../../config/load.ts';
+import { startAgent } from '../../src/cli/agent.ts';
+
+const { values } = parseArgs({
+  options: {
+    home: { type: 'string' },
+    kill: { type: 'string', multiple: true },
+    twice: { type: 'boolean' },
+    forever: { type: 'boolean' },
+  },
+});
+const environment = readEnvironment();
+const layout = homeLayout(values.home ?? '', environment.runtimeFolder);
+
+function dieOnce(point: string): void {
+  if (!values.kill?.includes(point)) return;
+  const times = values.forever ? Number.POSITIVE_INFINITY : values.twice ? 2 : 1;
+  for (let time = 1; time <= times; time += 1) {
+    const marker = join(layout.home, `killed-${point.replace(':', '-')}-${time}`);
+    if (existsSync(marker)) continue;
+    writeFileSync(marker, '');
+    process.kill(process.pid, 'SIGKILL');
+  }
+}
+
+await startAgent({ layout, environment, config: undefined }, (journal) => ({
+  ...journal,
+  write(entry) {
+    const before = journal.get(entry.order.update);
+    if (before && before.state !== entry.state) dieOnce(`${before.state}:worked`);
+    journal.write(entry);
+    if (before?.state !== entry.state || before.resumes !== entry.resumes) dieOnce(`${entry.state}:entered`);
+  },
+}));
+process.exit(0);
