@@ -96,7 +96,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       });
     },
     onOutcome: (outcome) => link.send({ type: 'outcome', outcome }),
-    onChange: () => void sendInventory(),
+    onChange: () => sendInventory(),
   });
 
   const link = createLink({
@@ -118,7 +118,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
   async function sendInventory(): Promise<void> {
     if (!link.connected()) return;
-    link.send({ type: 'inventory', apps: await updates.inventory(), recovered });
+    try {
+      link.send({ type: 'inventory', apps: await updates.inventory(), recovered });
+    } catch (error) {
+      log(`what runs could not be told: ${String(error)}`);
+    }
   }
 
   async function receive(message: HubMessage, hubNow: number): Promise<void> {

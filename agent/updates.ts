@@ -36,7 +36,8 @@ export interface UpdatesDeps extends UpdaterDeps {
   readonly policy: Policy;
   readonly drivers: Readonly<Record<AppConfig['restart'], RestartDriver>>;
   readonly onOutcome: (outcome: Outcome) => void;
-  readonly onChange: () => void;
+  /** Something else runs than before. Never throws. */
+  readonly onChange: () => Promise<void>;
 }
 
 export function createUpdates(deps: UpdatesDeps): Updates {
@@ -66,11 +67,12 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       await settle(task);
     } catch (error) {
       deps.log(`${task.entry.order.update} ${task.app}: ${String(error)}`);
-    } finally {
-      tasks.delete(task.app);
-      if (task.entry.outcome) deps.onOutcome(task.entry.outcome);
-      deps.onChange();
     }
+    // What runs is told before how it ended, so that nobody hears "3.0.1" and then sees 2.0.2.
+    await deps.onChange();
+    if (task.entry.outcome) deps.onOutcome(task.entry.outcome);
+    tasks.delete(task.app);
+    await deps.onChange();
   }
 
   /** After the end the keeper alone keeps the app; where going back failed too, it goes on trying. */

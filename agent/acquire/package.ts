@@ -98,7 +98,8 @@ async function npm(deps: PackageDeps, options: PackageOptions, command: readonly
     // npm 12 runs no scripts by default either; allowing them means all of this app's tree.
     ...(options.scripts ? ['--dangerously-allow-all-scripts'] : ['--ignore-scripts']),
     ...['--omit=dev', '--install-links', '--json', '--loglevel=error'],
-    ...['--fetch-retries=3', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=20000'],
+    // 1, 2 and 4 s: longer trouble is for the next try of the update.
+    ...['--fetch-retries=3', '--fetch-retry-factor=2', '--fetch-retry-mintimeout=1000'],
   ];
   let result: ChildResult;
   try {

@@ -10,7 +10,7 @@ import { bootId, monotonicMs } from './proc.ts';
 import type { Started } from './protocol.ts';
 import { adoptedRun, ownRun, type Run, readExit } from './run.ts';
 import { type FoundProcess, findByStartId } from './scan.ts';
-import { goToSlot, lastGoodOf } from './slots.ts';
+import { currentSlotOf, goToSlot, lastGoodOf } from './slots.ts';
 import { prepareStart, spawnApp } from './spawn.ts';
 import { after, restartDelay, UNCOMMITTED_STARTS } from './times.ts';
 
@@ -295,10 +295,10 @@ export function createApp(deps: AppDeps, found: readonly FoundProcess[]): App {
   // --- an earlier keeper's work
 
   function adopt(): void {
-    const { startId, started } = record();
+    const { spec, startId, started } = record();
     // A status means that the app has ended: what is found is what it left behind.
     if (startId === null || found.length === 0 || readExit(exitFile(startId)) !== null) return;
-    const facts = { startId, slot: started?.slot ?? '', at: started?.at ?? Date.now() };
+    const facts = { startId, slot: started?.slot || currentSlotOf(spec.dir), at: started?.at ?? Date.now() };
     run = adoptedRun(found, { ...facts, exitFile: exitFile(startId), pollMs: times.poll });
     clean = false;
     log(`adopted, pid ${run.pid}`);

@@ -19,7 +19,7 @@ export interface Ending {
 
 /** For how long pids that were no concern of ours are taken not to have been given to new processes. */
 const STRANGERS_MS = 2_000;
-/** How often it is looked for processes that were born after the signal. */
+/** How often it is looked for more processes while all are killed. */
 const LOOK_AGAIN_MS = 250;
 
 /**
@@ -29,7 +29,6 @@ const LOOK_AGAIN_MS = 250;
 export async function endStart(startId: string, ending: Ending): Promise<boolean> {
   const began = monotonicMs();
   const asked = new Set<string>();
-  let killing = false;
   let looked = began;
   let strangers: ReadonlySet<number> | undefined;
   let left: readonly FoundProcess[] = [];
@@ -50,24 +49,24 @@ export async function endStart(startId: string, ending: Ending): Promise<boolean
   const ended = ending.ended?.then(() => {
     told = true;
   });
+  let unborn = left.every((process) => process.wrapper);
+  let killing = false;
   for (;;) {
     const pause = delay(monotonicMs() - began < 1_000 ? 2 : 20);
     await (told ? pause : Promise.race([ended, pause]));
-    const now = monotonicMs();
-    if (!left.some(isAlive)) {
-      if (!look()) return true;
-    } else if (now - looked >= LOOK_AGAIN_MS) {
-      look();
-    }
-    if (now - began >= ending.graceMs) {
-      if (!killing) {
-        look();
-        killing = true;
-      }
-      kill(left, now - began - ending.graceMs, ending.log);
-      if (now - began >= ending.graceMs + ending.survivorMs) return !look();
-    } else {
+    const late = monotonicMs() - began - ending.graceMs;
+    const allGone = !left.some(isAlive);
+    const again = killing ? monotonicMs() - looked >= LOOK_AGAIN_MS : late >= 0 || unborn;
+    if ((allGone || again) && !look()) return true;
+    if (late >= 0) {
+      killing = true;
+      kill(left, late, ending.log);
+      if (late >= ending.survivorMs) return !look();
+    } else if (allGone || unborn) {
+      // Left behind, or born after the signal because the stop came right after the start. What an app starts in
+      // order to end well is left to it.
       askToEnd(left, ending, asked);
+      unborn = left.every((process) => process.wrapper);
     }
   }
 }

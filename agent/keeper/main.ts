@@ -6,6 +6,7 @@ import { createApps } from './apps.ts';
 import { openKeepFile } from './keep-file.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { type Log, logToStderr, reasonOf } from './log.ts';
+import type { KeeperRequest } from './parse.ts';
 import { bootId } from './proc.ts';
 import { answerRequest, type Control } from './requests.ts';
 import { rotateLog } from './rotate.ts';
@@ -68,6 +69,7 @@ export async function runKeeper(options: KeeperOptions): Promise<number> {
     const file = openKeepFile(layout.keeper.keep, log);
     if (environment.FETTLE_KEEPER_END) shutdown();
     const apps = createApps({ home: layout.home, exits: layout.keeper.exits, file, times, environment, log });
+    let renewing = false;
     let stopping: Promise<void> | undefined;
     const stopAll = () => {
       apps.beginEnding();
@@ -78,10 +80,15 @@ export async function runKeeper(options: KeeperOptions): Promise<number> {
       apps,
       hello: () => ({ pid: process.pid, version, boot: bootId() }),
       served,
-      renew: () => void setImmediate(finish, EXIT_RENEW),
+      renew() {
+        renewing = true;
+        setImmediate(finish, EXIT_RENEW);
+      },
       shutdown: () => stopAll().finally(() => setImmediate(finish, EXIT_ENDED)),
     };
-    const server = await listen(layout.runtime.keeperSocket, (request) => answerRequest(request, control));
+    // What is asked after `renew` is left to the next keeper: clients ask again when the connection is lost.
+    const answer = (request: KeeperRequest) => (renewing ? new Promise(() => {}) : answerRequest(request, control));
+    const server = await listen(layout.runtime.keeperSocket, answer);
     log(`keeper ${version} serves ${layout.home}, pid ${process.pid}`);
     parent?.once('close', shutdown).resume();
     if (!asked) apps.resume();
@@ -92,10 +99,10 @@ export async function runKeeper(options: KeeperOptions): Promise<number> {
     }, times.rotateEvery).unref();
 
     let code = await finished;
-    apps.beginEnding();
     if (code === EXIT_RENEW) {
       log('ends for its own update; the apps go on');
       await Promise.race([apps.idle(), delay(RENEW_WAIT_MS)]);
+      apps.beginEnding();
     }
     // Asked for meanwhile, too: nobody else would do it.
     if (asked || code === EXIT_ENDED) {

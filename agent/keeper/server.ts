@@ -4,9 +4,11 @@ import { dirname } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { type KeeperRequest, parseRequest } from './parse.ts';
 import type { KeeperResponse } from './protocol.ts';
+import { after } from './times.ts';
 
 const LONGEST_LINE = 1024 * 1024;
 const CONNECTIONS = 256;
+const DRAIN_MS = 1_000;
 
 /**
  * Listens on a Unix socket that only this user can reach. Call it with the home's lock held: what is at the path is
@@ -68,11 +70,13 @@ function serve(socket: Socket, answer: (request: KeeperRequest) => Promise<unkno
     if (buffered.length > LONGEST_LINE) tooLong();
   });
 
+  /** Says why, and goes on reading for a moment: closing on unread input would take the answer away. */
   function tooLong(): void {
+    buffered = '';
+    socket.removeAllListeners('data').resume();
     send(refusal(0, new FettleError('protocol_violation', { data: { reason: 'a line of more than 1 MB' } })));
-    socket.destroySoon();
-    socket.removeAllListeners('data');
-    socket.resume();
+    socket.end();
+    after(DRAIN_MS, () => socket.destroy());
   }
 
   async function respond(line: string): Promise<void> {

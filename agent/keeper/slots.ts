@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { readLink, switchLink } from '../../src/files/durable.ts';
 
@@ -19,4 +19,13 @@ export function goToSlot(dir: string, slot: string): boolean {
 /** What the app's `last-good` points at. */
 export function lastGoodOf(dir: string): string | undefined {
   return readLink(join(dir, 'last-good'));
+}
+
+/** The real path of the slot that `current` names; the folder itself where there is none. */
+export function currentSlotOf(dir: string): string {
+  try {
+    return realpathSync(join(dir, 'current'));
+  } catch {
+    return dir;
+  }
 }

@@ -24,7 +24,7 @@ export function renderError(error: FettleError, messages: Messages, now: number)
     reply: {
       tone: TONES[error.code] ?? 'warn',
       title: text,
-      ...(next ? { hints: [next] } : {}),
+      ...(next ? { text: [next] } : {}),
       ...(commands.length > 0 ? { buttons: commands.map((command) => ({ label: command, command })) } : {}),
     },
     failed: !FINE.has(error.code),

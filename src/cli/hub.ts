@@ -143,12 +143,13 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     const waitingFor: string[] = [];
     if (!device || device.connected !== 1) waitingFor.push('waiting for the agent');
     else if (device.recovered !== 1) waitingFor.push('waiting for the agent to recover');
+    const installing = (await activeUpdates(db)).filter((row) => row.kind === 'install' && row.route === null);
+    for (const row of installing) waitingFor.push(`installing ${row.app} ${row.to_version ?? ''}`);
     for (const report of device?.apps ?? []) {
-      if (report.install === undefined || report.version !== undefined) continue;
-      const [active] = await activeUpdates(db, { app: report.app });
-      const [ended] = active ? [] : await endedUpdates(db, report.app, 1);
-      // An installation that failed is not waited for: it is told, and everything else works.
-      if (active || !ended) waitingFor.push(`installing ${report.app} ${report.install}`);
+      if (report.install === undefined || installing.some((row) => row.app === report.app)) continue;
+      // An installation that failed is not waited for: everything else works, and it can be asked for.
+      const [ended] = await endedUpdates(db, report.app, 1);
+      if (!ended) waitingFor.push(`installing ${report.app} ${report.install}`);
     }
     return {
       version: VERSION,

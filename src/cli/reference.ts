@@ -39,7 +39,7 @@ function commandSection(command: Command): string {
         '|---|---|---|',
         ...command.arguments.map(
           ({ written, help, optional, kind }) =>
-            `| \`${cell(written)}\`${optional && kind !== 'flag' ? ' (optional)' : ''} | ${cell(help.en)} | ${cell(help.zh)} |`,
+            `| \`${cell(written)}\`${(optional || kind === 'app') && kind !== 'flag' ? ' (optional)' : ''} | ${cell(help.en)} | ${cell(help.zh)} |`,
         ),
       ].join('\n'),
     );

@@ -16,7 +16,7 @@ const EN = {
   size: 'size',
   published: 'published',
   source: 'source',
-  skipped: 'in between',
+  skipped: 'versions between',
   blocked: (version: string) => `${version} failed here before; --force tries it again.`,
   update: 'Update',
   next: (app: string) => `/update now ${app}`,

@@ -8,6 +8,7 @@ import type { AgentMessage, AppReport, Outcome, Problem } from '../protocol/mess
 import { connectDevice, disconnectAll, disconnectDevice, saveInventory } from '../store/devices.ts';
 import type { Database } from '../store/schema.ts';
 import { activeUpdates, addUpdate, findUpdate, moveUpdate, patchUpdate, type UpdateRow } from '../store/updates.ts';
+import { inProgress, type NewUpdate, queueDeadline, rowFor, unusedId } from './new-update.ts';
 import type { Telling } from './telling.ts';
 
 /**
@@ -21,23 +22,6 @@ const ORDER_MS = 5 * 60_000;
 const TICK_MS = 5_000;
 /** Progress is written at most this often; a change of state at once. */
 const PROGRESS_MS = 400;
-
-/** What is to become an update; everything has been decided. */
-export interface NewUpdate {
-  readonly app: string;
-  readonly device: string;
-  readonly kind: UpdateRow['kind'];
-  readonly fromVersion: string | undefined;
-  readonly release?: { readonly version: string; readonly channel: string; readonly digest: string } | undefined;
-  readonly toVersion: string | undefined;
-  readonly withData: boolean;
-  readonly force: boolean;
-  readonly requestedBy: string;
-  readonly requestedByName: string;
-  readonly route: string | null;
-  readonly eventId: string | null;
-  readonly language: string;
-}
 
 export interface EngineDeps {
   readonly db: Kysely<Database>;
@@ -67,6 +51,8 @@ export function createEngine(deps: EngineDeps): Engine {
   const { db, clock, log } = deps;
   const cancelWaiters = new Map<string, (result: { accepted: boolean; state: string }) => void>();
   const lastProgress = new Map<string, number>();
+  /** Updates that an inventory did not mention although the device has them. */
+  const missed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let dispatching: Promise<void> = Promise.resolve();
 
@@ -248,14 +234,16 @@ export function createEngine(deps: EngineDeps): Engine {
     const running = new Set(message.apps.map((app) => app.update));
     for (const row of await activeUpdates(db, { device: peer.device })) {
       if (running.has(row.id) || stateOf(row.state).owner === 'hub' || !message.recovered) continue;
-      // Its end, if it had one, was told before the inventory on this connection: the device has forgotten it.
-      if (now - row.state_at > 2_000)
+      // Its end, if it had one, is told next to the inventory; missing twice, the device has forgotten it.
+      if (!missed.has(row.id)) missed.add(row.id);
+      else
         await endHere(row, 'failed', {
           code: 'device_lost',
           data: { app: row.app, device: peer.name },
           retryable: true,
         });
     }
+    for (const id of running) if (id !== undefined) missed.delete(id);
     for (const report of message.apps) if (report.install !== undefined) await deps.onMissing(peer.device, report);
     await dispatch();
   }
@@ -381,65 +369,10 @@ export function createEngine(deps: EngineDeps): Engine {
   };
 }
 
-/** An update of the app is under way: who started it, when, where it stands. */
-export function inProgress(row: UpdateRow): FettleError {
-  return new FettleError('in_progress', {
-    data: {
-      app: row.app,
-      id: row.id,
-      who: row.requested_by_name,
-      startedAt: new Date(row.requested_at).toISOString(),
-      state: row.state,
-    },
-  });
-}
-
+/** What the device runs and was to run, for an outcome that the hub itself writes. */
 function running(row: UpdateRow): { running?: string; from?: string; to?: string } {
   return {
     ...(row.from_version === null ? {} : { running: row.from_version, from: row.from_version }),
     ...(row.to_version === null ? {} : { to: row.to_version }),
-  };
-}
-
-function queueDeadline(row: Pick<UpdateRow, 'requested_at'>): { deadline_at: number } {
-  return { deadline_at: row.requested_at + (stateOf('queued').deadlineMs ?? 0) };
-}
-
-async function unusedId(trx: Kysely<Database>, random: RandomBytes): Promise<string> {
-  for (;;) {
-    const id = shortId('u', random);
-    if (!(await findUpdate(trx, id))) return id;
-  }
-}
-
-function rowFor(id: string, update: NewUpdate, now: number): UpdateRow {
-  return {
-    id,
-    app: update.app,
-    device: update.device,
-    kind: update.kind,
-    state: 'requested',
-    order_id: null,
-    epoch: null,
-    from_version: update.fromVersion ?? null,
-    to_version: update.toVersion ?? null,
-    channel: update.release?.channel ?? null,
-    digest: update.release?.digest ?? null,
-    with_data: update.withData ? 1 : 0,
-    force: update.force ? 1 : 0,
-    requested_by: update.requestedBy,
-    requested_by_name: update.requestedByName,
-    route: update.route,
-    event_id: update.eventId,
-    language: update.language,
-    requested_at: now,
-    state_at: now,
-    deadline_at: now + (stateOf('requested').deadlineMs ?? 0),
-    report_seq: -1,
-    progress: null,
-    cancel_requested: 0,
-    ended_at: null,
-    final_state: null,
-    outcome: null,
   };
 }

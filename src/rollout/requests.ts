@@ -11,7 +11,8 @@ import type { ReleaseChecker } from '../releases/index.ts';
 import { type DeviceWithApps, listDevices } from '../store/devices.ts';
 import type { Database } from '../store/schema.ts';
 import { activeUpdates, endedUpdates, findByEvent } from '../store/updates.ts';
-import { type Engine, inProgress, type NewUpdate } from './engine.ts';
+import type { Engine } from './engine.ts';
+import { inProgress, type NewUpdate } from './new-update.ts';
 
 /** What the hub's configuration says of an app, as far as requests need it. */
 export interface RequestedApp {

@@ -86,6 +86,37 @@ describe('start and stop', () => {
     expect(await home.client.ask('stop', { app: 'stubborn', graceMs: 100 })).toEqual({ gone: true, exit: 137 });
   });
 
+  test('a stop right after the start does not wait for the grace', async () => {
+    home = keeperHome();
+    await home.start();
+    await kept('web', STEADY, { argv: ['sleep', '1000'], graceMs: 20_000 });
+    const began = performance.now();
+    for (let round = 0; round < 30; round += 1) {
+      void home.client.ask('start', { app: 'web' });
+      expect(await home.client.ask('stop', { app: 'web' })).toMatchObject({ gone: true });
+    }
+    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(home.pids('web')).toEqual([]);
+  });
+
+  test('what an app starts in order to end well is left to it', async () => {
+    home = keeperHome();
+    await home.start();
+    await kept(
+      'web',
+      `
+      import { spawn } from 'node:child_process';
+      process.on('SIGTERM', () => {
+        spawn('sh', ['-c', 'sleep 1; echo saved'], { stdio: 'inherit' }).once('exit', (code) => process.exit(code));
+      });
+      ${STEADY}`,
+    );
+    await home.client.ask('start', { app: 'web' });
+    await until(() => home.log('web').includes('start'));
+    expect(await home.client.ask('stop', { app: 'web' })).toEqual({ gone: true, exit: 0 });
+    expect(home.log('web')).toContain('saved');
+  });
+
   test('each process gets the stop signal once', async () => {
     home = keeperHome();
     await home.start();
@@ -286,7 +317,7 @@ describe('the socket', () => {
     }
     expect(JSON.parse(await say('{"id":1,"op":"start","app":"nobody"}\n'))).toMatchObject({ code: 'unknown_app' });
     expect(JSON.parse(await say(Buffer.from([0xff, 0xfe, 0x00, 0x0a])))).toMatchObject({ ok: false });
-    expect(JSON.parse(await say('x'.repeat(1_100_000)))).toMatchObject({ ok: false, code: 'protocol_violation' });
+    expect(JSON.parse(await say('x'.repeat(3_000_000)))).toMatchObject({ ok: false, code: 'protocol_violation' });
     expect(await say('{"id":1,"op":"hello"}\n{"id":2,"op":"hello"}\n')).toContain('"pid"');
     expect((await home.client.ask('hello', {})).version).toBe('0.0.0-test');
   });
