@@ -49,23 +49,31 @@ export function layout(raw: Reply, look: Look): readonly string[] {
   return lines;
 }
 
-/** `web 2.0.2 → 3.0.1` with its step and bar, in one or two lines; redrawn in place. */
+/** `web 2.0.2 → 3.0.1` with its step and bar, in one to three lines; redrawn in place. */
 export function liveLines(raw: Reply, look: Look, mark: string): readonly string[] {
   const reply = cleanReply(raw);
   const { paint, width } = look;
   const progress = reply.progress;
   const step = progress ? `[${progress.step}/${progress.steps}] ` : '';
-  const title = truncate(reply.title, Math.max(10, width - 4));
-  const room = width - widthOf(title) - 6;
-  const label = progress ? truncate(`${step}${progress.label}`, Math.max(8, room)) : '';
-  const first = `${paint.toned(reply.tone, mark)} ${paint.strong(title)}  ${label}`.trimEnd();
+  const title = truncate(reply.title, width - 2);
+  const label = progress ? `${step}${progress.label}` : '';
+  const room = width - 2 - widthOf(title) - 2;
+  const beside = room >= Math.min(LABEL, widthOf(label));
+  const lines = [
+    `${paint.toned(reply.tone, mark)} ${paint.strong(title)}${beside ? `  ${truncate(label, room)}` : ''}`,
+  ];
+  if (!beside) lines.push(`  ${truncate(label, width - 2)}`);
   const detail = progress?.detail ?? reply.text?.[0];
-  if (detail === undefined) return [first];
-  const bar = progress ? barOf(progress.done, progress.total, look) : '';
-  const text = truncate(detail, Math.max(8, width - 4 - (bar === '' ? 0 : BAR + 2)));
-  return [first, `  ${bar === '' ? '' : `${bar}  `}${paint.faint(text)}`];
+  if (detail !== undefined) {
+    const bar = progress && width >= 2 * BAR + 10 ? barOf(progress.done, progress.total, look) : '';
+    const text = truncate(detail, width - 2 - (bar === '' ? 0 : BAR + 2));
+    lines.push(`  ${bar === '' ? '' : `${bar}  `}${paint.faint(text)}`);
+  }
+  return lines.map((line) => line.trimEnd());
 }
 
+/** A label that has less room goes to a line of its own. */
+const LABEL = 24;
 const BAR = 20;
 
 function barOf(done: number | undefined, total: number | undefined, { paint }: Look): string {
@@ -105,7 +113,8 @@ function tableLines(table: NonNullable<Reply['table']>, { paint }: Look, width: 
   const total = () => widths.reduce((sum, one) => sum + one, 0) + gap * (widths.length - 1);
   while (total() > width) {
     const widest = widths.indexOf(Math.max(...widths));
-    if ((widths[widest] ?? 0) <= 8) break;
+    // Too narrow for columns: a row is a paragraph.
+    if ((widths[widest] ?? 0) <= 14) return rows.flatMap((row) => recordLines(row, width));
     widths[widest] = (widths[widest] ?? 0) - 1;
   }
   const draw = (cells: readonly string[]): string[] => {
@@ -119,6 +128,11 @@ function tableLines(table: NonNullable<Reply['table']>, { paint }: Look, width: 
     );
   };
   return [...draw(columns).map((line) => paint.faint(line)), ...rows.flatMap((row) => draw(row))];
+}
+
+function recordLines(row: readonly string[], width: number): readonly string[] {
+  const cells = row.filter((cell) => cell !== '').join(' · ');
+  return wrap(cells, width - 2).map((line, i) => (i === 0 ? line : `  ${line}`));
 }
 
 /** A terminal has no buttons: what each would send, to be typed. Those that a hint says already are left out. */

@@ -21,6 +21,8 @@ export interface PackageDeps {
   readonly env: Readonly<Record<string, string>>;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly spawn?: Spawn | undefined;
+  /** How often npm asks again after a failed request. */
+  readonly retries?: number | undefined;
   /** `nice`'s path or name; the default is looked up in PATH. */
   readonly nice?: string | undefined;
 }
@@ -99,7 +101,7 @@ async function npm(deps: PackageDeps, options: PackageOptions, command: readonly
     ...(options.scripts ? ['--dangerously-allow-all-scripts'] : ['--ignore-scripts']),
     ...['--omit=dev', '--install-links', '--json', '--loglevel=error'],
     // 1, 2 and 4 s: longer trouble is for the next try of the update.
-    ...['--fetch-retries=3', '--fetch-retry-factor=2', '--fetch-retry-mintimeout=1000'],
+    ...[`--fetch-retries=${deps.retries ?? 3}`, '--fetch-retry-factor=2', '--fetch-retry-mintimeout=1000'],
   ];
   let result: ChildResult;
   try {

@@ -1,4 +1,14 @@
-import { constants, existsSync, linkSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSlotTree, entryParts, refuse } from './slot-tree.ts';
@@ -42,7 +52,10 @@ export function createSlotWriter(limits: SlotLimits): SlotWriter {
   let files = 0;
   const place = (path: string) => join(slot, ...entryParts(path));
   const makeFolders = (folders: readonly string[]) => {
-    for (const folder of folders) mkdirSync(join(slot, folder), { mode: 0o755 });
+    for (const folder of folders) {
+      mkdirSync(join(slot, folder), { mode: 0o755 });
+      chmodSync(join(slot, folder), 0o755);
+    }
   };
 
   return {
@@ -50,8 +63,11 @@ export function createSlotWriter(limits: SlotLimits): SlotWriter {
     file: async (path, mode, content) => {
       makeFolders(tree.file(path));
       const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-      const file = await open(place(path), flags, (mode & 0o111) !== 0 ? 0o755 : 0o644);
+      const ours = (mode & 0o111) !== 0 ? 0o755 : 0o644;
+      const file = await open(place(path), flags, ours);
       try {
+        // The umask may be narrow, and an app may run as another user than the agent.
+        await file.chmod(ours);
         for await (const chunk of content) {
           signal.throwIfAborted();
           bytes += chunk.byteLength;

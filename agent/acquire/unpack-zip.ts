@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { openPromise } from 'yauzl';
+import { type Entry, openPromise, type ZipFile } from 'yauzl';
 import { refuse } from './slot-tree.ts';
 import type { SlotWriter } from './slot-writer.ts';
 
@@ -32,7 +32,7 @@ export async function unpackZip(path: string, writer: SlotWriter, signal: AbortS
       if (type !== 0 && type !== REGULAR && type !== SYMLINK && type !== FOLDER) {
         throw refuse('it has a device, a FIFO or a socket', name);
       }
-      const content = checked(await zip.openReadStreamPromise(entry), entry.crc32, name);
+      const content = contentOf(zip, entry);
       if (type === SYMLINK) {
         if (entry.uncompressedSize > MAX_TARGET_BYTES) throw refuse('a link in it is too long', name);
         writer.link(name, await text(content));
@@ -43,18 +43,20 @@ export async function unpackZip(path: string, writer: SlotWriter, signal: AbortS
   }
 }
 
-/** yauzl checks lengths, not checksums. */
-async function* checked(
-  content: AsyncIterable<Uint8Array>,
-  expected: number,
-  name: string,
-): AsyncGenerator<Uint8Array> {
+/**
+ * Opened when it is first read, not before: yauzl's streams emit their errors whether anybody listens or not, and an
+ * error that nobody listens to would end the agent. yauzl checks lengths; checksums are ours.
+ */
+async function* contentOf(zip: ZipFile, entry: Entry): AsyncGenerator<Uint8Array> {
+  const stream = await zip.openReadStreamPromise(entry);
+  // Some come twice, the second after the reader has gone.
+  stream.on('error', () => {});
   let sum = 0;
-  for await (const chunk of content) {
+  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
     sum = crc32(chunk, sum);
     yield chunk;
   }
-  if (sum !== expected) throw refuse('a file in it is damaged', name);
+  if (sum !== entry.crc32) throw refuse('a file in it is damaged', entry.fileName);
 }
 
 async function text(content: AsyncIterable<Uint8Array>): Promise<string> {

@@ -49,7 +49,7 @@ export async function endStart(startId: string, ending: Ending): Promise<boolean
   const ended = ending.ended?.then(() => {
     told = true;
   });
-  let unborn = left.every((process) => process.wrapper);
+  let unborn = left.every(isShell);
   let killing = false;
   for (;;) {
     const pause = delay(monotonicMs() - began < 1_000 ? 2 : 20);
@@ -66,20 +66,25 @@ export async function endStart(startId: string, ending: Ending): Promise<boolean
       // Left behind, or born after the signal because the stop came right after the start. What an app starts in
       // order to end well is left to it.
       askToEnd(left, ending, asked);
-      unborn = left.every((process) => process.wrapper);
+      unborn = left.every(isShell);
     }
   }
+}
+
+/** Has the app not begun? Its shell has a copy of itself at most, and that may lose the signal. */
+function isShell(process: FoundProcess): boolean {
+  return process.wrapper || process.unborn;
 }
 
 /** The stop signal, and SIGCONT for those that were stopped: one signal to the group, which no fork escapes. */
 function askToEnd(processes: readonly FoundProcess[], ending: Ending, asked: Set<string>): void {
   const fresh = processes.filter((process) => !asked.has(`${process.pid} ${process.startTime}`));
-  for (const process of fresh) asked.add(`${process.pid} ${process.startTime}`);
+  for (const process of fresh) if (!process.unborn) asked.add(`${process.pid} ${process.startTime}`);
   const group = fresh.find((process) => process.wrapper)?.pid;
   for (const signal of [ending.signal, 'SIGCONT'] as const) {
     if (group !== undefined) send(-group, signal, ending.log);
     for (const process of fresh) {
-      if (process.group !== group && !process.wrapper && isAlive(process)) send(process.pid, signal, ending.log);
+      if (process.group !== group && !isShell(process) && isAlive(process)) send(process.pid, signal, ending.log);
     }
   }
 }

@@ -27,8 +27,8 @@ export function isAlive(identity: ProcessIdentity): boolean {
  */
 export function runsFrom(startId: string, slot: string): boolean {
   const inside = (path: string) => path === slot || path.startsWith(`${slot}/`);
-  return findByStartId(startId).some(({ pid, wrapper }) => {
-    if (wrapper) return false;
+  return findByStartId(startId).some(({ pid, wrapper, unborn }) => {
+    if (wrapper || unborn) return false;
     const folder = readProcLink(`/proc/${pid}/cwd`) ?? '/';
     const program = readProcLink(`/proc/${pid}/exe`) ?? '/';
     return inside(folder) || inside(program) || commandLine(pid).some((argument) => inside(resolve(folder, argument)));

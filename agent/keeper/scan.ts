@@ -31,6 +31,8 @@ export interface FoundProcess extends ProcessIdentity {
   readonly session: number;
   /** The tiny shell above the app, which only waits to write down the exit status. */
   readonly wrapper: boolean;
+  /** A copy of that shell which is about to become the app: a signal to it may be lost. */
+  readonly unborn: boolean;
 }
 
 /** `$0` of the shell above each app. */
@@ -74,6 +76,7 @@ export function scanProcesses(wanted: (startId: string) => boolean, skip?: Reado
   const namespace = pidNamespace();
   for (const [stat, startId] of members(marks, wanted)) {
     strangers.delete(stat.pid);
+    const shell = commandLine(stat.pid)[3] === WRAPPER_NAME;
     const process = {
       boot,
       pidNamespace: namespace,
@@ -81,7 +84,8 @@ export function scanProcesses(wanted: (startId: string) => boolean, skip?: Reado
       startTime: stat.startTime,
       group: stat.group,
       session: stat.session,
-      wrapper: stat.pid === stat.session && commandLine(stat.pid)[3] === WRAPPER_NAME,
+      wrapper: shell && stat.pid === stat.session,
+      unborn: shell && stat.pid !== stat.session,
     };
     const list = found.get(startId);
     if (list) list.push(process);

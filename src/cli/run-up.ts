@@ -32,6 +32,7 @@ export async function runUp(options: RunUpOptions): Promise<number> {
   const running = await startAll({ ...options, say });
   if (options.detach) {
     say('Fettle is running in the background. `fettle chat` opens the chat, `fettle down` ends everything.');
+    running.leave();
     return 0;
   }
   try {

@@ -28,6 +28,8 @@ export interface Running {
   readonly loaded: LoadedConfig;
   /** Ends everything that was started here and resolves when it is gone. */
   stop(): Promise<void>;
+  /** Leaves it running and lets go of it. */
+  leave(): void;
 }
 
 export interface UpOptions {
@@ -88,7 +90,7 @@ export async function startAll(options: UpOptions): Promise<Running> {
     await stop();
     throw error;
   }
-  return { layout, loaded, stop };
+  return { layout, loaded, stop, leave: () => keeper.close() };
 }
 
 function prepareHome(layout: HomeLayout): void {

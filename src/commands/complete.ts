@@ -16,7 +16,9 @@ export async function complete(
   const line = typed.startsWith('/') ? typed : `/${typed}`;
   const command = longestCommand(line, commands);
   // A name that is whole but may go on (`/update` → `/update now`) is completed as a name first.
-  const names = commands.map((c) => `/${c.name}`).filter((name) => name.startsWith(line) && name !== line);
+  const names = commands
+    .map((c) => `/${c.name}`)
+    .filter((name) => (open ? name.startsWith(`${line.trimEnd()} `) : name.startsWith(line) && name !== line));
   if (!command || (!open && line === `/${command.name}`)) return names.slice(0, MOST);
   const name = `/${command.name}`;
   const rest = line.slice(name.length).trim();
@@ -26,7 +28,7 @@ export async function complete(
   const options = await values(command, before, last, services);
   const head = [name, ...before].join(' ');
   const own = options.filter((option) => option.startsWith(last)).map((option) => `${head} ${option}`);
-  return [...(words.length === 0 ? names.map((n) => n) : []), ...own].slice(0, MOST);
+  return [...names, ...own].slice(0, MOST);
 }
 
 function longestCommand(line: string, commands: readonly Command[]): Command | undefined {

@@ -74,19 +74,21 @@ function tryCommand(text: string, around: Surroundings): Found | undefined {
   if (!best) return undefined;
   const rest = afterName(words, best.length);
   // `/update chekc`: with a bare command that takes no words, the second word was meant as a command.
-  const first = rest.find((word) => word.quoted || !word.text.startsWith('-'));
+  const first = rest.find((word) => !isFlag(word));
   const takesWords = best.command.arguments.some((a) => a.kind !== 'flag' && a.kind !== 'option');
   const group = around.commands.some((command) => command.name.startsWith(`${names[0]} `));
   if (best.length === 1 && first && !takesWords && group) return undefined;
   return { command: best.command, words: rest };
 }
 
+const isFlag = (word: Word) => !word.quoted && word.text.startsWith('-');
+
 /**
- * The leading words as a command's name would have them: without slash and `@bot`, lower case; a menu's
+ * The leading words as a command's name would have them: without flags, slash and `@bot`, lower case; a menu's
  * `/update_now` counts as two.
  */
 function commandWords(words: readonly Word[]): string[] {
-  const [first, ...rest] = words;
+  const [first, ...rest] = words.filter((word) => !isFlag(word));
   if (!first || first.quoted) return [];
   const head = first.text
     .replace(/^\/+/, '')
@@ -95,9 +97,16 @@ function commandWords(words: readonly Word[]): string[] {
   return [...head.split('_'), ...rest.slice(0, 3).map((word) => (word.quoted ? '' : word.text.toLowerCase()))];
 }
 
+/** What is left without the `length` words of the name. */
 function afterName(words: readonly Word[], length: number): readonly Word[] {
-  const inFirst = (words[0]?.text ?? '').split('@')[0]?.split('_').length ?? 1;
-  return words.slice(Math.max(1, length - inFirst + 1));
+  const first = words.find((word) => !isFlag(word));
+  const inFirst = (first?.text ?? '').split('@')[0]?.split('_').length ?? 1;
+  let drop = Math.max(1, length - inFirst + 1);
+  return words.filter((word) => {
+    if (isFlag(word) || drop === 0) return true;
+    drop -= 1;
+    return false;
+  });
 }
 
 /** A phrase alone, or a phrase and arguments behind it. */
@@ -119,19 +128,32 @@ function phraseOf(text: string, around: Surroundings): string | undefined {
 }
 
 function nearestCommands(words: readonly Word[], commands: readonly Command[]): readonly Command[] {
-  const typed = commandWords(words).filter((word) => word !== '' && !word.startsWith('-'));
-  if (typed.length === 0) return [];
-  const scored = commands.flatMap((command) =>
-    [command.name, ...command.aliases].map((name) => {
-      const length = name.split(' ').length;
-      const full = distance(typed.slice(0, length).join(' '), name);
-      // `/check` for `/update check`
-      const last = distance(typed[0] ?? '', name.split(' ').at(-1) ?? '') + (length > 1 ? 0.5 : 0);
-      return { command, score: Math.min(full, last), bound: Math.max(2, Math.floor(name.length / 3)) };
-    }),
-  );
-  const close = scored.filter(({ score, bound }) => score <= bound).sort((a, b) => a.score - b.score);
+  const typed = commandWords(words).filter((word) => word !== '');
+  const first = typed[0];
+  if (first === undefined) return [];
+  const scored = commands
+    // Behind a group's name, another word was meant to be one of its commands.
+    .filter(({ name }) => typed.length === 1 || name !== first)
+    .flatMap((command) => [command.name, ...command.aliases].map((name) => ({ command, score: score(typed, name) })));
+  const close = scored.filter((one) => one.score < FAR).sort((a, b) => a.score - b.score);
   return [...new Set(close.map(({ command }) => command))].slice(0, 3);
+}
+
+const FAR = 1_000;
+
+/** How far what was typed is from a command's name; {@link FAR}: it is another word. */
+function score(typed: readonly string[], name: string): number {
+  const parts = name.split(' ');
+  const same = typed.slice(0, parts.length).join(' ');
+  if (same.length >= 3 && name.startsWith(same) && typed.length >= parts.length) return 0.5;
+  const whole = distance(same, name);
+  // `/check` for `/update check`
+  const last = distance(typed[0] ?? '', parts.at(-1) ?? '') + (parts.length > 1 ? 0.5 : 0);
+  const bound = (length: number) => Math.max(1, Math.floor(length / 3));
+  return Math.min(
+    whole <= bound((parts.at(-1) ?? '').length) + 1 ? whole : FAR,
+    last <= bound((parts.at(-1) ?? '').length) + 0.5 ? last : FAR,
+  );
 }
 
 /** `/update web`: which of the commands of that group was meant for the app? */

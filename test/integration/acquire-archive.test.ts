@@ -18,6 +18,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type UnpackOptions, unpack } from '../../agent/acquire/archive.ts';
 import { compress, type TestEntry, tar, writeArchive, zip } from '../support/artifact.ts';
 
+/** More by hand: FUZZ_ROUNDS=20000. */
+const FUZZ_ROUNDS = Number(process.env.FUZZ_ROUNDS ?? 100);
+
 let folder: string;
 let slot: string;
 
@@ -66,10 +69,15 @@ const GOOD_CONTENTS = {
 describe.each(['tar', 'tar.gz', 'tgz', 'tar.zst', 'zip'])('%s', (ending) => {
   const evil = (ending === 'zip' ? [] : ['hard']) as string[];
 
-  it('is unpacked as it is, without setuid bits', async () => {
+  it('is unpacked as it is, without setuid bits, readable for other users whatever the umask', async () => {
     const file = join(folder, `a.${ending}`);
     await writeArchive(file, GOOD);
-    await into(file);
+    const umask = process.umask(0o077);
+    try {
+      await into(file);
+    } finally {
+      process.umask(umask);
+    }
     expect(contents()).toEqual(GOOD_CONTENTS);
   });
 
@@ -188,6 +196,35 @@ describe.each(['tar', 'tar.gz', 'tgz', 'tar.zst', 'zip'])('%s', (ending) => {
       mkdirSync(slot);
       await expect(into(file)).rejects.toMatchObject({ code: 'artifact_invalid' });
     }
+  });
+
+  it('with bits flipped: ends, by an error of ours or whole, and writes nothing outside', async () => {
+    const file = join(folder, `a.${ending}`);
+    const entries = [...GOOD, ...[1, 2, 3].map((n) => ({ name: `f${n}`, content: `${n}`.repeat(3_000) }))];
+    const whole = await writeArchive(file, entries);
+    const before = readdirSync(folder).sort();
+    let refusals = 0;
+    // A fixed sequence (xorshift), so that a failure can be repeated.
+    let state = 2_463_534_242;
+    const next = (below: number) => {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      return (state >>> 0) % below;
+    };
+    for (let round = 0; round < FUZZ_ROUNDS; round += 1) {
+      const bytes = Buffer.from(whole);
+      for (let flips = 1 + next(4); flips > 0; flips -= 1) bytes[next(bytes.length)] = next(256);
+      writeFileSync(file, bytes);
+      rmSync(slot, { recursive: true });
+      mkdirSync(slot);
+      const error: unknown = await into(file, { signal: AbortSignal.timeout(10_000) }).catch((e: unknown) => e);
+      if (error === undefined) continue;
+      refusals += 1;
+      expect(error, `round ${round}`).toMatchObject({ code: 'artifact_invalid' });
+    }
+    expect(refusals).toBeGreaterThan(0);
+    expect(readdirSync(folder).sort()).toEqual(before);
   });
 
   it('ends when it is called off', async () => {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { findByStartId } from '../../agent/keeper/processes.ts';
 import {
@@ -157,6 +157,30 @@ describe('adoption', () => {
       pid: started.pid,
     });
     expect(starts(home.log('web'))).toBe(1);
+  });
+
+  test('a disk that refuses keep.json: apps are restarted and adopted all the same, holds are refused', async () => {
+    home = keeperHome();
+    const first = await home.start({ times: { restart: 20 } });
+    await kept('web', STEADY);
+    const before = await home.client.ask('start', { app: 'web' });
+    mkdirSync(`${home.layout.keeper.keep}.new`);
+    for (let round = 1; round <= 3; round += 1) {
+      await until(() => starts(home.log('web')) === round);
+      kill(await until(async () => appPid((await status('web')).running?.startId ?? '')));
+      await until(() => starts(home.log('web')) === round + 1);
+    }
+    expect(findByStartId(before.startId)).toEqual([]);
+    const hold = home.client.ask('hold', { app: 'web', hold: { fallback: null, forMs: 60_000 } });
+    await expect(hold).rejects.toThrow();
+    expect((await status('web')).hold).toBeNull();
+    const { running } = await status('web');
+    await killed(first);
+    await home.start();
+    expect((await status('web')).running).toMatchObject({ startId: running?.startId, pid: running?.pid });
+    rmdirSync(`${home.layout.keeper.keep}.new`);
+    await until(() => readFileSync(home.layout.keeper.keep, 'utf8').includes(`"startId":"${running?.startId}"`));
+    expect(starts(home.log('web'))).toBe(4);
   });
 
   test('keep.json behind by a start: the start that it had reserved is found', async () => {

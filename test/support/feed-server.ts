@@ -25,6 +25,10 @@ export interface ServerHabits {
   /** Sends so many bytes and then nothing more, so many times. */
   stallAt?: { bytes: number; times: number } | undefined;
   html?: boolean | undefined;
+  /** Answers ranges whatever If-Range says. */
+  ignoreIfRange?: boolean | undefined;
+  /** Sends bodies in so many pieces, one every so many milliseconds. */
+  slow?: { pieces: number; everyMs: number } | undefined;
   status?: { code: number; times: number; headers?: Record<string, string> } | undefined;
   redirect?: string | undefined;
   /** Serves these bytes instead of the file's. */
@@ -81,7 +85,7 @@ export async function serveFolder(folder: string): Promise<FeedServer> {
 
     const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? '');
     const ifRange = request.headers['if-range'];
-    const partial = range && !habits.ignoreRange && (ifRange === undefined || ifRange === etag);
+    const partial = range && !habits.ignoreRange && (ifRange === undefined || ifRange === etag || habits.ignoreIfRange);
     const start = partial ? Number(range[1]) : 0;
     if (partial && start >= bytes.length) return send(416, '', { 'content-range': `bytes */${bytes.length}` });
     const body = bytes.subarray(start);
@@ -95,7 +99,8 @@ export async function serveFolder(folder: string): Promise<FeedServer> {
     } else if (stallAt && stallAt.times > 0) {
       stallAt.times -= 1;
       response.write(body.subarray(0, stallAt.bytes));
-    } else response.end(body);
+    } else if (habits.slow) trickle(response, body, habits.slow);
+    else response.end(body);
     return partial ? 206 : 200;
   }
 
@@ -109,4 +114,17 @@ export async function serveFolder(folder: string): Promise<FeedServer> {
         server.closeAllConnections();
       }),
   };
+}
+
+function trickle(response: ServerResponse, body: Buffer, slow: { pieces: number; everyMs: number }): void {
+  const size = Math.ceil(body.length / slow.pieces);
+  let at = 0;
+  const timer = setInterval(() => {
+    response.write(body.subarray(at, at + size));
+    at += size;
+    if (at < body.length) return;
+    clearInterval(timer);
+    response.end();
+  }, slow.everyMs);
+  response.once('close', () => clearInterval(timer));
 }

@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { askStatus, type HubStatus } from '../adapters/terminal/index.ts';
+import { createKeeperClient } from '../agent/keeper/client.ts';
+import type { KeptApp } from '../agent/keeper/protocol.ts';
+import { type HomeLayout, homeLayout } from '../config/home.ts';
+import { until } from '../test/support/until.ts';
+import { configureApp, freePort, publishApp } from './app.ts';
+import type { Tools } from './figure.ts';
+import { parentOf, tree } from './process-tree.ts';
+
+/** Fettle as people start it: the built bundle, `fettle up --detach` in a home of its own, then `fettle down`. */
+
+export const ROOT = join(import.meta.dirname, '..');
+const MAIN = join(ROOT, 'dist', 'main.js');
+
+/** Folders of a run, removed at its end. */
+export interface Home {
+  readonly layout: HomeLayout;
+  /** What its processes are started with: nothing that this machine happens to have set. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface Fettle extends Home {
+  readonly port: number;
+  /** The first process of all: the start script. */
+  readonly root: number;
+  readonly keeper: number;
+  /** By name; `pid` is the shell above each. */
+  apps(): Promise<Readonly<Record<string, KeptApp>>>;
+  status(): Promise<HubStatus>;
+}
+
+export function temporaryFolder(tools: Tools, name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `fettle-bench-${name}-`));
+  tools.cleanup(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
+
+export function makeHome(tools: Tools): Home {
+  const home = temporaryFolder(tools, 'home');
+  const runtime = temporaryFolder(tools, 'run');
+  const env = {
+    PATH: process.env.PATH ?? '/usr/bin:/bin',
+    HOME: home,
+    LANG: 'C.UTF-8',
+    XDG_RUNTIME_DIR: runtime,
+    FETTLE_HOME: home,
+    FETTLE_PORT: '0',
+  };
+  return { layout: homeLayout(home, runtime), env };
+}
+
+/** Arguments that run a subcommand of the bundle with this Node. */
+export function command(...args: string[]): readonly [string, readonly string[]] {
+  return [process.execPath, [MAIN, ...args]];
+}
+
+/** Starts Fettle with one app, and resolves when the app runs. `down` is left to the cleanup. */
+export async function startFettle(tools: Tools, versions: readonly [string, ...string[]]): Promise<Fettle> {
+  const home = makeHome(tools);
+  const port = await freePort();
+  tools.progress('starting Fettle');
+  await publishApp(home.layout.home, versions);
+  configureApp(home.layout.home, port, versions[0]);
+  let started: readonly number[] = [];
+  tools.cleanup(async () => {
+    await runFettle(home, 'down');
+    const alive = () => started.filter((pid) => parentOf(pid) !== undefined);
+    await until('all processes to end', () => alive().length === 0).catch((error: unknown) => {
+      throw new Error(`fettle down left ${alive().join(', ')} behind: ${String(error)}`);
+    });
+  });
+  await runFettle(home, 'up', '--detach');
+  const client = createKeeperClient(home.layout.runtime.keeperSocket);
+  tools.cleanup(() => client.close());
+  const keeper = (await client.ask('hello', {}, { timeoutMs: 10_000 })).pid;
+  const root = parentOf(keeper) ?? keeper;
+  const status = () => askStatus(home.layout.runtime.hubSocket, 5_000);
+  await until('the app to be well', async () => {
+    const app = (await status()).apps.find((one) => one.app === 'app');
+    return app?.version === versions[0] && app.health === 'healthy';
+  });
+  started = tree(root);
+  return { ...home, port, root, keeper, status, apps: async () => (await client.ask('status', {})).apps };
+}
+
+async function runFettle(home: Home, ...args: string[]): Promise<void> {
+  const [program, all] = command(...args);
+  const child = spawn(program, all, { env: home.env, cwd: home.layout.home, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
+  const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+  if (code !== 0) throw new Error(`fettle ${args.join(' ')} ended with ${code}: ${said}`);
+}

@@ -1,0 +1,158 @@
+import { describe, expect, test } from 'vitest';
+import type { OutcomeLike, UpdateLike } from '../../../src/chat/messages/index.ts';
+import { endedBadly, finalCard, progressCard } from '../../../src/chat/render-update.ts';
+import { LANGUAGES } from '../../../src/domain/reply.ts';
+import { isFinal, UPDATE_KINDS, UPDATE_STATES } from '../../../src/domain/update.ts';
+
+const update: UpdateLike = {
+  id: 'u-7k2m',
+  app: 'web',
+  kind: 'update',
+  state: 'fetching',
+  from: '2.0.2',
+  to: '3.0.1',
+  requestedAt: 1_000,
+};
+const outcome: OutcomeLike = {
+  state: 'succeeded',
+  from: '2.0.2',
+  to: '3.0.1',
+  running: '3.0.1',
+  outageMs: 900,
+  proof: 'reported',
+  startedAt: 1_000,
+  endedAt: 15_000,
+};
+const admin = { admin: true };
+const words = (reply: object) => JSON.stringify(reply);
+
+test('progress: bytes, rate and time left', () => {
+  const card = progressCard(
+    { ...update, progress: { unit: 'bytes', done: 3_100_000, total: 8_000_000, rate: 1_200_000, left: 4 } },
+    'en',
+  );
+  expect(card).toMatchObject({
+    tone: 'busy',
+    title: 'web 2.0.2 → 3.0.1',
+    progress: {
+      label: 'fetching the new version',
+      step: 2,
+      steps: 7,
+      detail: '3.1 MB of 8.0 MB · 1.2 MB/s · 4.0 s left'.replace('4.0', '4'),
+    },
+    buttons: [{ command: '/update cancel u-7k2m' }],
+  });
+});
+
+describe.each(LANGUAGES)('%s', (language) => {
+  test.each(UPDATE_STATES.flatMap((state) => UPDATE_KINDS.map((kind) => [state, kind] as const)))(
+    'a card for %s of %s',
+    (state, kind) => {
+      const card = progressCard({ ...update, state, kind }, language);
+      expect(words(card)).not.toMatch(/undefined|NaN/);
+      expect(card.progress?.step).toBeLessThanOrEqual(card.progress?.steps ?? 0);
+      if (isFinal(state)) {
+        const final = finalCard({ ...outcome, state }, { ...update, state, kind }, language, admin);
+        expect(final.progress).toBeUndefined();
+        expect(words(final)).not.toMatch(/undefined|NaN/);
+        const bare = finalCard(undefined, { ...update, from: undefined, to: undefined, state, kind }, language, admin);
+        expect(words(bare)).not.toMatch(/undefined|NaN/);
+      }
+    },
+  );
+});
+
+test('steps only rise on the way to success', () => {
+  const path = [
+    'requested',
+    'queued',
+    'sent',
+    'received',
+    'fetching',
+    'staged',
+    'rehearsing',
+    'waiting',
+    'stopping',
+    'swapping',
+    'starting',
+    'probing',
+    'committing',
+  ] as const;
+  for (const kind of UPDATE_KINDS) {
+    const steps = path.map((state) => progressCard({ ...update, state, kind }, 'en').progress?.step ?? 0);
+    expect(steps).toEqual([...steps].sort((a, b) => a - b));
+  }
+});
+
+test('cancelling is offered while it is possible', () => {
+  expect(progressCard({ ...update, state: 'waiting' }, 'en').buttons).toHaveLength(1);
+  expect(progressCard({ ...update, state: 'stopping' }, 'en').buttons).toBeUndefined();
+  expect(progressCard({ ...update, cancelRequested: true }, 'en').progress?.label).toBe('cancelling');
+});
+
+test('success says: back online, version, outage, proof, duration', () => {
+  const card = finalCard(outcome, { ...update, state: 'succeeded', endedAt: 15_000 }, 'en', admin);
+  expect(card.title).toBe('web is back online, 3.0.1, outage 0.9 s');
+  expect(card.fields).toEqual([
+    { name: 'version', value: '2.0.2 → 3.0.1' },
+    { name: 'proof', value: 'reported its version' },
+    { name: 'took', value: '14 s' },
+  ]);
+  expect(finalCard(outcome, { ...update, state: 'succeeded' }, 'zh', admin).title).toBe(
+    'web 已恢复在线，版本 3.0.1，中断 0.9 秒',
+  );
+  const install = finalCard(
+    { ...outcome, outageMs: undefined },
+    { ...update, kind: 'install', state: 'succeeded' },
+    'en',
+    admin,
+  );
+  expect(install.title).toBe('web 3.0.1 is installed and online');
+  const restart = finalCard(outcome, { ...update, kind: 'restart', state: 'succeeded' }, 'en', admin);
+  expect(restart.title).toContain('back online after a restart');
+});
+
+test('rolled back says: what failed, what serves, what became of the data; the log to admins alone', () => {
+  const rolledBack: OutcomeLike = {
+    ...outcome,
+    state: 'rolled-back',
+    running: '2.0.2',
+    problem: { code: 'health_failed', data: { reason: 'HTTP 500' } },
+    dataRestored: true,
+    setAside: 'failed/u-7k2m',
+    logTail: 'boom',
+  };
+  const view = { ...update, state: 'rolled-back' as const };
+  const card = finalCard(rolledBack, view, 'en', admin);
+  expect(card.title).toContain('rolled back');
+  expect(card.text?.join('\n')).toContain('web 3.0.1 failed its health check (HTTP 500)');
+  expect(card.text?.join('\n')).toContain('web 2.0.2 is serving again. Outage 0.9 s.');
+  expect(card.text?.join('\n')).toContain('failed/u-7k2m');
+  expect(card.code).toContain('boom');
+  expect(finalCard(rolledBack, view, 'en', { admin: false }).code).toBeUndefined();
+});
+
+test('rollback-failed says what to do on the device', () => {
+  const card = finalCard(
+    { ...outcome, state: 'rollback-failed', running: undefined },
+    { ...update, state: 'rollback-failed' },
+    'en',
+    admin,
+  );
+  expect(card.hints?.join()).toContain('fettle rescue web');
+});
+
+test('failed says that the old version runs on', () => {
+  const problem = { code: 'artifact_mismatch', data: {} };
+  const card = finalCard(
+    { ...outcome, state: 'failed', running: '2.0.2', problem },
+    { ...update, state: 'failed' },
+    'en',
+    admin,
+  );
+  expect(card.text?.join('\n')).toContain('web 2.0.2 never noticed and runs on');
+});
+
+test('every end but success counts as failed', () => {
+  expect(UPDATE_STATES.filter(isFinal).filter((state) => !endedBadly(state))).toEqual(['succeeded']);
+});

@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest';
+import { MESSAGES } from '../../../src/chat/messages/index.ts';
+import { complete } from '../../../src/commands/complete.ts';
+import type { CommandResult } from '../../../src/commands/contract.ts';
+import { COMMANDS, createCommandTable } from '../../../src/commands/index.ts';
+import { PLAN_STEPS } from '../../../src/commands/services.ts';
+import type { Role } from '../../../src/domain/app.ts';
+import { LANGUAGES, type Language } from '../../../src/domain/reply.ts';
+import { createWorld, type World } from '../../support/services.ts';
+
+let counter = 0;
+
+async function run(
+  world: World,
+  text: string,
+  options: { language?: Language; role?: Role } = {},
+): Promise<CommandResult> {
+  const { language = 'en', role = 'admin' } = options;
+  const meaning = await createCommandTable({ commands: COMMANDS, services: world.services }).interpret(text);
+  if (!meaning.ok) throw meaning.error;
+  counter += 1;
+  return meaning.run({
+    who: { id: 'terminal:local', name: 'local' },
+    role,
+    route: { platform: 'terminal', chat: 'terminal' },
+    eventId: `e-${counter}`,
+    language,
+    words: MESSAGES[language],
+    now: Date.now(),
+    signal: AbortSignal.timeout(5_000),
+  });
+}
+
+async function reply(world: World, text: string, options: { language?: Language; role?: Role } = {}) {
+  const result = await run(world, text, options);
+  if (!('reply' in result)) throw new Error('deferred');
+  return result.reply;
+}
+
+test('declarations are whole: both languages, examples, unique names', () => {
+  const names = COMMANDS.flatMap((command) => [command.name, ...command.aliases]);
+  expect(new Set(names).size).toBe(names.length);
+  for (const command of COMMANDS) {
+    expect(command.examples.length).toBeGreaterThan(0);
+    for (const language of LANGUAGES) {
+      expect(command.help[language].length).toBeGreaterThan(3);
+      for (const one of command.arguments) expect(one.help[language].length).toBeGreaterThan(1);
+    }
+  }
+  expect(COMMANDS[0]?.name).toBe('update');
+  expect(COMMANDS.at(-1)?.name).toBe('help');
+});
+
+test('two commands of one name are refused at start', () => {
+  const world = createWorld();
+  expect(() => createCommandTable({ commands: [...COMMANDS, ...COMMANDS], services: world.services })).toThrow(
+    /update/,
+  );
+});
+
+describe.each(LANGUAGES)('in %s', (language) => {
+  test.each([
+    '/update',
+    '/update check web',
+    '/update status',
+    '/update status web',
+    '/update history',
+    '/help',
+    '/help now',
+    '/update logs web',
+  ])('%s answers at once', async (text) => {
+    const answer = await reply(createWorld(), text, { language });
+    expect(answer.title).not.toBe('');
+    expect(JSON.stringify(answer)).not.toMatch(/undefined|\[object|NaN/);
+  });
+
+  test('a dry run tells each step and changes nothing', async () => {
+    const world = createWorld();
+    const answer = await reply(world, '/update now web --dry-run', { language });
+    expect(answer.title).toContain('web 2.0.2 → 3.0.1');
+    expect(answer.text).toHaveLength(PLAN_STEPS.length - 2 + 1);
+    expect(JSON.stringify(answer)).not.toMatch(/undefined|\[object|NaN/);
+    expect(world.updates.size).toBe(0);
+  });
+});
+
+test('/update offers what is new', async () => {
+  const answer = await reply(createWorld(), '/update');
+  expect(answer.table?.rows[0]).toEqual(['web', '2.0.2', '3.0.1', 'none yet']);
+  expect(answer.buttons?.[0]).toMatchObject({ command: '/update now web' });
+});
+
+test('/update check says what is new, or that it is the latest', async () => {
+  const world = createWorld();
+  const newer = await reply(world, '/update check web');
+  expect(newer.title).toBe('web 3.0.1 is available');
+  expect(newer.text).toEqual(['What is new in 3.0.1.']);
+  expect(newer.fields).toContainEqual({ name: 'size', value: '8.1 MB' });
+  world.running.set('web', '3.0.1');
+  expect((await reply(world, '/update check web')).title).toBe('web is at the latest version, 3.0.1');
+});
+
+test('/update now answers with its update; a second one is told who began the first', async () => {
+  const world = createWorld();
+  const result = await run(world, '/update now web');
+  expect(result).toEqual({ deferred: expect.stringMatching(/^u-/) });
+  await expect(run(world, '/update now web')).rejects.toMatchObject({ code: 'in_progress', data: { who: 'local' } });
+  world.stop();
+});
+
+test('/update now with an unknown version names the newest', async () => {
+  await expect(run(createWorld(), '/update now web@9.9.9')).rejects.toMatchObject({
+    code: 'unknown_version',
+    data: { newest: ['3.0.1', '3.0.0', '2.0.2', '2.0.1', '1.9.0'] },
+  });
+});
+
+test("an app's own log is for admins", async () => {
+  const world = createWorld();
+  await expect(run(world, '/update logs web', { role: 'operator' })).rejects.toMatchObject({ code: 'not_allowed' });
+  expect((await reply(world, '/update logs web')).code).toBe('a line\nanother line');
+});
+
+test('/help shows a person only what they may do', async () => {
+  const world = createWorld();
+  const rows = (await reply(world, '/help', { role: 'viewer' })).table?.rows.map(([command]) => command) ?? [];
+  expect(rows).toContain('/update check [app]');
+  expect(rows.join(' ')).not.toContain('/update now');
+});
+
+describe('completion', () => {
+  const world = createWorld();
+  const completions = (text: string) => complete(text, COMMANDS, world.services);
+  test.each([
+    ['/upd', '/update'],
+    ['upd', '/update'],
+    ['/update', '/update check'],
+    ['/update sta', '/update status'],
+    ['/update now ', '/update now hello'],
+    ['/update now w', '/update now web'],
+    ['/update now web ', '/update now web 3.0.1'],
+    ['/update now web@3', '/update now web@3.0.1'],
+    ['/update now web --d', '/update now web --dry-run'],
+    ['/update status this', '/update status this-machine'],
+  ])('%s', async (text, expected) => {
+    expect(await completions(text)).toContain(expected);
+  });
+
+  test('a flag that is there is not offered again', async () => {
+    expect(await completions('/update now web --force ')).not.toContain('/update now web --force --force');
+  });
+});

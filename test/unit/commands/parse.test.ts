@@ -1,0 +1,228 @@
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { argument, defineCommand } from '../../../src/commands/contract.ts';
+import { COMMANDS } from '../../../src/commands/index.ts';
+import { parse } from '../../../src/commands/parse.ts';
+import { usage } from '../../../src/commands/usage.ts';
+import { FettleError } from '../../../src/domain/errors.ts';
+
+const auto = defineCommand({
+  name: 'update auto',
+  role: 'admin',
+  args: z.object({
+    mode: argument(z.enum(['on', 'minor', 'off']), { kind: 'choice', help: { en: 'mode', zh: '模式' } }),
+    app: argument(z.string(), { kind: 'app', help: { en: 'app', zh: '应用' } }),
+  }),
+  help: { en: 'auto', zh: '自动' },
+  examples: [],
+  run: async () => ({ reply: { tone: 'info', title: '' } }),
+});
+
+function surroundings(apps = ['web', 'hello', 'hub', 'agent'], defaultApp?: string) {
+  return {
+    commands: [...COMMANDS, auto],
+    settings: {
+      apps: apps.map((name) => ({ name, channel: 'stable' })),
+      ...(defaultApp === undefined ? {} : { defaultApp }),
+      version: '0.1.0',
+    },
+    devices: ['robot-7', 'd-1'],
+    phrases: { 升级网站: '/update now web', 'ship it': '/update now web --force' },
+  };
+}
+
+function read(text: string, around = surroundings()) {
+  const { command, raw } = parse(text, around);
+  return [command.name, raw];
+}
+
+function refusal(text: string, around = surroundings()): FettleError {
+  try {
+    parse(text, around);
+  } catch (error) {
+    if (error instanceof FettleError) return error;
+    throw error;
+  }
+  throw new Error(`${text} was understood`);
+}
+
+describe('what is understood', () => {
+  test.each([
+    ['/update', 'update', {}],
+    ['update', 'update', {}],
+    ['  /UPDATE  ', 'update', {}],
+    ['/update overview', 'update', {}],
+    ['/update@fettlebot', 'update', {}],
+    ['/update@fettlebot now web', 'update now', { app: 'web' }],
+    ['/update_now web', 'update now', { app: 'web' }],
+    ['／update　now　web', 'update now', { app: 'web' }],
+    ['/update\tnow\u200b web', 'update now', { app: 'web' }],
+    ['/update now web', 'update now', { app: 'web' }],
+    ['/update now WEB', 'update now', { app: 'web' }],
+    ['/update now "web"', 'update now', { app: 'web' }],
+    ['/update now “web”', 'update now', { app: 'web' }],
+    ['/update now web@3.0.1', 'update now', { app: 'web', version: '3.0.1' }],
+    ['/update now web@v3.0.1', 'update now', { app: 'web', version: '3.0.1' }],
+    ['/update now web 3.0.1', 'update now', { app: 'web', version: '3.0.1' }],
+    ['/update now 3.0.1 web', 'update now', { app: 'web', version: '3.0.1' }],
+    ['/update now web 3', 'update now', { app: 'web', version: '3' }],
+    ['/update now web nightly', 'update now', { app: 'web', version: 'nightly' }],
+    ['/update now web@latest', 'update now', { app: 'web' }],
+    ['/update now --force web --dry-run', 'update now', { app: 'web', force: true, dryRun: true }],
+    ['/update --dry-run now web', 'update now', { app: 'web', dryRun: true }],
+    ['/update now web —dry-run', 'update now', { app: 'web', dryRun: true }],
+    ['/update status', 'update status', {}],
+    ['/update status web', 'update status', { app: 'web' }],
+    ['/update status Robot-7', 'update status', { device: 'robot-7' }],
+    ['/update status u-7k2m', 'update status', { id: 'u-7k2m' }],
+    ['/update cancel U-7K2M', 'update cancel', { id: 'u-7k2m' }],
+    ['/update rollback web --with-data', 'update rollback', { app: 'web', withData: true }],
+    ['/update history --limit 5 web', 'update history', { app: 'web', limit: '5' }],
+    ['/update history --limit=5', 'update history', { limit: '5' }],
+    ['/help update now', 'help', { command: 'update now' }],
+    ['检查更新 web', 'update check', { app: 'web' }],
+    ['检查更新 web。', 'update check', { app: 'web' }],
+    ['重启一下 hello', 'update restart', { app: 'hello' }],
+    ['升级网站！', 'update now', { app: 'web' }],
+    ['Ship it', 'update now', { app: 'web', force: true }],
+    ['帮助', 'help', {}],
+    ['/update auto 开 web', 'update auto', { mode: 'on', app: 'web' }],
+    ['/update auto web 关', 'update auto', { mode: 'off', app: 'web' }],
+    ['/update auto minor web', 'update auto', { mode: 'minor', app: 'web' }],
+  ])('%s', (text, command, raw) => {
+    expect(read(text)).toEqual([command, raw]);
+  });
+
+  test('no app: the default one', () => {
+    expect(read('/update now', surroundings(['web', 'hello'], 'hello'))).toEqual(['update now', { app: 'hello' }]);
+  });
+
+  test('no app: the only one besides hub and agent; a lone version is its', () => {
+    expect(read('/update now 1.4.2', surroundings(['hub', 'web', 'agent']))).toEqual([
+      'update now',
+      { app: 'web', version: '1.4.2' },
+    ]);
+  });
+});
+
+describe('what is refused', () => {
+  test('no app where several could be meant: asked, with the rest of the command kept', () => {
+    const error = refusal('/update now 3.0.1 --dry-run');
+    expect(error.code).toBe('app_needed');
+    expect(error.data.try).toEqual(['/update now web@3.0.1 --dry-run', '/update now hello@3.0.1 --dry-run']);
+  });
+
+  test('an unknown command: the nearest names', () => {
+    expect(refusal('/update chekc').data.nearest).toContain('/update check');
+    expect(refusal('/update stat web').data.nearest).toEqual(['/update status', '/update restart']);
+    expect(refusal('/check web').data.nearest).toContain('/update check');
+    expect(refusal('/udpate').data.nearest).toContain('/update');
+    expect(refusal('what is the weather').data.nearest).toEqual([]);
+  });
+
+  test('an app behind the bare command: what can be done with it', () => {
+    expect(refusal('/update web').data.try).toContain('/update now web');
+  });
+
+  test('an unknown app: the nearest names', () => {
+    expect(refusal('/update now wbe')).toMatchObject({ code: 'unknown_app', data: { nearest: ['web'] } });
+    expect(refusal('/update now wbe@1.0.0')).toMatchObject({ code: 'unknown_app' });
+  });
+
+  test('an unknown flag: the usage and the nearest', () => {
+    expect(refusal('/update now web --forse').data).toMatchObject({
+      problem: 'unknown_flag',
+      what: '--forse',
+      nearest: ['--force'],
+      usage: '/update now [app][@version] [--dry-run] [--force]',
+    });
+  });
+
+  test.each([
+    ['/update now web 1.0.0 2.0.0', { problem: 'unexpected' }],
+    ['/update now web@', { problem: 'not_a_value' }],
+    ['/update history --limit', { problem: 'value_needed' }],
+    ['/update history --limit many', { problem: 'not_a_value', value: 'many' }],
+    ['/update now --force=yes web', { problem: 'unexpected' }],
+    ['/update now "web', { problem: 'quote' }],
+    ['/update auto web', { problem: 'missing' }],
+  ])('%s', (text, data) => {
+    expect(refusal(text)).toMatchObject({ code: 'bad_arguments', data });
+  });
+
+  test('a text that is too long', () => {
+    expect(refusal(`/update now ${'x'.repeat(3_000)}`)).toMatchObject({ data: { problem: 'too_long' } });
+  });
+
+  test('an id of something else', () => {
+    expect(refusal('/update cancel u-!!')).toMatchObject({ code: 'unknown_update' });
+  });
+});
+
+test('every example of a declaration is understood as that command', () => {
+  const around = surroundings(['web', 'hello'], 'web');
+  for (const command of COMMANDS) {
+    for (const example of command.examples) expect(parse(example.text, around).command.name).toBe(command.name);
+    for (const phrase of command.phrases) expect(parse(phrase, around).command.name).toBe(command.name);
+    expect(usage(command)).toMatch(new RegExp(`^/${command.name}`));
+  }
+});
+
+test('anything at all is either understood or refused by a code', () => {
+  let seed = 20_260_703;
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+    return seed % below;
+  };
+  const pieces = [
+    '/update',
+    'now',
+    'check',
+    'web',
+    '@',
+    '--',
+    '-',
+    '—',
+    '"',
+    '“',
+    '”',
+    "'",
+    '=',
+    ' ',
+    '\u3000',
+    '\n',
+    '\0',
+    '\u202e',
+    '1.2.3',
+    'u-7k2m',
+    'hello',
+    '开',
+    '／',
+    '检查更新',
+    '__proto__',
+    'constructor',
+    'toString',
+    '👩‍👩‍👧',
+    '\ud800',
+    'é',
+    '%00',
+    '\\',
+    '--force',
+    '--limit',
+    'on',
+    'all',
+    '/',
+  ];
+  for (let i = 0; i < 20_000; i += 1) {
+    let text = '';
+    for (let n = random(12); n >= 0; n -= 1) {
+      text += random(4) === 0 ? String.fromCharCode(random(0x10000)) : (pieces[random(pieces.length)] ?? '');
+      if (random(2) === 0) text += ' ';
+    }
+    try {
+      parse(text, surroundings());
+    } catch (error) {
+      if (!(error instanceof FettleError)) throw new Error(`${JSON.stringify(text)}: ${String(error)}`);
+    }
+  }
+});
