@@ -28,7 +28,14 @@ if (stale || !process.argv.includes('--if-stale')) {
     external: ['better-sqlite3', /^npm(\/|$)/],
     logLevel: 'warn',
   });
-  await bundle.write({ dir: OUT, format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'chunk-[name]-[hash].js', sourcemap: false, minify: false });
+  await bundle.write({
+    dir: OUT,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunk-[name]-[hash].js',
+    sourcemap: false,
+    minify: false,
+  });
   await bundle.close();
   chmodSync(ENTRY, 0o755);
 }

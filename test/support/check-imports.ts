@@ -123,7 +123,9 @@ function cycle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefi
 }
 
 const files = FOLDERS.flatMap(sources);
-const imports = files.flatMap(importsOf).filter((one, i, all) => all.findIndex((o) => o.from === one.from && o.to === one.to) === i);
+const imports = files
+  .flatMap(importsOf)
+  .filter((one, i, all) => all.findIndex((o) => o.from === one.from && o.to === one.to) === i);
 const problems: string[] = [];
 // What is certainly there: if the parser were to see nothing, this would say so.
 if (files.length < 100) problems.push(`only ${files.length} modules were seen`);

@@ -93,6 +93,7 @@ describe('edits', () => {
   test('are coalesced: the newest state, at most one in an interval, the last one always', async () => {
     await put('k1', 'state 0');
     await settled('k1');
+    const began = Date.now();
     for (let n = 1; n <= 40; n += 1) {
       await put('k1', `state ${n}`);
       await delay(5);
@@ -100,7 +101,8 @@ describe('edits', () => {
     await until('the last state', () => titles()[0] === 'state 40');
     const edits = chat.calls.filter(({ what }) => what === 'edit');
     expect(edits.length).toBeGreaterThan(1);
-    expect(edits.length).toBeLessThan(12);
+    expect(edits.length).toBeLessThanOrEqual((Date.now() - began) / 60 + 1);
+    expect(edits.length).toBeLessThan(40);
     for (const [i, edit] of edits.entries()) {
       const before = edits[i - 1];
       if (before) expect(edit.at - before.at).toBeGreaterThanOrEqual(59);
@@ -169,15 +171,15 @@ describe('edits', () => {
 
 describe('failures', () => {
   test('429 is obeyed, and later messages of that chat do not overtake', async () => {
-    chat.next({ result: 'retry', afterMs: 400, reason: '429' });
+    chat.next({ result: 'retry', afterMs: 1_500, reason: '429' });
     const began = Date.now();
     await put('k1', 'first');
     await put('k2', 'second');
     await put('k3', 'elsewhere', { chat: 'c2' });
     await settled('k3');
-    expect(Date.now() - began).toBeLessThan(350);
+    expect(Date.now() - began).toBeLessThan(1_400);
     await settled('k2');
-    expect(Date.now() - began).toBeGreaterThanOrEqual(400);
+    expect(Date.now() - began).toBeGreaterThanOrEqual(1_500);
     expect(titles()).toEqual(['elsewhere', 'first', 'second']);
     expect(chat.calls.filter(({ key }) => key === 'k1')).toHaveLength(2);
   });
