@@ -188,8 +188,11 @@ export function createApp(deps: AppDeps, found: readonly FoundProcess[]): App {
   async function hasEnded(ended: Run, code: number | null): Promise<void> {
     if (run !== ended) return;
     run = null;
-    if (monotonicMs() - ended.since >= times.steady) failures = 0;
-    file.note(name, { lastExit: { code, at: Date.now() } });
+    const steady = monotonicMs() - ended.since >= times.steady;
+    if (steady) failures = 0;
+    // The agent proves a hub from outside, so one that lived was well; an agent that hangs has to say so itself.
+    const wasWell = steady && !isAgent;
+    file.note(name, { lastExit: { code, at: Date.now() }, ...(wasWell ? { starts: 0 } : {}) });
     await endWhatIsLeft(ended.startId);
     await failed(`ended by itself, exit ${code ?? 'unknown'}`, true);
   }

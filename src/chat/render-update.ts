@@ -157,7 +157,7 @@ function succeeded({ outcome, update, messages }: Facts): Reply {
   const to = outcome?.to ?? update.to;
   const text = [
     ...(outcome?.dataRestored ? [cards.dataRestored] : []),
-    ...(outcome?.setAside ? [cards.setAside(outcome.setAside)] : []),
+    ...(outcome?.setAside ? [cards.setAside(`apps/${update.app}/${outcome.setAside}`)] : []),
   ];
   return {
     tone: 'good',
@@ -194,7 +194,7 @@ function rolledBack(facts: Facts): Reply {
       ].join(' '),
       [
         outcome?.dataRestored ? cards.dataRestored : cards.dataKept,
-        ...(outcome?.setAside ? [cards.setAside(outcome.setAside)] : []),
+        ...(outcome?.setAside ? [cards.setAside(`apps/${update.app}/${outcome.setAside}`)] : []),
       ].join(' '),
     ],
     fields: took(facts),
@@ -232,7 +232,7 @@ function rollbackFailed(facts: Facts): Reply {
     text: [
       ...(why ? [why.text] : []),
       outcome?.running ? cards.serving(update.app, outcome.running) : cards.notServing(update.app),
-      ...(outcome?.setAside ? [cards.setAside(outcome.setAside)] : []),
+      ...(outcome?.setAside ? [cards.setAside(`apps/${update.app}/${outcome.setAside}`)] : []),
     ],
     ...log(outcome, update.app, messages, audience),
     hints: [cards.rescue(update.app)],

@@ -141,7 +141,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     const devices = await listDevices(db);
     const device = devices[0];
     const waitingFor: string[] = [];
-    if (!device || device.connected !== 1) waitingFor.push('waiting for the agent');
+    if (device?.connected !== 1) waitingFor.push('waiting for the agent');
     else if (device.recovered !== 1) waitingFor.push('waiting for the agent to recover');
     const installing = (await activeUpdates(db)).filter((row) => row.kind === 'install' && row.route === null);
     for (const row of installing) waitingFor.push(`installing ${row.app} ${row.to_version ?? ''}`);

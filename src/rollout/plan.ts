@@ -21,7 +21,7 @@ export function planOf(decision: Decision, options: { readonly withData: boolean
   if (options.withData && kind === 'rollback') step('restore_data', { paths: app.keep });
   step('start', { version: to });
   step('probe', { for: app.probe.forMs, checks: app.probe.checks, address: app.probe.address });
-  if (kind !== 'restart') step('commit', { version: to });
+  if (kind !== 'restart') step('commit', { version: from ?? to });
   if (from !== undefined) step('go_back', { version: from });
   return { kind, app: app.name, from, to, size: release?.size, source, steps };
 }

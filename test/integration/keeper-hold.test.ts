@@ -206,6 +206,21 @@ describe('the agent', () => {
     expect(current('agent')).toBe(agent.now);
   });
 
+  test('a hub that lived for a while was well, also without a commit', async () => {
+    home = keeperHome();
+    await home.start({ times: { restart: 20, quickRestart: 20, steady: 50 } });
+    const hub = await kept('hub', STEADY);
+    symlinkSync(hub.old, home.layout.app('hub').lastGood);
+    await home.client.ask('start', { app: 'hub' });
+    for (let round = 1; round <= 5; round += 1) {
+      await until(async () => starts(home.log('hub')) === round && (await status('hub')).running);
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      kill(appPid((await status('hub')).running?.startId ?? '') ?? 0);
+    }
+    await until(() => starts(home.log('hub')) === 6);
+    expect(current('hub')).toBe(hub.now);
+  });
+
   test('a new agent that hangs is ended when its own hold is over', async () => {
     home = keeperHome();
     await home.start();

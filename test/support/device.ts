@@ -108,7 +108,7 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
 
   const process_ = spawn(process.execPath, ['src/main.ts', 'keeper', '--home', home], {
     env: environment,
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'ignore', openSync(layout.keeper.log, 'a')],
   });
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   await keeper.ask('hello', {}, { timeoutMs: 20_000 });
