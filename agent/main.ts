@@ -1,13 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { AgentConfig } from '../config/agent-schema.ts';
 import type { HomeLayout } from '../config/home.ts';
 import { FettleError } from '../src/domain/errors.ts';
 import type { Clock } from '../src/domain/id.ts';
-import { createRedactor, type Redact } from '../src/domain/redact.ts';
-import { writeDurably } from '../src/files/durable.ts';
+import { createRedactor, type Redact, secretValues } from '../src/domain/redact.ts';
+import { readTrimmed, writeDurably } from '../src/files/durable.ts';
 import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
@@ -101,7 +101,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
   const link = createLink({
     address: () => hubAddress(layout.hub.port),
-    hubKey: () => readText(layout.agent.peers),
+    hubKey: () => readTrimmed(layout.agent.peers),
     key: openKey(layout.agent.key),
     device: { id: device, name: deviceName(), platform, version: options.version },
     clock,
@@ -184,29 +184,18 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 }
 
 function hubAddress(portFile: string): string | undefined {
-  const port = Number(readText(portFile));
+  const port = Number(readTrimmed(portFile));
   return Number.isInteger(port) && port > 0 ? `ws://127.0.0.1:${port}/agent` : undefined;
 }
 
 function readDevice(file: string): string {
-  const known = readText(file);
+  const known = readTrimmed(file);
   if (known) return known;
   const id = `d-${randomUUID()}`;
   writeDurably(file, `${id}\n`);
   return id;
 }
 
-function readText(file: string): string | undefined {
-  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
-}
-
 function deviceName(): string {
   return hostname().slice(0, 60) || 'device';
-}
-
-/** Values of an app's environment that are secrets by their names. */
-function secretValues(env: Readonly<Record<string, string>>): string[] {
-  return Object.entries(env)
-    .filter(([name, value]) => /token|secret|key|passw|credential|auth/i.test(name) && value.length >= 6)
-    .map(([, value]) => value);
 }

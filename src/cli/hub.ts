@@ -1,5 +1,5 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdapters, type HubStatus } from '../../adapters/index.ts';
@@ -12,8 +12,8 @@ import { createRouter } from '../chat/router.ts';
 import { COMMANDS, createCommandTable } from '../commands/index.ts';
 import type { Role } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
-import { createRedactor } from '../domain/redact.ts';
-import { makeFolder, writeDurably } from '../files/durable.ts';
+import { createRedactor, secretValues } from '../domain/redact.ts';
+import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
 import { openKey } from '../protocol/key.ts';
@@ -35,7 +35,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   makeFolder(layout.hub.dir);
   const lock = takeLock(layout.hub.lock);
   const loaded = loadConfig(config ?? layout.config).config;
-  const redact = createRedactor({ secrets: secretsOf(loaded), homes: [layout.home, environment.userHome] });
+  const redact = createRedactor({
+    secrets: Object.values(loaded.apps).flatMap((app) => secretValues(app.env)),
+    homes: [layout.home, environment.userHome],
+  });
   const logLine = (line: string) => console.error(`${new Date().toISOString()} ${redact(line)}`);
   const logEvent = (event: string, data: Readonly<Record<string, unknown>>) =>
     logLine(`${event} ${JSON.stringify(data)}`);
@@ -121,7 +124,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     key: openKey(layout.hub.key),
     hub: { id: hubId, version: VERSION },
     // One machine: its agent is the one whose key is in the same home. Enrolled devices bring theirs.
-    deviceKey: () => readText(`${layout.agent.key}.pub`),
+    deviceKey: () => readTrimmed(`${layout.agent.key}.pub`),
     clock,
     random,
     log: logLine,
@@ -188,7 +191,7 @@ async function listen(
   if (fromEnvironment === 'invalid')
     throw new FettleError('bad_arguments', { data: { reason: 'FETTLE_PORT is not a port' } });
   const wanted = fromEnvironment ?? fromFile;
-  const kept = Number(readText(layout.hub.port));
+  const kept = Number(readTrimmed(layout.hub.port));
   const tries = wanted !== 0 ? [wanted] : Number.isInteger(kept) && kept > 0 ? [kept, 0] : [0];
   for (const [index, port] of tries.entries()) {
     try {
@@ -220,21 +223,8 @@ function requestedApps(config: HubConfig): RequestedApp[] {
   }));
 }
 
-/** Values in the configuration that are secrets by their names: never shown. */
-function secretsOf(config: HubConfig): string[] {
-  return Object.values(config.apps).flatMap((app) =>
-    Object.entries(app.env)
-      .filter(([name, value]) => /token|secret|key|passw|credential|auth/i.test(name) && value.length >= 6)
-      .map(([, value]) => value),
-  );
-}
-
-function readText(file: string): string | undefined {
-  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
-}
-
 function readId(file: string): string {
-  const known = readText(file);
+  const known = readTrimmed(file);
   if (known) return known;
   const id = `h-${randomUUID()}`;
   writeDurably(file, `${id}\n`);

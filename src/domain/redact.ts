@@ -146,3 +146,10 @@ function withHome(text: string, home: string): string {
   }
   return result + text.slice(from);
 }
+
+/** Values of an app's environment that are secrets by their names. Short ones are left: hiding `1` would hide everything. */
+export function secretValues(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env)
+    .filter(([name, value]) => /token|secret|key|passw|credential|auth/i.test(name) && value.length >= 6)
+    .map(([, value]) => value);
+}

@@ -3,6 +3,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
@@ -67,6 +68,16 @@ export function switchLink(path: string, target: string): void {
     throw error;
   }
   syncFolder(dirname(path));
+}
+
+/** A small text file without the white space around it; `undefined` where there is none. */
+export function readTrimmed(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** Where a symlink points, as written; `undefined` where there is none. */

@@ -1,28 +1,8 @@
-import type { UpdateKind, UpdateState } from '../domain/update.ts';
+import type { UpdateView } from '../commands/index.ts';
 import { Outcome, Problem, Progress } from '../protocol/messages.ts';
 import type { UpdateRow } from '../store/updates.ts';
 
-/** An update as cards and commands see it. */
-export interface UpdateView {
-  readonly id: string;
-  readonly app: string;
-  readonly device: string;
-  readonly kind: UpdateKind;
-  readonly state: UpdateState;
-  readonly from?: string | undefined;
-  readonly to?: string | undefined;
-  readonly requestedBy: string;
-  readonly requestedByName: string;
-  readonly requestedAt: number;
-  readonly stateAt: number;
-  readonly endedAt?: number | undefined;
-  readonly progress?: Progress | undefined;
-  readonly note?: Problem | undefined;
-  readonly cancelRequested: boolean;
-  readonly outcome?: Outcome | undefined;
-}
-
-/** @param deviceName what people call the device */
+/** An update as cards and commands see it. @param deviceName what people call the device */
 export function viewOf(row: UpdateRow, deviceName: string): UpdateView {
   const told = row.progress === null ? {} : (JSON.parse(row.progress) as { progress?: unknown; note?: unknown });
   const progress = Progress.safeParse(told.progress);

@@ -146,7 +146,7 @@ describe('start and stop', () => {
     );
     const started = await home.client.ask('start', { app: 'web' });
     await until(() => findByStartId(started.startId).length >= 7);
-    const bare = Number(/bare (\d+)/.exec(home.log('web'))?.[1]);
+    const bare = await until(() => Number(/bare (\d+)/.exec(home.log('web'))?.[1]));
     expect(alive(bare)).toBe(true);
     expect(await home.client.ask('stop', { app: 'web' })).toMatchObject({ gone: true });
     expect(home.pids('web')).toEqual([]);
