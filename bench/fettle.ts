@@ -15,6 +15,8 @@ import { parentOf, tree } from './process-tree.ts';
 
 export const ROOT = join(import.meta.dirname, '..');
 const MAIN = join(ROOT, 'dist', 'main.js');
+/** Anything that a person waits for ends sooner. */
+const COMMAND_MS = 60_000;
 
 /** Folders of a run, removed at its end. */
 export interface Home {
@@ -91,7 +93,18 @@ async function runFettle(home: Home, ...args: string[]): Promise<void> {
   const [program, all] = command(...args);
   const child = spawn(program, all, { env: home.env, cwd: home.layout.home, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+  }
+  let late = false;
+  const deadline = setTimeout(() => {
+    late = true;
+    child.kill('SIGKILL');
+  }, COMMAND_MS);
   const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
-  if (code !== 0) throw new Error(`fettle ${args.join(' ')} ended with ${code}: ${said}`);
+  clearTimeout(deadline);
+  if (late) throw new Error(`fettle ${args.join(' ')} did not end within ${COMMAND_MS / 1_000} s; it said: ${said}`);
+  if (code !== 0) throw new Error(`fettle ${args.join(' ')} ended with ${String(code)}: ${said}`);
 }

@@ -74,6 +74,8 @@ export const HubStatus = z.object({
   ready: z.boolean(),
   /** What is being waited for, a line each. */
   waitingFor: texts,
+  /** What did not work and is not waited for, a line each. */
+  problems: texts.optional(),
   apps: z.array(
     z.object({
       app: text,

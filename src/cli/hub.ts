@@ -7,6 +7,7 @@ import { takeLock } from '../../agent/keeper/lock.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import type { HubConfig } from '../../config/hub-schema.ts';
 import { loadConfig } from '../../config/load.ts';
+import { MESSAGES } from '../chat/messages/index.ts';
 import { createOutbox } from '../chat/outbox.ts';
 import { createRouter } from '../chat/router.ts';
 import { COMMANDS, createCommandTable } from '../commands/index.ts';
@@ -22,6 +23,7 @@ import { createEngine } from '../rollout/engine.ts';
 import { createRequests, type RequestedApp } from '../rollout/requests.ts';
 import { createServices } from '../rollout/services.ts';
 import { createTelling } from '../rollout/telling.ts';
+import { viewOf } from '../rollout/update-view.ts';
 import { listDevices } from '../store/devices.ts';
 import { openStore } from '../store/open.ts';
 import { activeUpdates, endedUpdates } from '../store/updates.ts';
@@ -144,6 +146,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     const devices = await listDevices(db);
     const device = devices[0];
     const waitingFor: string[] = [];
+    const problems: string[] = [];
     if (device?.connected !== 1) waitingFor.push('waiting for the agent');
     else if (device.recovered !== 1) waitingFor.push('waiting for the agent to recover');
     const installing = (await activeUpdates(db)).filter((row) => row.kind === 'install' && row.route === null);
@@ -152,13 +155,21 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       if (report.install === undefined || installing.some((row) => row.app === report.app)) continue;
       // An installation that failed is not waited for: everything else works, and it can be asked for.
       const [ended] = await endedUpdates(db, report.app, 1);
-      if (!ended) waitingFor.push(`installing ${report.app} ${report.install}`);
+      const outcome = ended && viewOf(ended, ended.device).outcome?.problem;
+      const problem = requests.missingProblem(report.app) ?? outcome;
+      if (problem) {
+        const { text } = MESSAGES[loaded.language].problem(problem.code, problem.data);
+        problems.push(
+          `${report.app} ${report.install} is not installed: ${text} /update now ${report.app} tries again.`,
+        );
+      } else if (!ended) waitingFor.push(`installing ${report.app} ${report.install}`);
     }
     return {
       version: VERSION,
       pid: process.pid,
       ready: waitingFor.length === 0,
       waitingFor,
+      problems: problems.map(redact),
       apps: (device?.apps ?? []).map(({ app, version, health, address }) => ({ app, version, health, address })),
     };
   }

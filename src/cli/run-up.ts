@@ -29,7 +29,7 @@ export async function runUp(options: RunUpOptions): Promise<number> {
       last = now;
     });
   }
-  const running = await startAll({ ...options, say });
+  const running = await startAll({ ...options, say, signal: told.signal });
   if (options.detach) {
     say('Fettle is running in the background. `fettle chat` opens the chat, `fettle down` ends everything.');
     running.leave();

@@ -22,6 +22,8 @@ import { VERSION } from './version.ts';
 const KEEPER_MS = 20_000;
 const READY_MS = 5 * 60_000;
 const END_MS = 60_000;
+/** A hub or an agent that ends this often while it is waited for will not come up by itself. */
+const TOO_MANY_CRASHES = 3;
 
 export interface Running {
   readonly layout: HomeLayout;
@@ -38,6 +40,8 @@ export interface UpOptions {
   readonly config: string | undefined;
   readonly detach: boolean;
   readonly say: (line: string) => void;
+  /** Stops waiting; what was started is then ended by the caller. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -85,7 +89,7 @@ export async function startAll(options: UpOptions): Promise<Running> {
       await keeper.ask('keep', { app: role, spec: roleSpec(options, role) });
       await keeper.ask('start', { app: role });
     }
-    await hubReady(layout, say);
+    await hubReady(options, keeper);
   } catch (error) {
     await stop();
     throw error;
@@ -174,20 +178,32 @@ function roleSpec({ layout, environment, config }: UpOptions, role: 'hub' | 'age
 }
 
 /** Waits until the hub answers and what the first run installs is there, saying what is waited for. */
-async function hubReady(layout: HomeLayout, say: (line: string) => void): Promise<void> {
+async function hubReady({ layout, say, signal }: UpOptions, keeper: KeeperClient): Promise<void> {
   const end = performance.now() + READY_MS;
   const said = new Set<string>();
+  const once = (line: string) => {
+    if (!said.has(line)) say(line);
+    said.add(line);
+  };
   let last: HubStatus | undefined;
-  while (performance.now() < end) {
+  while (performance.now() < end && !signal.aborted) {
     last = await askStatus(layout.runtime.hubSocket, 2_000).catch(() => undefined);
-    for (const line of last?.waitingFor ?? []) {
-      if (!said.has(line)) say(`  ${line} …`);
-      said.add(line);
+    for (const line of last?.waitingFor ?? []) once(`  ${line} …`);
+    if (last?.ready) {
+      for (const line of last.problems ?? []) once(`  ${line}`);
+      return;
     }
-    if (last?.ready) return;
+    const { apps } = await keeper.ask('status', {});
+    for (const role of ['hub', 'agent'] as const) {
+      if ((apps[role]?.crashes ?? 0) < TOO_MANY_CRASHES) continue;
+      const reason = readTail(layout.appLog(role), 3, 2_000).split('\n').at(-1) ?? '';
+      throw new FettleError('hub_unreachable', {
+        data: { reason: `the ${role} does not start: ${reason}`, log: layout.appLog(role) },
+      });
+    }
     await delay(100);
   }
-  if (last) return;
+  if (last || signal.aborted) return;
   const reason = readTail(layout.appLog('hub'), 3, 2_000).split('\n').at(-1) ?? 'it does not answer';
   throw new FettleError('hub_unreachable', { data: { reason, log: layout.appLog('hub') } });
 }

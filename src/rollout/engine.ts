@@ -30,7 +30,7 @@ export interface EngineDeps {
   readonly outbox: Pick<Outbox, 'wake'>;
   readonly telling: Telling;
   readonly gateway: () => Pick<Gateway, 'send' | 'isConnected'>;
-  /** An app that the device's file wants installed, and that nobody has asked for yet. */
+  /** An app that the device's file wants installed, and that nobody has asked for yet. Never throws. */
   readonly onMissing: (device: string, report: AppReport) => Promise<void>;
   readonly log: (line: string) => void;
 }
@@ -244,7 +244,8 @@ export function createEngine(deps: EngineDeps): Engine {
         });
     }
     for (const id of running) if (id !== undefined) missed.delete(id);
-    for (const report of message.apps) if (report.install !== undefined) await deps.onMissing(peer.device, report);
+    // Not waited for: a source that is slow must not hold up what the device says.
+    for (const report of message.apps) if (report.install !== undefined) void deps.onMissing(peer.device, report);
     await dispatch();
   }
 

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { describeSource, type Source } from '../domain/app.ts';
-import { FettleError } from '../domain/errors.ts';
+import { FettleError, toFettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import type { Release } from '../domain/release.ts';
 import type { Language, Route } from '../domain/reply.ts';
@@ -55,6 +55,8 @@ export interface Requests {
   request(asked: AskedUpdate, signal: AbortSignal): Promise<{ readonly id: string }>;
   /** A device's file wants an app installed that is not there: done once, asked by nobody. */
   installMissing(device: string, report: AppReport): Promise<void>;
+  /** Why an app that its device wants installed could not even be asked for. */
+  missingProblem(app: string): FettleError | undefined;
 }
 
 export interface RequestsDeps {
@@ -72,6 +74,9 @@ const RETRY_INSTALL_MS = 10 * 60_000;
 
 export function createRequests(deps: RequestsDeps): Requests {
   const { db, checker } = deps;
+  /** Apps whose first installation is being prepared: inventories come faster than sources answer. */
+  const installing = new Set<string>();
+  const missing = new Map<string, { readonly at: number; readonly error: FettleError }>();
 
   function appOf(name: string): RequestedApp {
     const app = deps.apps.find((known) => known.name === name);
@@ -138,15 +143,18 @@ export function createRequests(deps: RequestsDeps): Requests {
 
     async installMissing(device, report) {
       const app = deps.apps.find((known) => known.name === report.app);
-      if (!app?.source || report.install === undefined || report.update !== undefined) return;
-      const [active] = await activeUpdates(db, { app: app.name, device });
-      const [last] = await endedUpdates(db, app.name, 1);
-      if (active || (last && deps.clock.now() - (last.ended_at ?? 0) < RETRY_INSTALL_MS)) return;
+      if (!app?.source || report.install === undefined || report.update !== undefined || installing.has(app.name))
+        return;
+      installing.add(app.name);
       try {
+        const [active] = await activeUpdates(db, { app: app.name, device });
+        const [last] = await endedUpdates(db, app.name, 1);
+        const tried = Math.max(last?.ended_at ?? 0, missing.get(app.name)?.at ?? 0);
+        if (active || deps.clock.now() - tried < RETRY_INSTALL_MS) return;
         const release = await checker.resolve(app, report.install, { signal: AbortSignal.timeout(60_000) });
-        const devices = await listDevices(db);
-        const found = devices.find((d) => d.id === device);
+        const found = (await listDevices(db)).find((d) => d.id === device);
         if (!found) return;
+        missing.delete(app.name);
         await deps.engine().begin({
           ...rowOf({ kind: 'install', app, device: found, report, to: release.version, release }, false, false),
           requestedBy: 'fettle',
@@ -156,9 +164,14 @@ export function createRequests(deps: RequestsDeps): Requests {
           language: deps.language,
         });
       } catch (error) {
+        missing.set(app.name, { at: deps.clock.now(), error: toFettleError(error, 'internal', { app: app.name }) });
         deps.log(`${app.name} ${report.install} can't be installed now: ${String(error)}`);
+      } finally {
+        installing.delete(app.name);
       }
     },
+
+    missingProblem: (app) => missing.get(app)?.error,
   };
 }
 

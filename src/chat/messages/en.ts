@@ -2,7 +2,7 @@ import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
 import { isErrorCode } from '../../domain/errors.ts';
 import { isUpdateState, type UpdateState } from '../../domain/update.ts';
 import type { CardTexts, Messages, ProblemWriter, UpdateLike } from './contract.ts';
-import { durationParts, formatBytes, formatTime, list, number, relativePart, text as t } from './format.ts';
+import { durationParts, formatBytes, formatTime, list, momentOf, number, relativePart, text as t } from './format.ts';
 
 /** English. */
 
@@ -47,7 +47,7 @@ const didYouMean = (data: ErrorData) => {
   return nearest.length > 0 ? `Did you mean ${or(nearest)}?` : undefined;
 };
 const when = (value: ErrorData[string], now: number | undefined) => {
-  const at = number(value);
+  const at = momentOf(value);
   return at === undefined ? t(value) : now === undefined ? formatTime(at) : relative(at, now);
 };
 

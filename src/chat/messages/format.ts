@@ -83,3 +83,11 @@ export function number(value: Value): number | undefined {
     typeof value === 'number' ? value : typeof value === 'string' && value !== '' ? Number(value) : Number.NaN;
   return Number.isFinite(result) ? result : undefined;
 }
+
+/** A moment in an error's data: milliseconds since 1970, or ISO 8601 with a zone; `undefined` where it is neither. */
+export function momentOf(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  if (typeof value !== 'string' || !/^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)$/.test(value)) return undefined;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? undefined : at;
+}
