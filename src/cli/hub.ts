@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdapters, type HubStatus } from '../../adapters/index.ts';
+import { createKeeperClient } from '../../agent/keeper/client.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import type { HubConfig } from '../../config/hub-schema.ts';
@@ -180,6 +181,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   await router.start();
   for (const adapter of adapters) await adapter.start(router.sink(adapter.platform));
   logLine(`hub ${VERSION} listens on 127.0.0.1:${port}`);
+  await commitStart(layout);
 
   await new Promise<void>((resolve) => told.addEventListener('abort', () => resolve(), { once: true }));
   for (const adapter of adapters) await adapter.stop();
@@ -190,6 +192,13 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   server.close();
   await store.close();
   lock.release();
+}
+
+/** It serves: the keeper need not go back to an older build. Without a keeper (alone, in a container) nobody counts. */
+async function commitStart(layout: HomeLayout): Promise<void> {
+  const keeper = createKeeperClient(layout.runtime.keeperSocket);
+  await keeper.ask('commit', { app: 'hub' }, { timeoutMs: 1_000 }).catch(() => undefined);
+  keeper.close();
 }
 
 /** 0 means: the port of the last time, else any free one. What was taken is written down for the agent. */

@@ -204,3 +204,63 @@ test('a say client gets the answers to its own requests only', () =>
     client.close();
     await adapter.stop();
   }));
+
+/** A chat client that is attached, and everything that its screen is told. */
+async function attach(path: string) {
+  const told: { title: string; again: boolean }[] = [];
+  const client = connectTerminal({
+    socket: path,
+    newId: randomUUID,
+    mode: 'chat',
+    language: undefined,
+    connectMs: 1_000,
+    reconnectMs: 5_000,
+    onMessage: ({ reply }, again) => void told.push({ title: reply.title, again }),
+    onState: () => undefined,
+  });
+  await until('the attachment', () => client.connected);
+  await client.status();
+  return { client, told };
+}
+
+const finalAnswer = (answers: string) => ({
+  key: 'k1',
+  route: { platform: 'terminal', chat: 'terminal' },
+  reply: { tone: 'good' as const, title: 'done' },
+  answers,
+  final: true,
+  failed: false,
+});
+
+test('a message that the screen shows already is acknowledged and not shown again, also by the next hub', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'hub.sock');
+    const first = makeAdapter(path);
+    await first.start(noSink);
+    const { client, told } = await attach(path);
+    for (let i = 0; i < 3; i += 1) expect((await first.send(finalAnswer('e1'))).result).toBe('sent');
+    await first.stop();
+    const second = makeAdapter(path);
+    await second.start(noSink);
+    await until('the reconnection', () => second.connection().state === 'connected');
+    expect((await second.send(finalAnswer('e1'))).result).toBe('sent');
+    expect(told).toEqual([{ title: 'done', again: false }]);
+    client.close();
+    await second.stop();
+  }));
+
+test('who asks again what was answered already is shown the answer', () =>
+  withFolder(async (folder) => {
+    const path = join(folder, 'hub.sock');
+    const adapter = makeAdapter(path);
+    await adapter.start({
+      ...noSink,
+      accept: async () => 'duplicate',
+      answersTo: async (eventId) => [finalAnswer(eventId)],
+    });
+    const { client, told } = await attach(path);
+    client.request('/update now');
+    await until('the answer', () => told.length === 1);
+    client.close();
+    await adapter.stop();
+  }));
