@@ -20,6 +20,8 @@ const COMMAND_MS = 60_000;
 
 /** Folders of a run, removed at its end. */
 export interface Home {
+  /** What runs the bundle. */
+  readonly node: string;
   readonly layout: HomeLayout;
   /** What its processes are started with: nothing that this machine happens to have set. */
   readonly env: Readonly<Record<string, string>>;
@@ -41,7 +43,7 @@ export function temporaryFolder(tools: Tools, name: string): string {
   return folder;
 }
 
-export function makeHome(tools: Tools): Home {
+export function makeHome(tools: Tools, node = process.execPath): Home {
   const home = temporaryFolder(tools, 'home');
   const runtime = temporaryFolder(tools, 'run');
   const env = {
@@ -52,17 +54,21 @@ export function makeHome(tools: Tools): Home {
     FETTLE_HOME: home,
     FETTLE_PORT: '0',
   };
-  return { layout: homeLayout(home, runtime), env };
+  return { node, layout: homeLayout(home, runtime), env };
 }
 
-/** Arguments that run a subcommand of the bundle with this Node. */
-export function command(...args: string[]): readonly [string, readonly string[]] {
-  return [process.execPath, [MAIN, ...args]];
+/** What runs a subcommand of the bundle. */
+export function command(home: Home, ...args: string[]): readonly [string, readonly string[]] {
+  return [home.node, [MAIN, ...args]];
 }
 
 /** Starts Fettle with one app, and resolves when the app runs. `down` is left to the cleanup. */
-export async function startFettle(tools: Tools, versions: readonly [string, ...string[]]): Promise<Fettle> {
-  const home = makeHome(tools);
+export async function startFettle(
+  tools: Tools,
+  versions: readonly [string, ...string[]],
+  node?: string,
+): Promise<Fettle> {
+  const home = makeHome(tools, node);
   const port = await freePort();
   tools.progress('starting Fettle');
   await publishApp(home.layout.home, versions);
@@ -90,7 +96,7 @@ export async function startFettle(tools: Tools, versions: readonly [string, ...s
 }
 
 async function runFettle(home: Home, ...args: string[]): Promise<void> {
-  const [program, all] = command(...args);
+  const [program, all] = command(home, ...args);
   const child = spawn(program, all, { env: home.env, cwd: home.layout.home, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { realpathSync } from 'node:fs';
+import { copyFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Fettle, startFettle } from './fettle.ts';
+import { type Fettle, startFettle, temporaryFolder } from './fettle.ts';
 import { type Benchmark, ratioFigure, type Tools } from './figure.ts';
 import { pss, tree } from './process-tree.ts';
 
@@ -21,7 +21,10 @@ export const memory: Benchmark = {
   name: 'memory',
   about: 'memory (PSS) of keeper, agent and hub, idle, with one app, against three bare node processes',
   async run(tools) {
-    const fettle = await startFettle(tools, ['1.0.0']);
+    // A Node of this run's own: other programs' share of a common one would change both sides by what runs elsewhere.
+    const own = join(temporaryFolder(tools, 'node'), 'node');
+    copyFileSync(process.execPath, own);
+    const fettle = await startFettle(tools, ['1.0.0'], own);
     const node = realpathSync(join(fettle.layout.app('agent').current, '.fettle', 'node'));
     const bare = [1, 2, 3].map(() => spawnBare(node, fettle, tools));
     const { keeper, hub, agent, shells } = await rolesOf(fettle);

@@ -16,7 +16,7 @@ export const start: Benchmark = {
     const home = makeHome(tools);
     for (const folder of [home.layout.hub.dir, home.layout.agent.dir]) mkdirSync(folder);
     configureApp(home.layout.home, await freePort(), '1.0.0');
-    const [program, args] = command('hub', '--home', home.layout.home);
+    const [program, args] = command(home, 'hub', '--home', home.layout.home);
     let running: ChildProcess | undefined;
     tools.cleanup(() => running?.kill('SIGKILL'));
     const hub = async (): Promise<number> => {

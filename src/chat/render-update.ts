@@ -1,5 +1,6 @@
 import type { Language, Reply } from '../domain/reply.ts';
 import { isCancellable, isFinal, isUpdateState, type UpdateKind, type UpdateState } from '../domain/update.ts';
+import { about } from './messages/format.ts';
 import { MESSAGES, type Messages, type OutcomeLike, type UpdateLike } from './messages/index.ts';
 
 /** An update as a card: while it runs, and once it is over. Pure. */
@@ -266,9 +267,7 @@ function timedOut(facts: Facts): Reply {
 function reason({ outcome, update, messages }: Facts) {
   const problem = outcome?.problem ?? (outcome ? undefined : update.note);
   if (!problem) return undefined;
-  const version = outcome?.to ?? update.to;
-  const data = { app: update.app, ...(version ? { version } : {}), ...problem.data };
-  return messages.problem(problem.code, data);
+  return messages.problem(problem.code, about({ ...update, outcome }, problem.data));
 }
 
 function took({ outcome, update, messages }: Pick<Facts, 'outcome' | 'update' | 'messages'>) {

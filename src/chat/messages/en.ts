@@ -2,7 +2,17 @@ import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
 import { isErrorCode } from '../../domain/errors.ts';
 import { isUpdateState, type UpdateState } from '../../domain/update.ts';
 import type { CardTexts, Messages, ProblemWriter, UpdateLike } from './contract.ts';
-import { durationParts, formatBytes, formatTime, list, momentOf, number, relativePart, text as t } from './format.ts';
+import {
+  about,
+  durationParts,
+  formatBytes,
+  formatTime,
+  list,
+  momentOf,
+  number,
+  relativePart,
+  text as t,
+} from './format.ts';
 
 /** English. */
 
@@ -356,10 +366,12 @@ function duration(ms: number): string {
     .join(' ');
 }
 
+const LONG = { d: 'day', mo: 'month', y: 'year' } as const;
+
 function relative(at: number, now: number): string {
   const { value, unit, ahead } = relativePart(at, now);
   if (unit === 'now') return ahead ? 'in a few seconds' : 'just now';
-  const name = unit === 'd' ? (value === 1 ? 'day' : 'days') : unit;
+  const name = unit in LONG ? `${LONG[unit as keyof typeof LONG]}${value === 1 ? '' : 's'}` : unit;
   return ahead ? `in ${value} ${name}` : `${value} ${name} ago`;
 }
 
@@ -444,7 +456,9 @@ const cards: CardTexts = {
 function outcome(update: UpdateLike): string {
   const result = update.outcome;
   const outage = result?.outageMs === undefined ? undefined : duration(result.outageMs);
-  const why = result?.problem ? `: ${problem(result.problem.code, result.problem.data).text.replace(/\.$/, '')}` : '';
+  const why = result?.problem
+    ? `: ${problem(result.problem.code, about(update, result.problem.data)).text.replace(/\.$/, '')}`
+    : '';
   switch (update.state) {
     case 'succeeded':
       return `${update.kind === 'restart' ? 'restarted' : update.kind === 'rollback' ? 'went back' : update.kind === 'install' ? 'installed' : 'updated'}${outageOf(outage)}`;

@@ -1,3 +1,6 @@
+import type { ErrorData } from '../../domain/errors.ts';
+import type { UpdateLike } from './contract.ts';
+
 /** Numbers for people: decimal units, one digit where it says something. Shared by the languages. */
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
@@ -45,14 +48,17 @@ export function durationParts(
 export function relativePart(
   at: number,
   now: number,
-): { readonly value: number; readonly unit: 's' | 'min' | 'h' | 'd' | 'now'; readonly ahead: boolean } {
+): { readonly value: number; readonly unit: 's' | 'min' | 'h' | 'd' | 'mo' | 'y' | 'now'; readonly ahead: boolean } {
   const ahead = at > now;
   const seconds = Math.round(Math.abs(at - now) / 1_000);
   if (seconds < 10) return { value: 0, unit: 'now', ahead };
   if (seconds < 60) return { value: seconds, unit: 's', ahead };
   if (seconds < 3_600) return { value: Math.round(seconds / 60), unit: 'min', ahead };
   if (seconds < 86_400) return { value: Math.round(seconds / 3_600), unit: 'h', ahead };
-  return { value: Math.round(seconds / 86_400), unit: 'd', ahead };
+  const days = Math.round(seconds / 86_400);
+  if (days < 60) return { value: days, unit: 'd', ahead };
+  if (days < 730) return { value: Math.round(days / 30.44), unit: 'mo', ahead };
+  return { value: Math.round(days / 365.25), unit: 'y', ahead };
 }
 
 /** `2026-07-03 14:02`, in the hub's time zone. */
@@ -90,4 +96,10 @@ export function momentOf(value: unknown): number | undefined {
   if (typeof value !== 'string' || !/^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)$/.test(value)) return undefined;
   const at = Date.parse(value);
   return Number.isNaN(at) ? undefined : at;
+}
+
+/** A problem's values with what its update says: the app, and the version that was tried. */
+export function about(update: UpdateLike, data: ErrorData): ErrorData {
+  const version = update.outcome?.to ?? update.to;
+  return { app: update.app, ...(version === undefined ? {} : { version }), ...data };
 }

@@ -2,7 +2,17 @@ import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
 import { isErrorCode } from '../../domain/errors.ts';
 import { isUpdateState, type UpdateState } from '../../domain/update.ts';
 import type { CardTexts, Messages, ProblemWriter, UpdateLike } from './contract.ts';
-import { durationParts, formatBytes, formatTime, list, momentOf, number, relativePart, text as t } from './format.ts';
+import {
+  about,
+  durationParts,
+  formatBytes,
+  formatTime,
+  list,
+  momentOf,
+  number,
+  relativePart,
+  text as t,
+} from './format.ts';
 
 /** 简体中文。 */
 
@@ -326,7 +336,7 @@ function duration(ms: number): string {
 function relative(at: number, now: number): string {
   const { value, unit, ahead } = relativePart(at, now);
   if (unit === 'now') return ahead ? '马上' : '刚刚';
-  const name = { s: '秒', min: '分钟', h: '小时', d: '天' }[unit];
+  const name = { s: '秒', min: '分钟', h: '小时', d: '天', mo: '个月', y: '年' }[unit];
   return `${value} ${name}${ahead ? '后' : '前'}`;
 }
 
@@ -403,7 +413,9 @@ const cards: CardTexts = {
 function outcome(update: UpdateLike): string {
   const result = update.outcome;
   const outage = result?.outageMs === undefined ? undefined : duration(result.outageMs);
-  const why = result?.problem ? `：${problem(result.problem.code, result.problem.data).text.replace(/。$/, '')}` : '';
+  const why = result?.problem
+    ? `：${problem(result.problem.code, about(update, result.problem.data)).text.replace(/。$/, '')}`
+    : '';
   switch (update.state) {
     case 'succeeded':
       return `已${NOUN[update.kind]}${outageOf(outage)}`;

@@ -90,6 +90,8 @@ test('numbers for people', () => {
   expect(relative(0, 180_000)).toBe('3 min ago');
   expect(relative(65_000, 0)).toBe('in 1 min');
   expect(relative(0, 86_400_000)).toBe('1 day ago');
+  expect(relative(0, 626 * 86_400_000)).toBe('21 months ago');
+  expect(relative(0, 1_200 * 86_400_000)).toBe('3 years ago');
   expect(MESSAGES.zh.duration(900)).toBe('0.9 秒');
   expect(MESSAGES.zh.relative(0, 180_000)).toBe('3 分钟前');
   expect(bytes(Number.NaN)).toBe('0 B');

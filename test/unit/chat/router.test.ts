@@ -142,6 +142,20 @@ test('after a restart the same event is still known, and what was interrupted is
   expect(ran).toEqual(['/done', '/interrupted', '/interrupted']);
 });
 
+test('an event that runs already is not begun again by a start', async () => {
+  const gate = Promise.withResolvers<void>();
+  behaviour = async (text) => {
+    await gate.promise;
+    return { reply: { tone: 'info', title: text } };
+  };
+  await accept(request('/x'));
+  await until('it runs', () => ran.length === 1);
+  await router.start();
+  gate.resolve();
+  await answers(1);
+  expect(ran).toEqual(['/x']);
+});
+
 test('events of one chat begin in order; a slow one does not hold up the next for long; other chats not at all', async () => {
   const slow = Promise.withResolvers<void>();
   const began: Record<string, number> = {};
