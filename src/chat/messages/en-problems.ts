@@ -1,0 +1,305 @@
+import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
+import { isUpdateState } from '../../domain/update.ts';
+import type { ProblemWriter } from './contract.ts';
+import { app, because, device, duration, or, STATES, version, when } from './en-words.ts';
+import { formatBytes, list, number, text as t } from './format.ts';
+
+/** English: a text for every error code: what happened, to what, what to do next. */
+
+const App = (data: ErrorData) => t(data.app) || 'The app';
+
+/** ` of APP`, or nothing. */
+const ofApp = (data: ErrorData) => (data.app ? ` of ${t(data.app)}` : '');
+
+const didYouMean = (data: ErrorData) => {
+  const nearest = list(data.nearest);
+  return nearest.length > 0 ? `Did you mean ${or(nearest)}?` : undefined;
+};
+
+export const problems: Record<ErrorCode, ProblemWriter> = {
+  unknown_command: (d) => ({
+    text: d.typed ? `I don't know the command “${t(d.typed)}”.` : "That isn't a command.",
+    next: didYouMean(d) ?? 'Type /help for what there is.',
+  }),
+  unknown_app: (d) => ({
+    text: `There is no app “${t(d.typed ?? d.app)}”.`,
+    next:
+      didYouMean(d) ??
+      (list(d.apps ?? d.known).length > 0
+        ? `There is: ${list(d.apps ?? d.known).join(', ')}.`
+        : 'Add it to fettle.yaml.'),
+  }),
+  unknown_version: (d) => ({
+    text: `${App(d)} has no version ${t(d.version)}.`,
+    next: list(d.newest).length > 0 ? `The newest are ${list(d.newest).join(', ')}.` : 'Its source offers none.',
+  }),
+  unknown_update: (d) => ({
+    text: `There is no update ${t(d.id)}.`,
+    next: didYouMean(d) ?? '/update history lists the past ones, /update status those that run.',
+  }),
+  bad_arguments: (d) => ({ text: badArguments(d), next: d.usage ? `Usage: ${t(d.usage)}` : undefined }),
+  app_needed: (d) => ({
+    text: 'Which app?',
+    next:
+      list(d.apps).length > 0
+        ? `There is: ${list(d.apps).join(', ')}.`
+        : 'There are no apps yet. Add one to fettle.yaml.',
+  }),
+  not_allowed: (d) => ({
+    text: d.needed
+      ? `This needs the role ${t(d.needed)}; you are ${t(d.has) || 'not known here'}.`
+      : 'You may not do this.',
+    next: 'Ask an admin.',
+  }),
+  rate_limited: (d) => ({
+    text: 'That was too much at once.',
+    next:
+      number(d.retryAfterMs) === undefined
+        ? 'Wait a moment.'
+        : `Try again in ${duration(number(d.retryAfterMs) ?? 0)}.`,
+  }),
+
+  in_progress: (d, now) => ({
+    text: `${App(d)} is being updated already: ${t(d.id)}, started by ${t(d.who) || 'somebody'}${d.startedAt ? ` ${when(d.startedAt, now)}` : ''}, now ${stateName(t(d.state))}.`,
+    next: d.id ? `/update status ${t(d.id)} shows it, /update cancel ${t(d.id)} stops it.` : undefined,
+  }),
+  nothing_to_cancel: (d) => ({
+    text: d.id ? `${t(d.id)} is over already${d.state ? `: ${stateName(t(d.state))}` : ''}.` : 'No update is running.',
+  }),
+  too_late_to_cancel: (d) => ({
+    text: `It is too late to cancel ${t(d.id) || 'the update'}: ${app(d)} is being switched (${stateName(t(d.state))}).`,
+    next: `If the new version does not prove itself, it goes back by itself; ${d.app ? `/update rollback ${t(d.app)}` : '/update rollback'} does so afterwards.`,
+  }),
+  already_latest: (d) => ({ text: `${App(d)} is at the latest version${d.version ? `, ${t(d.version)}` : ''}.` }),
+  already_running_version: (d) => ({ text: `${App(d)} runs ${t(d.version) || 'that version'} already.` }),
+  downgrade_refused: (d) => ({
+    text: `${App(d)} ${t(d.to ?? d.version)} is older than ${t(d.from) || 'what runs'}, and the device goes back to its last good version only.`,
+    next: `/update rollback ${t(d.app)} goes there. For any version, set downgrade: any for the app in the device's file.`,
+  }),
+  release_blocked: (d) => ({
+    text: `${App(d)} ${t(d.version)} failed here before, so it is not tried again by itself.`,
+    next: `/update now ${t(d.app) || 'APP'}@${t(d.version)} --force tries it again.`,
+  }),
+  no_last_good: (d) => ({
+    text: `${App(d)} has no earlier good version to go back to.`,
+    next: `/update now ${t(d.app) || 'APP'}@VERSION installs a given one.`,
+  }),
+  no_source: (d) => ({
+    text: `${App(d)} has no source, so nobody can say what is new.`,
+    next: `Give it a source in fettle.yaml.`,
+  }),
+  not_installed: (d) => ({ text: `${App(d)} is not installed.`, next: `/update now ${t(d.app)} installs it.` }),
+  no_log: (d) => ({ text: `There is no log${ofApp(d)}${d.id ? ` for ${t(d.id)}` : ''}.` }),
+
+  device_offline: (d, now) => ({
+    text: `${device(d)} is offline${d.lastSeenAt ? ` (last seen ${when(d.lastSeenAt, now)})` : ''}.`,
+    next: `An update waits for it${d.until ? ` until ${when(d.until, undefined)}` : ''}, or cancel it.`,
+  }),
+  device_lost: (d) => ({
+    text: `${device(d)} has not been heard of since the update began.`,
+    next: 'Look at the device; it reports what it did when it is back.',
+  }),
+  capability_denied: (d) => ({
+    text: `The device's own file does not allow this${d.what ? `: ${t(d.what)}` : because(d)}.`,
+    next: 'Allow it in the file on the device, if it should.',
+  }),
+  order_expired: () => ({
+    text: 'The order reached the device too late.',
+    next: 'Ask again; if it happens often, look at the connection.',
+  }),
+  order_replayed: () => ({ text: 'The device had this order before and refused it.', next: 'Ask again.' }),
+  bad_signature: () => ({
+    text: "The order's signature is not that of the hub which this device trusts.",
+    next: 'If the hub was moved or replaced, enroll the device again.',
+  }),
+  busy: (d) => ({
+    text: `${d.app ? App(d) : 'The device'} is busy with another update${because(d)}.`,
+    next: 'Try again when it is over.',
+  }),
+  locked_by_app: (d) => ({
+    text: `${App(d)} says that it must not be stopped now${because(d)}.`,
+    next: 'It is tried again until the deadline.',
+  }),
+  outside_window: (d, now) => ({
+    text: `The maintenance window is closed${d.opensAt ? `; it opens ${when(d.opensAt, now)}` : ''}.`,
+    next: '--force does not wait for it.',
+  }),
+
+  source_unreachable: (d, now) => ({
+    text: `The source ${t(d.source)} does not answer${because(d)}.`,
+    next: d.nextAt ? `It is tried again ${when(d.nextAt, now)}.` : 'Try again in a while.',
+  }),
+  source_invalid: (d) => ({
+    text: `The source ${t(d.source)} answered, but not with releases${because(d)}.`,
+    next: 'Look at its address in fettle.yaml.',
+  }),
+  source_expired: (d) => ({
+    text: `What the source ${t(d.source)} says has expired${d.expiredAt ? ` (${when(d.expiredAt, undefined)})` : ''}.`,
+    next: 'Publish it again (fettle publish).',
+  }),
+  source_rolled_back: (d) => ({
+    text: `The source ${t(d.source)} offers an older state than it did before${because(d)}; this may be an attack.`,
+    next: 'Nothing is installed from it until it is at least as new again.',
+  }),
+  artifact_unverified: (d) => ({
+    text: `What was fetched${ofApp(d)} could not be proven authentic${because(d)}.`,
+    next: 'Nothing was installed. Look at the keys and the signature.',
+  }),
+  artifact_mismatch: (d) => ({
+    text: `What was fetched${ofApp(d)} is not what the source promised (its digest differs)${because(d)}.`,
+    next: 'Nothing was installed. Try again; if it stays, do not trust the mirror or the release.',
+  }),
+  artifact_wrong_platform: (d) => ({
+    text: `The release has nothing for this device's platform${d.here ? ` (${t(d.here)}; it has ${t(d.for) || 'none'})` : ''}.`,
+    next: 'Publish an artifact for it.',
+  }),
+  artifact_invalid: (d) => ({
+    text: `What was fetched${ofApp(d)} is not usable${because(d)}.`,
+    next: 'The release needs to be made again.',
+  }),
+  download_failed: (d) => ({
+    text: `The download${ofApp(d)} failed${d.status ? `: HTTP ${t(d.status)}` : ''}${because(d)}.`,
+    next: 'Try again; what was fetched already is kept.',
+  }),
+  install_failed: (d) => ({
+    text: `Installing${d.version ? ` ${t(d.version)}` : ''}${ofApp(d)} failed${because(d)}.`,
+    next: '/update logs shows what the installer said.',
+  }),
+
+  no_space: (d) => ({
+    text: `The device's disk is full${number(d.needed) === undefined ? '' : `: ${formatBytes(number(d.needed) ?? 0)} needed${number(d.free) === undefined ? '' : `, ${formatBytes(number(d.free) ?? 0)} free`}`}${number(d.needed) === undefined ? because(d) : ''}.`,
+    next: 'Make room, then try again.',
+  }),
+  io_failed: (d) => ({ text: `The device's disk does not work as it should${because(d)}.`, next: 'Look at the disk.' }),
+  backup_failed: (d) => ({
+    text: `The data${ofApp(d)} could not be backed up${d.path ? `: ${t(d.path)}` : ''}${because(d)}.`,
+    next: 'Nothing is switched without a backup. Mend this, then try again.',
+  }),
+  start_failed: (d) => ({
+    text: `${version(d)} could not be started${because(d)}.`,
+    next: "Look at the app's `run` in fettle.yaml and at the log.",
+  }),
+  stop_failed: (d) => ({
+    text: `${App(d)} could not be stopped${because(d)}.`,
+    next: 'Look at what it is doing, on the device.',
+  }),
+  crashed: (d) => ({
+    text: `${version(d)} ended by itself${exit(d)}${because(d)}.`,
+    next: 'The log says why.',
+  }),
+  health_failed: (d) => ({
+    text: `${version(d)} failed its health check${d.check ? ` (${t(d.check)})` : ''}${d.status ? `: it answered HTTP ${t(d.status)}` : ''}${because(d)}.`,
+    next: 'Mend the release, or the check in fettle.yaml.',
+  }),
+  wrong_version: (d) => ({
+    text: `The version that runs is ${t(d.found) || 'another one'}, not ${t(d.expected) || 'the new one'}.`,
+    next: 'Look at what the release says about its version.',
+  }),
+  deadline_passed: (d) => ({
+    text: `It took too long${d.state ? ` (${stateName(t(d.state))})` : ''}${afterMs(d) === undefined ? '' : `: more than ${duration(afterMs(d) ?? 0)}`}${because(d)}.`,
+    next: "Try again; the app's `deadlines` can be longer.",
+  }),
+  interrupted: (d) => ({
+    text: `The device was restarted in the middle of it${d.state ? ` (${stateName(t(d.state))})` : ''}${because(d)}.`,
+    next: 'Try again.',
+  }),
+  interrupted_too_often: (d) => ({
+    text: `It was interrupted too often${d.times ? ` (${t(d.times)} times)` : ''}${d.state ? `, last while ${stateName(t(d.state))}` : ''}.`,
+    next: 'Find out what restarts the device or the agent, then try again.',
+  }),
+  build_failed: (d) => ({ text: `The build${ofApp(d)} failed${because(d)}.`, next: '/update logs shows the build.' }),
+
+  rolled_back: (d) => ({ text: `${App(d)} was rolled back${d.version ? ` to ${t(d.version)}` : ''}${because(d)}.` }),
+  rollback_failed: (d) => ({
+    text: `${App(d)} could not be brought back${because(d)}.`,
+    next: `On the device: fettle rescue ${t(d.app) || 'APP'}`,
+  }),
+  timed_out: (d) => ({
+    text: `The update${ofApp(d)} took too long and was given up${because(d)}.`,
+    next: 'Try again.',
+  }),
+  cancelled: (d) => ({ text: `The update${ofApp(d)} was cancelled.` }),
+
+  config_invalid: (d) => ({
+    text: `The configuration is not right: ${t(d.file)}${d.line ? `:${t(d.line)}` : ''}${d.key ? `: ${t(d.key)}` : ''}${d.expected ? `: ${t(d.expected)}` : ''}${because(d)}.`,
+    next: didYouMean(d) ?? 'Mend the file, then start again.',
+  }),
+  config_missing: (d) => ({
+    text: `There is no configuration at ${t(d.file ?? d.path)}.`,
+    next: 'Run fettle up to make one.',
+  }),
+  home_not_writable: (d) => ({
+    text: `The home ${t(d.home ?? d.path)} can't be written to${because(d)}.`,
+    next: 'Set FETTLE_HOME to a folder of yours.',
+  }),
+  home_in_use: (d) => ({
+    text: `Another Fettle runs on the home ${t(d.path)}${d.pid ? ` (process ${t(d.pid)})` : ''}.`,
+    next: 'Use fettle chat to talk to it, or fettle down to stop it.',
+  }),
+  port_in_use: (d) => ({
+    text: `Port ${t(d.port)} is taken by another program.`,
+    next: 'Set FETTLE_PORT (0 takes any free one) or hub.port in fettle.yaml.',
+  }),
+  node_too_old: (d) => ({
+    text: `Node.js ${t(d.found ?? d.version)} is too old.`,
+    next: `Fettle needs ${t(d.needed) || '22.18'} or newer.`,
+  }),
+  platform_unsupported: (d) => ({ text: `Fettle does not run on ${t(d.platform)}.`, next: 'Use Linux or macOS.' }),
+  hub_unreachable: (d) => ({
+    text: `The hub does not answer${because(d)}.`,
+    next: d.log ? `Its log: ${t(d.log)}` : 'Is it running? fettle up starts it.',
+  }),
+  keeper_unreachable: (d) => ({
+    text: `The keeper does not answer${because(d)}.`,
+    next: d.log ? `Its log: ${t(d.log)}` : 'Is it running? fettle up starts it.',
+  }),
+  protocol_violation: (d) => ({
+    text: `The other side said something that makes no sense${because(d)}.`,
+    next: 'Are both of them versions that belong together?',
+  }),
+  publish_refused: (d) => ({ text: `This can't be published${because(d)}.` }),
+  internal: (d) => ({
+    text: `Something went wrong inside Fettle${because(d)}.`,
+    next: d.log ? `Its log has the details: ${t(d.log)}` : "The hub's log has the details.",
+  }),
+};
+
+function badArguments(d: ErrorData): string {
+  const what = t(d.what);
+  const near = list(d.nearest)[0];
+  switch (d.problem) {
+    case 'unknown_flag':
+      return `There is no flag ${what} here.${near ? ` Did you mean ${near}?` : ''}`;
+    case 'value_needed':
+      return `${what} needs a value.`;
+    case 'not_a_value':
+      return `“${t(d.value)}” is no value for ${what}.`;
+    case 'missing':
+      return `${what} is missing.`;
+    case 'several':
+      return `More than one fits: ${list(d.fits).join(', ')}. Say which.`;
+    case 'unexpected':
+      return `I don't know what “${what}” means here.${near ? ` Did you mean ${near}?` : ''}`;
+    case 'quote':
+      return 'A quote is opened and never closed.';
+    case 'too_long':
+      return 'That is too long for a command.';
+    default:
+      return `I don't understand that${d.reason ? `: ${t(d.reason)}` : ''}.`;
+  }
+}
+
+function afterMs(d: ErrorData): number | undefined {
+  const seconds = number(d.seconds);
+  return number(d.afterMs) ?? (seconds === undefined ? undefined : seconds * 1_000);
+}
+
+function exit(d: ErrorData): string {
+  const signal = t(d.signal);
+  const code = t(d.exit ?? d.code);
+  return signal ? ` (killed by ${signal})` : code ? ` (exit status ${code})` : '';
+}
+
+function stateName(state: string): string {
+  return isUpdateState(state) ? STATES[state] : state || 'under way';
+}

@@ -1,0 +1,292 @@
+import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
+import { isUpdateState } from '../../domain/update.ts';
+import type { ProblemWriter } from './contract.ts';
+import { formatBytes, formatTime, list, momentOf, number, text as t } from './format.ts';
+import { because, duration, relative, STATES } from './zh-words.ts';
+
+/** Chinese: a text for every error code: what happened, to what, what to do next. */
+
+const app = (data: ErrorData) => t(data.app) || '该应用';
+
+const of = (data: ErrorData) => (data.app ? `${spaced(t(data.app))}的` : '');
+
+const spaced = (word: string) => ` ${word} `;
+
+const device = (data: ErrorData) => t(data.name ?? data.device) || '设备';
+
+const didYouMean = (data: ErrorData) => {
+  const nearest = list(data.nearest);
+  return nearest.length > 0 ? `您是不是想输入 ${nearest.join(' 或 ')}？` : undefined;
+};
+
+const when = (value: ErrorData[string], now: number | undefined) => {
+  const at = momentOf(value);
+  return at === undefined ? t(value) : now === undefined ? formatTime(at) : relative(at, now);
+};
+
+export const problems: Record<ErrorCode, ProblemWriter> = {
+  unknown_command: (d) => ({
+    text: d.typed ? `没有“${t(d.typed)}”这个命令。` : '这不是一个命令。',
+    next: didYouMean(d) ?? '输入 /help 查看全部命令。',
+  }),
+  unknown_app: (d) => ({
+    text: `没有名为“${t(d.typed ?? d.app)}”的应用。`,
+    next:
+      didYouMean(d) ??
+      (list(d.apps ?? d.known).length > 0
+        ? `现有：${list(d.apps ?? d.known).join('、')}。`
+        : '请在 fettle.yaml 中添加。'),
+  }),
+  unknown_version: (d) => ({
+    text: `${app(d)} 没有 ${t(d.version)} 这个版本。`,
+    next: list(d.newest).length > 0 ? `最新的有：${list(d.newest).join('、')}。` : '它的来源没有提供任何版本。',
+  }),
+  unknown_update: (d) => ({
+    text: `没有 ${t(d.id)} 这次更新。`,
+    next: didYouMean(d) ?? '/update history 列出过去的更新，/update status 列出进行中的更新。',
+  }),
+  bad_arguments: (d) => ({ text: badArguments(d), next: d.usage ? `用法：${t(d.usage)}` : undefined }),
+  app_needed: (d) => ({
+    text: '是哪个应用？',
+    next: list(d.apps).length > 0 ? `现有：${list(d.apps).join('、')}。` : '还没有应用，请在 fettle.yaml 中添加。',
+  }),
+  not_allowed: (d) => ({
+    text: d.needed
+      ? `需要 ${t(d.needed)} 角色，您是${d.has ? ` ${t(d.has)}` : '未登记的用户'}。`
+      : '您没有权限这样做。',
+    next: '请联系管理员。',
+  }),
+  rate_limited: (d) => ({
+    text: '操作太频繁了。',
+    next:
+      number(d.retryAfterMs) === undefined ? '请稍等片刻。' : `请在 ${duration(number(d.retryAfterMs) ?? 0)}后再试。`,
+  }),
+
+  in_progress: (d, now) => ({
+    text: `${app(d)} 正在更新：${t(d.id)}，由 ${t(d.who) || '某人'} ${d.startedAt ? `于 ${when(d.startedAt, now)} ` : ''}发起，当前状态：${stateName(t(d.state))}。`,
+    next: d.id ? `/update status ${t(d.id)} 查看，/update cancel ${t(d.id)} 取消。` : undefined,
+  }),
+  nothing_to_cancel: (d) => ({
+    text: d.id ? `${t(d.id)} 已经结束${d.state ? `：${stateName(t(d.state))}` : ''}。` : '没有正在进行的更新。',
+  }),
+  too_late_to_cancel: (d) => ({
+    text: `来不及取消 ${t(d.id) || '这次更新'}了：${app(d)} 正在切换（${stateName(t(d.state))}）。`,
+    next: `新版本若不能证明自己正常，会自动回退；之后也可以用 ${d.app ? `/update rollback ${t(d.app)}` : '/update rollback'} 回退。`,
+  }),
+  already_latest: (d) => ({ text: `${app(d)} 已是最新版本${d.version ? ` ${t(d.version)}` : ''}。` }),
+  already_running_version: (d) => ({ text: `${app(d)} 已在运行 ${t(d.version) || '该版本'}。` }),
+  downgrade_refused: (d) => ({
+    text: `${app(d)} ${t(d.to ?? d.version)} 比${d.from ? `当前的 ${t(d.from)}` : '当前版本'}旧，而设备只允许回到上一个正常版本。`,
+    next: `/update rollback ${t(d.app)} 可以回到那里。若要允许任意版本，请在设备的文件中为它设置 downgrade: any。`,
+  }),
+  release_blocked: (d) => ({
+    text: `${app(d)} ${t(d.version)} 在这里失败过，所以不会自动重试。`,
+    next: `/update now ${t(d.app) || 'APP'}@${t(d.version)} --force 再试一次。`,
+  }),
+  no_last_good: (d) => ({
+    text: `${app(d)} 没有可以回退的正常版本。`,
+    next: `/update now ${t(d.app) || 'APP'}@VERSION 安装指定版本。`,
+  }),
+  no_source: (d) => ({
+    text: `${app(d)} 没有配置来源，无从知道有什么新版本。`,
+    next: '请在 fettle.yaml 中为它配置 source。',
+  }),
+  not_installed: (d) => ({ text: `${app(d)} 尚未安装。`, next: `/update now ${t(d.app)} 安装它。` }),
+  no_log: (d) => ({ text: `没有${of(d)}${d.id ? `${spaced(t(d.id))}的` : ''}日志。` }),
+
+  device_offline: (d, now) => ({
+    text: `${device(d)} 离线${d.lastSeenAt ? `（上次在线：${when(d.lastSeenAt, now)}）` : ''}。`,
+    next: `更新会等它上线${d.until ? `，直到 ${when(d.until, undefined)}` : ''}；也可以取消。`,
+  }),
+  device_lost: (d) => ({
+    text: `更新开始后就没有收到 ${device(d)} 的消息。`,
+    next: '请检查设备；它恢复后会报告做了什么。',
+  }),
+  capability_denied: (d) => ({
+    text: `设备自己的策略不允许这样做${d.what ? `：${t(d.what)}` : because(d)}。`,
+    next: '若应当允许，请修改设备上的文件。',
+  }),
+  order_expired: () => ({ text: '指令到达设备时已过期。', next: '请重试；若经常发生，请检查网络连接。' }),
+  order_replayed: () => ({ text: '设备收到过这条指令，已拒绝。', next: '请重新发起。' }),
+  bad_signature: () => ({
+    text: '指令的签名不属于该设备信任的中心。',
+    next: '若中心被迁移或更换，请重新登记设备。',
+  }),
+  busy: (d) => ({
+    text: `${d.app ? app(d) : '设备'} 正忙于另一次更新${because(d)}。`,
+    next: '请等它结束后再试。',
+  }),
+  locked_by_app: (d) => ({
+    text: `${app(d)} 表示现在不能停止${because(d)}。`,
+    next: '在截止时间之前会继续尝试。',
+  }),
+  outside_window: (d, now) => ({
+    text: `不在维护时段内${d.opensAt ? `；${when(d.opensAt, now)}开始` : ''}。`,
+    next: '--force 可以不等待。',
+  }),
+
+  source_unreachable: (d, now) => ({
+    text: `来源 ${t(d.source)} 没有响应${because(d)}。`,
+    next: d.nextAt ? `${when(d.nextAt, now)}会再试。` : '请稍后再试。',
+  }),
+  source_invalid: (d) => ({
+    text: `来源 ${t(d.source)} 有响应，但内容不是版本信息${because(d)}。`,
+    next: '请检查 fettle.yaml 中的地址。',
+  }),
+  source_expired: (d) => ({
+    text: `来源 ${t(d.source)} 的内容已过期${d.expiredAt ? `（${when(d.expiredAt, undefined)}）` : ''}。`,
+    next: '请重新发布（fettle publish）。',
+  }),
+  source_rolled_back: (d) => ({
+    text: `来源 ${t(d.source)} 提供的内容比以前旧${because(d)}，可能是攻击。`,
+    next: '在它恢复到足够新之前，不会从中安装任何东西。',
+  }),
+  artifact_unverified: (d) => ({
+    text: `无法证明下载的${of(d)}文件是真实的${because(d)}。`,
+    next: '没有安装任何东西。请检查密钥和签名。',
+  }),
+  artifact_mismatch: (d) => ({
+    text: `下载的${of(d)}文件与来源所承诺的不符（摘要不同）${because(d)}。`,
+    next: '没有安装任何东西。请重试；若仍如此，请不要信任该镜像或版本。',
+  }),
+  artifact_wrong_platform: (d) => ({
+    text: `该版本没有适合此设备平台的文件${d.here ? `（${t(d.here)}；它有 ${t(d.for) || '无'}）` : ''}。`,
+    next: '请为该平台发布文件。',
+  }),
+  artifact_invalid: (d) => ({ text: `下载的${of(d)}文件不可用${because(d)}。`, next: '需要重新制作该版本。' }),
+  download_failed: (d) => ({
+    text: `${of(d).trimStart()}下载失败${d.status ? `：HTTP ${t(d.status)}` : ''}${because(d)}。`,
+    next: '请重试；已下载的部分会保留。',
+  }),
+  install_failed: (d) => ({
+    text: `${d.app ? `${t(d.app)} ` : ''}${d.version ? `${t(d.version)} ` : ''}安装失败${because(d)}。`,
+    next: '/update logs 显示安装程序的输出。',
+  }),
+
+  no_space: (d) => ({
+    text: `设备磁盘空间不足${number(d.needed) === undefined ? because(d) : `：需要 ${formatBytes(number(d.needed) ?? 0)}${number(d.free) === undefined ? '' : `，剩余 ${formatBytes(number(d.free) ?? 0)}`}`}。`,
+    next: '请腾出空间后再试。',
+  }),
+  io_failed: (d) => ({ text: `设备磁盘工作不正常${because(d)}。`, next: '请检查磁盘。' }),
+  backup_failed: (d) => ({
+    text: `无法备份${of(d)}数据${d.path ? `：${t(d.path)}` : ''}${because(d)}。`,
+    next: '没有备份就不会切换。请解决后再试。',
+  }),
+  start_failed: (d) => ({
+    text: `${version(d)}无法启动${because(d)}。`,
+    next: '请检查 fettle.yaml 中的 `run` 和日志。',
+  }),
+  stop_failed: (d) => ({ text: `${app(d)} 无法停止${because(d)}。`, next: '请在设备上查看它在做什么。' }),
+  crashed: (d) => ({ text: `${version(d)}自行退出${exit(d)}${because(d)}。`, next: '日志说明了原因。' }),
+  health_failed: (d) => ({
+    text: `${version(d)}没有通过健康检查${d.check ? `（${t(d.check)}）` : ''}${d.status ? `：返回 HTTP ${t(d.status)}` : ''}${because(d)}。`,
+    next: '请修复该版本，或 fettle.yaml 中的检查。',
+  }),
+  wrong_version: (d) => ({
+    text: `正在运行的版本是 ${t(d.found) || '另一个版本'}，而不是 ${t(d.expected) || '新版本'}。`,
+    next: '请检查该版本所报告的版本号。',
+  }),
+  deadline_passed: (d) => ({
+    text: `耗时过长${d.state ? `（${stateName(t(d.state))}）` : ''}${afterMs(d) === undefined ? '' : `：超过 ${duration(afterMs(d) ?? 0)}`}${because(d)}。`,
+    next: '请重试；也可以在应用的 `deadlines` 中延长。',
+  }),
+  interrupted: (d) => ({
+    text: `设备在此期间重启了${d.state ? `（${stateName(t(d.state))}）` : ''}${because(d)}。`,
+    next: '请重试。',
+  }),
+  interrupted_too_often: (d) => ({
+    text: `被中断的次数太多${d.times ? `（${t(d.times)} 次）` : ''}${d.state ? `，最后一次在：${stateName(t(d.state))}` : ''}。`,
+    next: '请先找出设备或代理重启的原因，然后再试。',
+  }),
+  build_failed: (d) => ({ text: `${of(d).trimStart()}构建失败${because(d)}。`, next: '/update logs 显示构建输出。' }),
+
+  rolled_back: (d) => ({ text: `${app(d)} 已回滚${d.version ? `到 ${t(d.version)}` : ''}${because(d)}。` }),
+  rollback_failed: (d) => ({
+    text: `${app(d)} 无法恢复${because(d)}。`,
+    next: `请在设备上运行：fettle rescue ${t(d.app) || 'APP'}`,
+  }),
+  timed_out: (d) => ({ text: `${of(d).trimStart()}更新超时，已放弃${because(d)}。`, next: '请重试。' }),
+  cancelled: (d) => ({ text: `${of(d).trimStart()}更新已取消。` }),
+
+  config_invalid: (d) => ({
+    text: `配置有误：${t(d.file)}${d.line ? `:${t(d.line)}` : ''}${d.key ? `：${t(d.key)}` : ''}${d.expected ? `：${t(d.expected)}` : ''}${because(d)}。`,
+    next: didYouMean(d) ?? '请修改文件后重新启动。',
+  }),
+  config_missing: (d) => ({ text: `找不到配置 ${t(d.file ?? d.path)}。`, next: '运行 fettle up 会创建一份。' }),
+  home_not_writable: (d) => ({
+    text: `主目录 ${t(d.home ?? d.path)} 不可写${because(d)}。`,
+    next: '请把 FETTLE_HOME 设为您自己的目录。',
+  }),
+  home_in_use: (d) => ({
+    text: `已有另一个 Fettle 在使用主目录 ${t(d.path)}${d.pid ? `（进程 ${t(d.pid)}）` : ''}。`,
+    next: '用 fettle chat 与它对话，或用 fettle down 停止它。',
+  }),
+  port_in_use: (d) => ({
+    text: `端口 ${t(d.port)} 已被其他程序占用。`,
+    next: '请设置 FETTLE_PORT（0 表示任意空闲端口）或 fettle.yaml 中的 hub.port。',
+  }),
+  node_too_old: (d) => ({
+    text: `Node.js ${t(d.found ?? d.version)} 太旧。`,
+    next: `Fettle 需要 ${t(d.needed) || '22.18'} 或更新的版本。`,
+  }),
+  platform_unsupported: (d) => ({ text: `Fettle 不支持 ${t(d.platform)}。`, next: '请使用 Linux 或 macOS。' }),
+  hub_unreachable: (d) => ({
+    text: `中心没有响应${because(d)}。`,
+    next: d.log ? `日志：${t(d.log)}` : '它在运行吗？fettle up 会启动它。',
+  }),
+  keeper_unreachable: (d) => ({
+    text: `守护进程没有响应${because(d)}。`,
+    next: d.log ? `日志：${t(d.log)}` : '它在运行吗？fettle up 会启动它。',
+  }),
+  protocol_violation: (d) => ({ text: `对方发来了无法理解的内容${because(d)}。`, next: '双方的版本是否匹配？' }),
+  publish_refused: (d) => ({ text: `无法发布${because(d)}。` }),
+  internal: (d) => ({
+    text: `Fettle 内部出错${because(d)}。`,
+    next: d.log ? `详情见日志：${t(d.log)}` : '详情见中心的日志。',
+  }),
+};
+
+function badArguments(d: ErrorData): string {
+  const what = t(d.what);
+  const near = list(d.nearest)[0];
+  switch (d.problem) {
+    case 'unknown_flag':
+      return `这里没有 ${what} 这个选项。${near ? `您是不是想输入 ${near}？` : ''}`;
+    case 'value_needed':
+      return `${what} 需要一个值。`;
+    case 'not_a_value':
+      return `“${t(d.value)}”不是 ${what} 的有效值。`;
+    case 'missing':
+      return `缺少 ${what}。`;
+    case 'several':
+      return `有多个符合：${list(d.fits).join('、')}。请指明是哪一个。`;
+    case 'unexpected':
+      return `不明白这里的“${what}”是什么意思。${near ? `您是不是想输入 ${near}？` : ''}`;
+    case 'quote':
+      return '引号没有闭合。';
+    case 'too_long':
+      return '命令太长了。';
+    default:
+      return `看不懂这条命令${d.reason ? `：${t(d.reason)}` : ''}。`;
+  }
+}
+
+function version(d: ErrorData): string {
+  const number_ = t(d.version);
+  return number_ ? `${d.app ? `${t(d.app)} ` : '版本 '}${number_} ` : d.app ? `${t(d.app)} 的新版本` : '它';
+}
+
+function afterMs(d: ErrorData): number | undefined {
+  const seconds = number(d.seconds);
+  return number(d.afterMs) ?? (seconds === undefined ? undefined : seconds * 1_000);
+}
+
+function exit(d: ErrorData): string {
+  const signal = t(d.signal);
+  const code = t(d.exit ?? d.code);
+  return signal ? `（被 ${signal} 终止）` : code ? `（退出码 ${code}）` : '';
+}
+
+function stateName(state: string): string {
+  return isUpdateState(state) ? STATES[state] : state || '进行中';
+}
