@@ -40,6 +40,8 @@ export interface AgentOptions {
 }
 
 const LOG_BYTES = 48_000;
+/** After redaction, which may lengthen it. What the protocol takes. */
+const LOG_CHARACTERS = 64_000;
 /** What runs is told this often even where nothing changed. */
 const INVENTORY_MS = 30_000;
 
@@ -161,7 +163,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     const { request, app, lines } = message;
     if (!policy.app(app))
       return { type: 'log', request, text: '', problem: problemOf(new FettleError('capability_denied'), app) };
-    return { type: 'log', request, text: redactFor(app, readTail(layout.appLog(app), lines, LOG_BYTES)) };
+    return {
+      type: 'log',
+      request,
+      text: redactFor(app, readTail(layout.appLog(app), lines, LOG_BYTES)).slice(-LOG_CHARACTERS),
+    };
   }
 
   // Recovery comes first and needs no hub: a device without a network still ends up with its apps running.

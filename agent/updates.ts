@@ -91,6 +91,32 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     if (!kept || (kept.desired === 'stopped' && !kept.running) || kept.hold) await driver(config).start(app);
   }
 
+  /** What the file no longer names is ended: it would run on, and nobody could reach it. */
+  async function letGo(busy: ReadonlySet<string>): Promise<void> {
+    for (const kept of Object.values(deps.drivers)) {
+      for (const app of await kept.list()) {
+        if (app === 'hub' || app === 'agent' || policy.app(app) || busy.has(app)) continue;
+        deps.log(`${app} is no longer in the configuration: it is stopped; its files stay`);
+        try {
+          await kept.stop(app, { stop: { signal: 'SIGTERM', grace: 10_000 } });
+          await kept.forget(app);
+        } catch (error) {
+          deps.log(`${app} could not be stopped: ${String(error)}`);
+        }
+      }
+    }
+  }
+
+  /** A full disk at the start: the ballast is what there is room in. */
+  function writeOrMakeRoom(entry: JournalEntry): void {
+    try {
+      journal.write(entry);
+    } catch {
+      deps.ballast.drop();
+      journal.write(entry);
+    }
+  }
+
   /**
    * A journal that can't be read says nothing about data, so data is left alone: the held app goes back to the slot
    * that its hold names, and runs.
@@ -110,7 +136,6 @@ export function createUpdates(deps: UpdatesDeps): Updates {
 
   return {
     async recover() {
-      deps.ballast.fill();
       journal.prune(clock.now());
       const interrupted = journal.list().filter((entry) => !isFinal(entry.state));
       const busy = new Set(interrupted.map((entry) => entry.order.app));
@@ -123,22 +148,25 @@ export function createUpdates(deps: UpdatesDeps): Updates {
           deps.log(`${app} could not be started: ${deps.redact(app, String(error))}`);
         }
       }
+      await letGo(busy);
       for (const entry of interrupted) {
         const config = policy.app(entry.order.app);
         if (!config) {
           // The file no longer names the app: nothing may be done to it any more, and the asker is told.
           const problem = { code: 'capability_denied', data: { app: entry.order.app }, retryable: false };
           const ended: JournalEntry = { ...entry, state: 'failed', problem, seq: entry.seq + 1_000 };
-          journal.write({ ...ended, outcome: outcomeOf(ended, 'failed', clock.now()) });
+          writeOrMakeRoom({ ...ended, outcome: outcomeOf(ended, 'failed', clock.now()) });
           continue;
         }
         const kept = await driver(config).status(entry.order.app);
         const { state, patch } = resume(entry, { fellBack: kept?.fellBack ?? false });
         const next = { ...entry, ...patch, state, seq: entry.seq + 1_000 };
-        journal.write(next);
+        writeOrMakeRoom(next);
         deps.log(`${entry.order.update} ${entry.order.app}: was interrupted in ${entry.state}, goes on in ${state}`);
         begin(next, config);
       }
+      // Not before: while something is interrupted, the room is for its journal.
+      if (interrupted.length === 0) deps.ballast.fill();
     },
 
     take(order, hubNow) {
@@ -222,6 +250,8 @@ export function createUpdates(deps: UpdatesDeps): Updates {
   };
 
   async function report(app: string, config: AppConfig): Promise<AppReport> {
+    // The look takes time; everything else is read at one moment after it.
+    const health = await healthOf(app, config, slots(app).current());
     const current = slots(app).current();
     const record = current === undefined ? undefined : slots(app).record(current);
     const lastGood = slots(app).lastGood();
@@ -232,7 +262,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       app,
       ...(record ? { version: record.version, digest: record.digest } : {}),
       ...(lastGoodVersion === undefined ? {} : { lastGood: lastGoodVersion }),
-      health: await healthOf(app, config, current),
+      health,
       ...(config.healthy.http === undefined ? {} : { address: new URL(config.healthy.http).origin }),
       ...(running ? { update: running.order.update, state: running.state } : {}),
       blocked: [...deps.blocked.versions(app)],

@@ -6,6 +6,7 @@ import { temporaryFolder } from './fettle.ts';
 import { type Benchmark, median, ratioFigure, skipped, spread } from './figure.ts';
 import { startHelper } from './helper.ts';
 import type { Served } from './helpers/file-server.ts';
+import { quiet } from './quiet.ts';
 
 const BYTES = 200_000_000;
 const ROUNDS = 9;
@@ -59,6 +60,7 @@ export const download: Benchmark = {
       for (const { of, one } of round % 2 === 0 ? rounds : rounds.reverse()) {
         rmSync(to, { force: true });
         await run('sync', folder);
+        await quiet();
         const took = await one();
         // The first round warms both up.
         if (round > 0) of.push(took);

@@ -5,6 +5,7 @@ import { askStatus } from '../adapters/terminal/index.ts';
 import { configureApp, freePort } from './app.ts';
 import { command, makeHome } from './fettle.ts';
 import { type Benchmark, median, ratioFigure, spread } from './figure.ts';
+import { quiet } from './quiet.ts';
 
 const ROUNDS = 11;
 
@@ -47,6 +48,7 @@ export const start: Benchmark = {
     const measured = { hub: [] as number[], nothing: [] as number[] };
     for (let round = 1; round <= ROUNDS; round += 1) {
       tools.progress(`round ${round} of ${ROUNDS}`);
+      await quiet();
       measured.nothing.push(await nothing());
       measured.hub.push(await hub());
     }

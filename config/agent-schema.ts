@@ -71,7 +71,6 @@ export type Health = z.infer<typeof HealthSchema>;
 const deadlines = z
   .strictObject({
     fetching: duration('1s', '24h').optional().describe('Download, build or package installation. 30m.'),
-    waiting: duration('1s', '7d').optional().describe('For the app to allow the stop. 1h.'),
     swapping: duration('1s', '24h').optional().describe('Second pass of the backup and the switch. 5m.'),
     probing: duration('1s', '24h').optional().describe('Until the new version has proven itself. 2m.'),
     reverting: duration('1s', '24h').optional().describe('Bringing code and data back. 10m.'),
@@ -102,7 +101,9 @@ export const AppSchema = z.strictObject({
       z.union([z.string(), z.number(), z.boolean()]).transform(String),
     )
     .default({})
-    .describe('Environment of the app, beside PATH, HOME, LANG and TZ. Nothing else is inherited.'),
+    .describe(
+      'Environment of the app, beside PATH, HOME, USER, SHELL, LANG, LC_*, TZ and TMPDIR. Nothing else is inherited.',
+    ),
   keep: z
     .array(relativePath)
     .default([])

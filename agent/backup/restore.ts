@@ -1,6 +1,6 @@
 import {
   chmodSync,
-  cpSync,
+  constants,
   existsSync,
   lchownSync,
   lstatSync,
@@ -9,6 +9,7 @@ import {
   rmSync,
   utimesSync,
 } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { makeFolder, syncFolder } from '../../src/files/durable.ts';
@@ -71,7 +72,8 @@ export async function verifyBackup(folder: string, manifest: Manifest, signal: A
 }
 
 /**
- * 1 move what is there aside · 2 copy the backup's beside it · 3 make it durable · 4 rename it into place.
+ * 1 copy the backup's beside what is there · 2 make it durable · 3 move what is there aside · 4 rename the copy into
+ * place. A failure in the long part (1, 2) leaves the data that was there; between the two renames lies no work.
  * Once something stands in `setAside`, what stands at the path is either nothing or the finished copy.
  */
 async function restorePath(
@@ -83,29 +85,33 @@ async function restorePath(
   const live = join(request.shared, path);
   const aside = join(request.setAside, path);
   const entries = manifest.entries.filter((e) => e.path === path || e.path.startsWith(`${path}/`));
-  const there = lstatSync(live, { throwIfNoEntry: false }) !== undefined;
-  const movedBefore = lstatSync(aside, { throwIfNoEntry: false }) !== undefined;
-  if (there && movedBefore) return;
+  const there = exists(live);
+  if (there && exists(aside)) return;
+  if (!there && entries.length === 0) return;
+  const copy = `${live}.restoring`;
+  if (entries.length > 0) {
+    rmSync(copy, { recursive: true, force: true });
+    mkdirSync(dirname(copy), { recursive: true });
+    await cp(join(request.backup, 'data', path), copy, {
+      recursive: true,
+      verbatimSymlinks: true,
+      preserveTimestamps: true,
+      mode: constants.COPYFILE_FICLONE,
+    });
+    applyMetadata(copy, path, entries);
+    await syncTree(copy, signal);
+  }
+  signal.throwIfAborted();
   if (there) {
     makeFolder(dirname(aside));
     renameSync(live, aside);
-    syncFolder(dirname(live));
-    syncFolder(dirname(aside));
   }
-  if (entries.length === 0) return;
-  const copy = `${live}.restoring`;
-  rmSync(copy, { recursive: true, force: true });
-  mkdirSync(dirname(copy), { recursive: true });
-  cpSync(join(request.backup, 'data', path), copy, {
-    recursive: true,
-    verbatimSymlinks: true,
-    preserveTimestamps: true,
-  });
-  applyMetadata(copy, path, entries);
-  await syncTree(copy, signal);
-  renameSync(copy, live);
+  if (entries.length > 0) renameSync(copy, live);
   syncFolder(dirname(live));
+  if (there) syncFolder(dirname(aside));
 }
+
+const exists = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
 function applyMetadata(copy: string, root: string, entries: readonly BackedUp[]): void {
   for (const entry of [...entries].reverse()) {

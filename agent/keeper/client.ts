@@ -31,11 +31,20 @@ const RECONNECT_MS = 50;
  */
 export function createKeeperClient(path: string): KeeperClient {
   let socket: Socket | undefined;
+  let connecting: Promise<Socket> | undefined;
   let nextId = 1;
   const waiting = new Map<number, { resolve: (response: KeeperResponse) => void; reject: (error: Error) => void }>();
 
   function connect(): Promise<Socket> {
     if (socket && !socket.destroyed) return Promise.resolve(socket);
+    // Shared by all who ask at once: a second connection would be nobody's to close.
+    connecting ??= dial().finally(() => {
+      connecting = undefined;
+    });
+    return connecting;
+  }
+
+  function dial(): Promise<Socket> {
     return new Promise((resolve, reject) => {
       const made = createConnection(path);
       let buffered = '';

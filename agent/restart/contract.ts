@@ -11,8 +11,10 @@ export interface RestartDriver {
   hold(app: string, fallback: string | null, forMs: number): Promise<void>;
   release(app: string): Promise<void>;
   /** @throws {FettleError} `stop_failed` where something of the app survived even SIGKILL */
-  stop(app: string, config: AppConfig): Promise<void>;
+  stop(app: string, config: Pick<AppConfig, 'stop'>): Promise<void>;
   /** @throws {FettleError} `start_failed` */
   start(app: string): Promise<Started>;
   status(app: string): Promise<KeptApp | undefined>;
+  /** Names of everything that this driver was told to define and not yet to forget. */
+  list(): Promise<readonly string[]>;
 }

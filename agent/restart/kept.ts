@@ -58,6 +58,7 @@ export function createKeptDriver(deps: KeptDriverDeps): RestartDriver {
         throw toFettleError(error, 'start_failed', { app, log: layout.appLog(app) });
       }
     },
+    list: async () => Object.keys((await keeper.ask('status', {})).apps),
     async status(app) {
       return (await keeper.ask('status', {})).apps[app];
     },

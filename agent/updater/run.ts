@@ -2,16 +2,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { FettleError } from '../../src/domain/errors.ts';
 import { isFinal, stateOf } from '../../src/domain/update.ts';
 import type { Problem } from '../../src/protocol/messages.ts';
+import { deadlineOf } from './deadlines.ts';
 import { readTail } from './log-tail.ts';
 import { type DeviceState, isDeviceState, STATE_WORK } from './states.ts';
-import { outcomeOf, problemOf, type Task } from './task.ts';
+import { fence, outcomeOf, problemOf, type Task } from './task.ts';
 
 /** How often the old version is started before a person is needed; the keeper goes on trying after that. */
 const MAX_RESTARTS = 3;
+/** How often going back is tried. */
+const MAX_REVERTS = 3;
 /** Work that does not even notice its deadline is left behind after this. */
 const DEAF_MS = 10_000;
 const LOG_LINES = 30;
 const LOG_BYTES = 6_000;
+/** After redaction, which may lengthen it. What the protocol takes. */
+const LOG_CHARACTERS = 8_000;
 
 /**
  * Takes an update from the state that the journal has to a final one. Never throws for what an update does;
@@ -30,28 +35,8 @@ export async function runUpdate(task: Task, shutdown: AbortSignal): Promise<void
   }
 }
 
-/** Deadline of a state, in milliseconds: the app's own where it names one. */
-export function deadlineOf(task: Task, state: DeviceState): number {
-  const { deadlines, stop, healthy } = task.config;
-  const standard = stateOf(state).deadlineMs ?? 60_000;
-  switch (state) {
-    case 'fetching':
-    case 'waiting':
-    case 'swapping':
-    case 'reverting':
-      return deadlines[state] ?? standard;
-    case 'stopping':
-      return stop.grace + standard;
-    case 'probing':
-      // A probe period longer than the deadline would make every update fail.
-      return deadlines.probing ?? Math.max(standard, healthy.for * 2 + healthy.timeout);
-    default:
-      return standard;
-  }
-}
-
 async function withDeadline(task: Task, state: DeviceState, shutdown: AbortSignal): Promise<void> {
-  const limit = deadlineOf(task, state);
+  const limit = deadlineOf(task.config, state);
   const deadline = new AbortController();
   const late = new FettleError('deadline_passed', {
     data: { app: task.app, state, seconds: limit / 1_000 },
@@ -61,9 +46,11 @@ async function withDeadline(task: Task, state: DeviceState, shutdown: AbortSigna
   const may = stateOf(state).phase === 'safe' && state !== 'discarding';
   const signal = AbortSignal.any([deadline.signal, shutdown, ...(may ? [task.cancelSignal] : [])]);
   const deaf = new AbortController();
+  // Work that is left behind must not wake up later and change what has gone on without it.
+  const fenced = fence(task);
   try {
     await Promise.race([
-      STATE_WORK[state].work(task, signal),
+      STATE_WORK[state].work(fenced.task, signal),
       delay(limit + DEAF_MS, undefined, { signal: deaf.signal }).then(() => {
         throw late;
       }),
@@ -73,6 +60,7 @@ async function withDeadline(task: Task, state: DeviceState, shutdown: AbortSigna
     const failedByItself = error instanceof FettleError && error.code !== 'internal';
     throw deadline.signal.aborted && !failedByItself ? late : error;
   } finally {
+    fenced.close();
     clearTimeout(timer);
     deaf.abort();
   }
@@ -101,12 +89,19 @@ function advance(task: Task, state: DeviceState, problem: Problem | null): void 
   const { entry, deps, app } = task;
   const { onFailure } = STATE_WORK[state];
   switch (onFailure) {
+    case 'retry':
+      // What is there is whole at each point, so going back is tried again before a person is needed.
+      if (entry.attempts + 1 < MAX_REVERTS) task.enter('reverting', { attempts: entry.attempts + 1, problem });
+      else finish(task, 'rollback-failed', problem);
+      return;
     case 'discarding':
       task.enter('discarding', { problem });
       return;
     case 'reverting': {
       const ran = state === 'starting' || state === 'probing';
-      const logTail = ran ? deps.redact(app, readTail(deps.layout.appLog(app), LOG_LINES, LOG_BYTES)) : null;
+      const logTail = ran
+        ? deps.redact(app, readTail(deps.layout.appLog(app), LOG_LINES, LOG_BYTES)).slice(-LOG_CHARACTERS)
+        : null;
       task.enter('reverting', { problem, logTail: logTail || null, restored: [] });
       return;
     }
@@ -120,8 +115,6 @@ function advance(task: Task, state: DeviceState, problem: Problem | null): void 
       else finish(task, 'rollback-failed', problem);
       return;
     }
-    case 'rollback-failed':
-      finish(task, 'rollback-failed', problem);
   }
 }
 

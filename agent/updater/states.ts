@@ -24,9 +24,9 @@ export interface StateWork {
   readonly work: (task: Task, signal: AbortSignal) => Promise<void>;
   /**
    * Where the update goes when the work throws or its deadline passes. `again` tries `restarting` until its
-   * attempts are used up. `onward` is for cleaning up after a success: the outcome stands.
+   * attempts are used up, `retry` the state itself. `onward` is for cleaning up after a success: the outcome stands.
    */
-  readonly onFailure: 'discarding' | 'reverting' | 'again' | 'onward' | 'rollback-failed';
+  readonly onFailure: 'discarding' | 'reverting' | 'again' | 'retry' | 'onward';
 }
 
 export type DeviceState = Exclude<
@@ -54,7 +54,7 @@ export const STATE_WORK: Readonly<Record<DeviceState, StateWork>> = {
   starting: { work: starting, onFailure: 'reverting' },
   probing: { work: probing, onFailure: 'reverting' },
   committing: { work: committing, onFailure: 'onward' },
-  reverting: { work: reverting, onFailure: 'rollback-failed' },
+  reverting: { work: reverting, onFailure: 'retry' },
   restarting: { work: restarting, onFailure: 'again' },
   reprobing: { work: reprobing, onFailure: 'again' },
   discarding: { work: discarding, onFailure: 'onward' },

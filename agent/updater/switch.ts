@@ -8,18 +8,17 @@ import { restore } from '../backup/restore.ts';
 import { look, probe } from '../health/probe.ts';
 import { OWN_FAULTS } from './blocked.ts';
 import { backupRequest } from './data.ts';
+import { holdFor } from './deadlines.ts';
 import { slotOf } from './prepare.ts';
 import { outcomeOf, type Task } from './task.ts';
 
 /** Days that backups are kept, beside the newest three and the one of the running release. */
 const KEEP_BACKUPS_DAYS = 14;
-/** A revert may take a few attempts; the hold outlives them all, so that the keeper does not come in between. */
-const HOLD_MS = 30 * 60_000;
 
 /** `stopping`: a hold is left with the keeper, then the old version is ended and verified gone. */
 export async function stopping(task: Task, signal: AbortSignal): Promise<void> {
   const { driver, app, config, entry, slots, deps } = task;
-  await driver.hold(app, entry.from, HOLD_MS);
+  await driver.hold(app, entry.from, holdFor(config));
   let lastGoodAnswerAt: number | null = null;
   if (entry.from !== null && entry.baseline === 'healthy') {
     const kept = await driver.status(app);
@@ -38,6 +37,7 @@ export async function swapping(task: Task, signal: AbortSignal): Promise<void> {
   const { slots, entry, config } = task;
   if (entry.from !== null) slots.collectKept(entry.from, config.keep);
   if (entry.backup !== null) await seal(backupRequest(task, entry.backup), signal);
+  signal.throwIfAborted();
   if (entry.to !== entry.from) slots.activate(slotOf(task));
   task.enter('starting', { startedNew: true });
 }
@@ -46,6 +46,7 @@ export async function swapping(task: Task, signal: AbortSignal): Promise<void> {
 export async function starting(task: Task, signal: AbortSignal): Promise<void> {
   const { entry, driver, app } = task;
   if (entry.order.withData && entry.order.kind === 'rollback') await placeOlderData(task, signal);
+  signal.throwIfAborted();
   await driver.start(app);
   task.enter('probing', { restored: [] });
 }
@@ -97,7 +98,9 @@ export async function committing(task: Task): Promise<void> {
 export async function reverting(task: Task, signal: AbortSignal): Promise<void> {
   const { entry, driver, app, slots, config, deps } = task;
   deps.ballast.drop();
+  await driver.hold(app, entry.from, holdFor(config));
   await driver.stop(app, config);
+  signal.throwIfAborted();
   if (entry.from === null) {
     task.slots.deactivate();
     await driver.forget(app);
@@ -143,13 +146,16 @@ export async function reprobing(task: Task, signal: AbortSignal): Promise<void> 
 
 /** `discarding`: what was fetched goes, the space is given back. */
 export async function discarding(task: Task): Promise<void> {
-  const { entry, slots, folder, deps } = task;
+  const { entry, app, slots, folder, deps } = task;
   if (entry.to !== null && entry.to !== entry.from && entry.to !== slots.lastGood() && entry.to !== slots.current())
     slots.remove(entry.to);
   if (entry.backup !== null)
     rmSync(join(folder.backups, `${entry.backup}.unfinished`), { recursive: true, force: true });
   // What was downloaded is worth keeping for the next attempt, unless a person cancelled or it was bad.
   if (entry.cancelled || entry.problem?.retryable !== true) rmSync(folder.tmp, { recursive: true, force: true });
+  const { release } = entry.order;
+  const code = entry.problem?.code ?? '';
+  if (entry.startedNew && release && isOwnFault(task, code)) deps.blocked.block(app, release, code, deps.clock.now());
   const state = entry.cancelled && entry.problem === null ? 'cancelled' : 'failed';
   task.enter(state, { outcome: outcomeOf(entry, state, deps.clock.now()) });
 }

@@ -1,8 +1,8 @@
 import type { AppConfig } from '../../config/agent-schema.ts';
 import type { AppFolder, HomeLayout } from '../../config/home.ts';
-import { FettleError, isErrorCode, toFettleError } from '../../src/domain/errors.ts';
+import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
-import { isCancellable, stateOf, type UpdateState } from '../../src/domain/update.ts';
+import { canFollow, isCancellable, stateOf, type UpdateState } from '../../src/domain/update.ts';
 import type { Outcome, Problem, Progress } from '../../src/protocol/messages.ts';
 import type { Acquirer } from '../acquire/index.ts';
 import type { Check } from '../health/contract.ts';
@@ -11,6 +11,9 @@ import type { Journal, JournalEntry } from '../journal.ts';
 import type { RestartDriver } from '../restart/contract.ts';
 import type { Ballast } from './ballast.ts';
 import type { BlockedReleases } from './blocked.ts';
+
+/** Values of problems are shown in chats and must fit in a message; an app may answer anything. */
+const MAX_VALUE = 500;
 
 /** What the updater needs of the rest of the agent. */
 export interface UpdaterDeps {
@@ -78,6 +81,9 @@ export function createTask(
       // A cancel that was accepted is honoured here: nothing goes from untouched to touched after it.
       const tooLate = stateOf(state).phase !== 'switching' || stateOf(entry.state).phase !== 'safe';
       const next = entry.cancelled && !tooLate ? 'discarding' : state;
+      if (next !== entry.state && !canFollow(entry.state, next)) {
+        throw new FettleError('internal', { data: { reason: `${entry.state} is not followed by ${next}` } });
+      }
       const attempts = next === entry.state ? entry.attempts : 0;
       write({ ...entry, attempts, ...patch, state: next, enteredAt: deps.clock.now(), seq: nextSeq(entry) });
       deps.log(`${entry.order.update} ${app}: ${next}`);
@@ -99,22 +105,43 @@ function nextSeq(entry: JournalEntry): number {
   return entry.seq + 1_000;
 }
 
+/** A view of a task for one state's work: once closed, it changes nothing any more. */
+export function fence(task: Task): { readonly task: Task; close(): void } {
+  let open = true;
+  const check = () => {
+    if (!open) throw new FettleError('deadline_passed', { data: { app: task.app, state: task.entry.state } });
+  };
+  const view: Task = Object.create(task, {
+    enter: {
+      value: (...args: Parameters<Task['enter']>) => {
+        check();
+        task.enter(...args);
+      },
+    },
+    note: {
+      value: (...args: Parameters<Task['note']>) => {
+        check();
+        task.note(...args);
+      },
+    },
+  });
+  return {
+    task: view,
+    close: () => {
+      open = false;
+    },
+  };
+}
+
 /** What went wrong, as journal and hub carry it. Foreign errors become ours here. */
 export function problemOf(error: unknown, app: string): Problem {
   const known = toFettleError(error, 'internal', { app });
   const data: Problem['data'] = {};
   for (const [key, value] of Object.entries({ app, ...known.data })) {
-    if (value !== undefined) data[key] = typeof value === 'object' ? [...value] : value;
+    if (typeof value === 'string') data[key] = value.slice(0, MAX_VALUE);
+    else if (value !== undefined) data[key] = typeof value === 'object' ? [...value] : value;
   }
   return { code: known.code, data, retryable: known.retryable };
-}
-
-/** The error that a problem was made of, for the catalogue and for decisions. */
-export function errorOf(problem: Problem): FettleError {
-  return new FettleError(isErrorCode(problem.code) ? problem.code : 'internal', {
-    data: problem.data,
-    retryable: problem.retryable,
-  });
 }
 
 /** The outcome of an entry that ends in `state`. */

@@ -5,7 +5,8 @@ import { takeLock } from '../../agent/keeper/lock.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { FettleError } from '../domain/errors.ts';
 
-const END_MS = 60_000;
+/** The longest grace that an app may have is 10 minutes. */
+const END_MS = 12 * 60_000;
 
 /** `fettle down`: asks the keeper to end everything, and waits until it has. */
 export async function runDown(layout: HomeLayout): Promise<number> {
@@ -15,12 +16,15 @@ export async function runDown(layout: HomeLayout): Promise<number> {
   }
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   try {
-    await keeper.ask('shutdown', {}, { timeoutMs: 5_000 });
+    // It answers when everything has ended, which an app's grace may delay.
+    await keeper.ask('shutdown', {}, { timeoutMs: END_MS });
   } catch (error) {
-    throw new FettleError('keeper_unreachable', {
-      data: { reason: String(error), log: layout.keeper.log },
-      cause: error,
-    });
+    if (isHeld(layout)) {
+      throw new FettleError('keeper_unreachable', {
+        data: { reason: String(error), log: layout.keeper.log },
+        cause: error,
+      });
+    }
   } finally {
     keeper.close();
   }

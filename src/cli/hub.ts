@@ -19,7 +19,7 @@ import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
 import { openKey } from '../protocol/key.ts';
-import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';
+import { createReleaseChecker, createReleaseSources, createRetries, createSeenInStore } from '../releases/index.ts';
 import { createEngine } from '../rollout/engine.ts';
 import { createRequests, type RequestedApp } from '../rollout/requests.ts';
 import { createServices } from '../rollout/services.ts';
@@ -176,6 +176,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   }
 
   const port = await listen(server, layout, environment.port, loaded.hub.port);
+  const retries = createRetries({ checker, apps, clock });
+  retries.start();
   await engine.start();
   outbox.start();
   await router.start();
@@ -183,9 +185,12 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   logLine(`hub ${VERSION} listens on 127.0.0.1:${port}`);
   await commitStart(layout);
 
-  await new Promise<void>((resolve) => told.addEventListener('abort', () => resolve(), { once: true }));
+  await new Promise<void>((resolve) =>
+    told.aborted ? resolve() : told.addEventListener('abort', () => resolve(), { once: true }),
+  );
   for (const adapter of adapters) await adapter.stop();
   await router.stop();
+  await retries.stop();
   await engine.stop();
   await gateway.stop();
   await outbox.stop();

@@ -115,9 +115,9 @@ function copyPackage(root: string, target: string): void {
   }
 }
 
-/** What a build is known by: its bundle and the versions of what goes along. */
+/** What a build is known by: its bundle, its Node and the versions of what goes along. */
 function digestOf(root: string): string {
-  const hash = createHash('sha256').update(VERSION);
+  const hash = createHash('sha256').update(VERSION).update(process.versions.node);
   const dist = join(root, 'dist');
   for (const file of readdirSync(dist).sort()) hash.update(file).update(readFileSync(join(dist, file)));
   const require = createRequire(join(root, 'package.json'));

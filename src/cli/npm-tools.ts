@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Environment } from '../../config/load.ts';
@@ -12,11 +13,19 @@ export interface NpmTools {
   readonly origin: NpmOrigin;
 }
 
+/** Our npmrc in a role's folder. Written by `up`, which has the person's whole environment; the roles have less. */
+export function writeNpmSettings(environment: Environment, folder: string): string {
+  return writeNpmrc({ file: join(folder, SETTINGS), env: environment.all });
+}
+
+const SETTINGS = 'npm.conf';
+
 /** @param folder where our npmrc and npm's cache live; each role has its own, so that none waits for the other */
 export function npmTools(environment: Environment, folder: string): NpmTools {
   const node = process.execPath;
   const npmCli = join(dirname(createRequire(import.meta.url).resolve('npm/package.json')), 'bin', 'npm-cli.js');
-  const npmrc = writeNpmrc({ file: join(folder, 'npm.conf'), env: environment.all });
+  const written = join(folder, SETTINGS);
+  const npmrc = existsSync(written) ? written : writeNpmSettings(environment, folder);
   const cache = join(folder, 'npm-cache');
   const env = cleanNpmEnvironment(environment.all, node);
   return { npmCli, npmrc, cache, env, origin: createNpmOrigin({ node, npmCli, cache, npmrc, env }) };

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, fstatSync, openSync } from 'node:fs';
+import { accessSync, constants, existsSync, fstatSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { askStatus, type HubStatus } from '../../adapters/terminal/index.ts';
@@ -9,19 +9,20 @@ import type { KeepSpec } from '../../agent/keeper/protocol.ts';
 import { startStub } from '../../agent/keeper/start-stub.ts';
 import { readTail } from '../../agent/updater/log-tail.ts';
 import type { HomeLayout } from '../../config/home.ts';
-import { type Environment, type LoadedConfig, loadConfig } from '../../config/load.ts';
+import { type Environment, type LoadedConfig, loadConfig, parseConfig } from '../../config/load.ts';
 import { FettleError } from '../domain/errors.ts';
 import { makeFolder, writeDurably } from '../files/durable.ts';
 import { firstRun } from './first-run.ts';
 import { installSelf } from './install-self.ts';
-import { machineClock } from './npm-tools.ts';
+import { machineClock, writeNpmSettings } from './npm-tools.ts';
 import { VERSION } from './version.ts';
 
 /** What `up` makes before anything talks: everything that can be refused is refused before anything runs. */
 
 const KEEPER_MS = 20_000;
 const READY_MS = 5 * 60_000;
-const END_MS = 60_000;
+/** The longest grace that an app may have is 10 minutes. */
+const END_MS = 12 * 60_000;
 /** A hub or an agent that ends this often while it is waited for will not come up by itself. */
 const TOO_MANY_CRASHES = 3;
 
@@ -57,6 +58,9 @@ export async function startAll(options: UpOptions): Promise<Running> {
     });
   }
   takeLock(layout.keeper.lock).release();
+  // Before a home is made: what is refused leaves nothing half done.
+  if (options.config === undefined && !existsSync(layout.config))
+    await requireFreePort(environment.port ?? parseConfig('', layout.config).hub.port, layout);
   const made = options.config === undefined ? await firstRun(layout, machineClock) : undefined;
   const loaded = loadConfig(options.config ?? layout.config);
   await requireFreePort(environment.port ?? loaded.config.hub.port, layout);
@@ -75,6 +79,7 @@ export async function startAll(options: UpOptions): Promise<Running> {
   const self = await installSelf(layout, AbortSignal.timeout(5 * 60_000));
   if (self.before !== undefined) say(`This build takes over from ${self.before}.`);
   writeDurably(layout.keeper.start, startStub(layout), 0o700);
+  for (const folder of [layout.hub.dir, layout.agent.dir]) writeNpmSettings(environment, folder);
 
   const child = spawnStart(options);
   const keeper = createKeeperClient(layout.runtime.keeperSocket);

@@ -13,15 +13,6 @@ export function compareVersions(a: string, b: string): number {
   return semver.compare(a, b, { loose: true });
 }
 
-/** Does the step from `from` to `to` change the major version (or, below 1.0.0, the minor)? */
-export function isMajorStep(from: string, to: string): boolean {
-  const kind = semver.diff(from, to);
-  if (kind === null) return false;
-  return semver.major(from) === 0 && semver.major(to) === 0
-    ? kind === 'minor'
-    : kind === 'major' || kind === 'premajor';
-}
-
 /** Is this a prerelease (`1.0.0-beta.1`)? Those are eligible on their own channel only. */
 export function isPrerelease(version: string): boolean {
   return semver.prerelease(version, { loose: true }) !== null;

@@ -10,6 +10,7 @@ import type { ReleaseSources } from './release-source.ts';
 
 export { type CheckedApp, createReleaseChecker, type ReleaseChecker } from './checker.ts';
 export type { ReleaseSource, ReleaseSources } from './release-source.ts';
+export { createRetries } from './retries.ts';
 
 export interface SourceDeps {
   readonly npm: NpmOrigin;

@@ -22,6 +22,8 @@ const ORDER_MS = 5 * 60_000;
 const TICK_MS = 5_000;
 /** Progress is written at most this often; a change of state at once. */
 const PROGRESS_MS = 400;
+/** A device that has not answered a cancel by then is as good as offline. */
+const CANCEL_MS = 10_000;
 
 export interface EngineDeps {
   readonly db: Kysely<Database>;
@@ -49,7 +51,7 @@ export interface Engine {
 
 export function createEngine(deps: EngineDeps): Engine {
   const { db, clock, log } = deps;
-  const cancelWaiters = new Map<string, (result: { accepted: boolean; state: string }) => void>();
+  const cancelWaiters = new Map<string, Set<(result: { accepted: boolean; state: string } | undefined) => void>>();
   const lastProgress = new Map<string, number>();
   /** Updates that an inventory did not mention although the device has them. */
   const missed = new Set<string>();
@@ -120,9 +122,10 @@ export function createEngine(deps: EngineDeps): Engine {
     row: UpdateRow,
     state: 'failed' | 'cancelled' | 'timed-out',
     problem: Problem | undefined,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const now = clock.now();
-    await change(async (trx) => {
+    missed.delete(row.id);
+    return change(async (trx) => {
       const outcome: Outcome | undefined =
         state === 'failed' && problem
           ? {
@@ -146,6 +149,7 @@ export function createEngine(deps: EngineDeps): Engine {
         data: problem,
       });
       if (moved) await deps.telling.end(trx, await rowOf(trx, row.id), now);
+      return moved;
     });
   }
 
@@ -233,6 +237,11 @@ export function createEngine(deps: EngineDeps): Engine {
     await change((trx) => saveInventory(trx, peer.device, message.apps, message.recovered, now));
     const running = new Set(message.apps.map((app) => app.update));
     for (const row of await activeUpdates(db, { device: peer.device })) {
+      if (row.cancel_requested === 1 && stateOf(row.state).owner === 'hub' && message.recovered) {
+        if (running.has(row.id)) deps.gateway().send(peer.device, { type: 'cancel', update: row.id });
+        else await endHere(row, 'cancelled', undefined);
+        continue;
+      }
       if (running.has(row.id) || stateOf(row.state).owner === 'hub' || !message.recovered) continue;
       // Its end, if it had one, is told next to the inventory; missing twice, the device has forgotten it.
       if (!missed.has(row.id)) missed.add(row.id);
@@ -274,6 +283,20 @@ export function createEngine(deps: EngineDeps): Engine {
     });
   }
 
+  /** `undefined` where the device can't be asked or does not answer. */
+  async function askToCancel(device: string, id: string): Promise<{ accepted: boolean; state: string } | undefined> {
+    const answered = Promise.withResolvers<{ accepted: boolean; state: string } | undefined>();
+    const waiters = cancelWaiters.get(id) ?? new Set();
+    cancelWaiters.set(id, waiters.add(answered.resolve));
+    const late = setTimeout(() => answered.resolve(undefined), CANCEL_MS);
+    if (!deps.gateway().send(device, { type: 'cancel', update: id })) answered.resolve(undefined);
+    const answer = await answered.promise;
+    clearTimeout(late);
+    waiters.delete(answered.resolve);
+    if (waiters.size === 0) cancelWaiters.delete(id);
+    return answer;
+  }
+
   return {
     async start() {
       await disconnectAll(db);
@@ -312,28 +335,24 @@ export function createEngine(deps: EngineDeps): Engine {
       return id;
     },
     async cancel(id) {
-      const row = await findUpdate(db, id);
-      if (!row) throw new FettleError('unknown_update', { data: { id } });
+      const row = await rowOf(db, id);
       if (!isCancellable(row.state)) return { accepted: false, state: row.state };
-      if (row.state !== 'sent' && stateOf(row.state).owner === 'hub') {
-        await endHere(row, 'cancelled', undefined);
+      // Only what no device was ever told of ends here: an order that was sent may be under way, whatever the row says.
+      if (row.order_id === null && (await endHere(row, 'cancelled', undefined)))
         return { accepted: true, state: 'cancelled' };
-      }
-      await change(async (trx) => {
-        await patchUpdate(trx, id, { cancel_requested: 1 });
-        await deps.telling.card(trx, await rowOf(trx, id), clock.now());
-      });
-      const answer = await new Promise<{ accepted: boolean; state: string } | undefined>((resolve) => {
-        const late = setTimeout(() => resolve(undefined), 10_000);
-        cancelWaiters.set(id, (result) => {
-          clearTimeout(late);
-          resolve(result);
-        });
-        if (!deps.gateway().send(row.device, { type: 'cancel', update: id })) resolve(undefined);
-      });
-      cancelWaiters.delete(id);
-      if (!answer)
+      const answer = await askToCancel(row.device, id);
+      if (!answer) {
+        // Kept: when the device is back it is told, or the update ends here if it never heard of it.
+        await patchUpdate(db, id, { cancel_requested: 1 });
         throw new FettleError('device_offline', { data: { device: row.device, app: row.app }, retryable: true });
+      }
+      if (answer.accepted) {
+        await change(async (trx) => {
+          await patchUpdate(trx, id, { cancel_requested: 1 });
+          const now = await rowOf(trx, id);
+          if (!isFinal(now.state)) await deps.telling.card(trx, now, clock.now());
+        });
+      }
       return { accepted: answer.accepted, state: (await rowOf(db, id)).state };
     },
     async connected(peer) {
@@ -344,7 +363,8 @@ export function createEngine(deps: EngineDeps): Engine {
       );
     },
     async disconnected(peer, epoch) {
-      await disconnectDevice(db, peer.device, epoch, clock.now());
+      // The end of a connection that a newer one has replaced says nothing.
+      if (!(await disconnectDevice(db, peer.device, epoch, clock.now()))) return;
       // An order that was under way is made anew at the next connect; the device refuses none that it has taken.
       for (const row of await activeUpdates(db, { device: peer.device })) if (row.state === 'sent') await requeue(row);
     },
@@ -359,7 +379,7 @@ export function createEngine(deps: EngineDeps): Engine {
         case 'outcome':
           return onOutcome(peer, message.outcome);
         case 'cancel-result':
-          cancelWaiters.get(message.update)?.(message);
+          for (const resolve of cancelWaiters.get(message.update) ?? []) resolve(message);
           return;
         case 'log':
         case 'hello':

@@ -57,7 +57,6 @@ export function rowFor(id: string, update: NewUpdate, now: number): UpdateRow {
     kind: update.kind,
     state: 'requested',
     order_id: null,
-    epoch: null,
     from_version: update.fromVersion ?? null,
     to_version: update.toVersion ?? null,
     channel: update.release?.channel ?? null,

@@ -38,14 +38,15 @@ export async function connectDevice(
   return row.epoch;
 }
 
-/** The end of one connection; that of an older epoch changes nothing. */
-export async function disconnectDevice(db: Kysely<Database>, id: string, epoch: number, now: number): Promise<void> {
-  await db
+/** The end of one connection. False, and nothing changed, where a newer one has taken its place. */
+export async function disconnectDevice(db: Kysely<Database>, id: string, epoch: number, now: number): Promise<boolean> {
+  const result = await db
     .updateTable('devices')
     .set({ connected: 0, last_seen_at: now })
     .where('id', '=', id)
     .where('epoch', '=', epoch)
-    .execute();
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
 }
 
 /** At the hub's start nobody is connected, whatever the last one wrote. */

@@ -78,8 +78,6 @@ export interface UpdateTable {
   state: UpdateState;
   /** Order that was sent last; acknowledgements of others are late. */
   order_id: string | null;
-  /** Epoch of the connection that the order was sent on. */
-  epoch: number | null;
   from_version: string | null;
   to_version: string | null;
   channel: string | null;

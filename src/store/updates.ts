@@ -32,7 +32,7 @@ export async function moveUpdate(
   },
 ): Promise<boolean> {
   const before = await trx.selectFrom('updates').select('state').where('id', '=', change.id).executeTakeFirst();
-  if (!before || !change.from.includes(before.state)) return false;
+  if (!before || isFinal(before.state) || !change.from.includes(before.state)) return false;
   const ended = isFinal(change.to) ? { ended_at: change.at, final_state: change.to, deadline_at: null } : {};
   const result = await trx
     .updateTable('updates')

@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import BetterSqlite3 from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Home, makeHome, registryAnswers } from '../support/home.ts';
 import { until } from '../support/until.ts';
@@ -7,6 +8,20 @@ import { until } from '../support/until.ts';
 const registry = await registryAnswers();
 const needsRegistry = registry ? test : test.skip;
 if (!registry) console.warn('not run: tests that update a real package, because the npm registry does not answer');
+
+/** The final answers of updates of an app that the hub has in its outbox. */
+function finalAnswers(home: Home, app: string): unknown[] {
+  const db = new BetterSqlite3(home.layout.hub.db, { readonly: true });
+  try {
+    return db
+      .prepare(
+        "select o.state from outbox o join updates u on o.key = u.id || '/final' where u.app = ? and o.final = 1",
+      )
+      .all(app);
+  } finally {
+    db.close();
+  }
+}
 
 /** The shipped commands, as a user types them, on an empty folder. */
 describe('on an empty folder', () => {
@@ -69,9 +84,11 @@ describe('on an empty folder', () => {
       expect(JSON.stringify(lines.at(-1))).toContain('back online');
       expect(code).toBe(0);
       expect(hub()?.pid).not.toBe(before?.pid);
-      // Nothing is told again to whoever comes next.
-      const later = await home.fettle(['say', '/update history web', '--json']);
-      expect(later.out.match(/back online/g) ?? []).toHaveLength(0);
+      // Exactly one final answer was ever written, and it was delivered: nothing is told again to whoever comes next.
+      expect(finalAnswers(home, 'web')).toEqual([{ state: 'sent' }]);
+      const later = await home.fettle(['chat'], '/help\n');
+      expect(later.out).toContain('/update now');
+      expect(later.out).not.toContain('back online');
       expect((await home.fettle(['down'])).code).toBe(0);
       expect(home.processes()).toEqual([]);
     },

@@ -212,7 +212,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   rolled_back: (d) => ({ text: `${App(d)} was rolled back${d.version ? ` to ${t(d.version)}` : ''}${because(d)}.` }),
   rollback_failed: (d) => ({
     text: `${App(d)} could not be brought back${because(d)}.`,
-    next: `On the device: fettle rescue ${t(d.app) || 'APP'}`,
+    next: `Fettle goes on trying to start it. Its log: /update logs ${t(d.app)}. Then: /update restart ${t(d.app)}`,
   }),
   timed_out: (d) => ({
     text: `The update${ofApp(d)} took too long and was given up${because(d)}.`,

@@ -203,7 +203,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   rolled_back: (d) => ({ text: `${app(d)} 已回滚${d.version ? `到 ${t(d.version)}` : ''}${because(d)}。` }),
   rollback_failed: (d) => ({
     text: `${app(d)} 无法恢复${because(d)}。`,
-    next: `请在设备上运行：fettle rescue ${t(d.app) || 'APP'}`,
+    next: `Fettle 会继续尝试启动它。日志：/update logs ${t(d.app)}；然后：/update restart ${t(d.app)}`,
   }),
   timed_out: (d) => ({ text: `${of(d).trimStart()}更新超时，已放弃${because(d)}。`, next: '请重试。' }),
   cancelled: (d) => ({ text: `${of(d).trimStart()}更新已取消。` }),

@@ -55,7 +55,6 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('kind', 'text', (c) => c.notNull())
     .addColumn('state', 'text', (c) => c.notNull())
     .addColumn('order_id', 'text')
-    .addColumn('epoch', 'integer')
     .addColumn('from_version', 'text')
     .addColumn('to_version', 'text')
     .addColumn('channel', 'text')

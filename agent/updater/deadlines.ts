@@ -1,0 +1,39 @@
+import type { AppConfig } from '../../config/agent-schema.ts';
+import { stateOf, type UpdateState } from '../../src/domain/update.ts';
+
+/** Deadline of a state, in milliseconds: the app's own where it names one. */
+export function deadlineOf(config: AppConfig, state: UpdateState): number {
+  const { deadlines, stop, healthy } = config;
+  const standard = stateOf(state).deadlineMs ?? 60_000;
+  switch (state) {
+    case 'fetching':
+    case 'swapping':
+    case 'reverting':
+      return deadlines[state] ?? standard;
+    case 'stopping':
+      return stop.grace + standard;
+    case 'probing':
+      // A probe period longer than the deadline would make every update fail.
+      return deadlines.probing ?? Math.max(standard, healthy.for * 2 + healthy.timeout);
+    default:
+      return standard;
+  }
+}
+
+const WHILE_HELD = [
+  'stopping',
+  'swapping',
+  'starting',
+  'probing',
+  'committing',
+  'reverting',
+  'restarting',
+  'reprobing',
+] as const;
+/** Attempts at going back, and the time that an agent needs to be started again. */
+const SPARE_MS = 10 * 60_000;
+
+/** How long a hold must last: longer than everything that may happen while the app is not the keeper's. */
+export function holdFor(config: AppConfig): number {
+  return WHILE_HELD.reduce((sum, state) => sum + deadlineOf(config, state), SPARE_MS);
+}
