@@ -133,7 +133,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
         const { order } = message;
         const answer = { type: 'order-ack', order: order.id, update: order.update } as const;
         try {
-          updates.take(order, hubNow);
+          updates.take(order, message.now ?? hubNow);
           link.send({ ...answer, accepted: true });
         } catch (error) {
           log(`order ${order.id} for ${order.app} refused: ${String(error)}`);

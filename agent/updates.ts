@@ -1,6 +1,6 @@
 import type { AppConfig } from '../config/agent-schema.ts';
 import { FettleError, toFettleError } from '../src/domain/errors.ts';
-import { isFinal } from '../src/domain/update.ts';
+import { isFinal, stateOf } from '../src/domain/update.ts';
 import type { AppReport, Order, Outcome } from '../src/protocol/messages.ts';
 import { look } from './health/probe.ts';
 import { openSlots, type Slots } from './install/slots.ts';
@@ -39,6 +39,9 @@ export interface UpdatesDeps extends UpdaterDeps {
   /** Something else runs than before. Never throws. */
   readonly onChange: () => Promise<void>;
 }
+
+/** What runs is told often: a look that takes longer is an answer, too. */
+const LOOK_MS = 2_000;
 
 export function createUpdates(deps: UpdatesDeps): Updates {
   const { journal, policy, clock, layout } = deps;
@@ -107,6 +110,21 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     }
   }
 
+  /** The file no longer names an app in mid-switch: the slot that ran before runs again, its data is left alone. */
+  async function abandon(entry: JournalEntry): Promise<void> {
+    const { app } = entry.order;
+    const { phase } = stateOf(entry.state);
+    if (entry.from === null || phase === 'safe' || phase === 'final') return;
+    try {
+      await deps.drivers.kept.stop(app, { stop: { signal: 'SIGTERM', grace: 10_000 } });
+      slots(app).activate(entry.from);
+      await deps.drivers.kept.start(app);
+      await deps.drivers.kept.release(app);
+    } catch (error) {
+      deps.log(`${app} could not be taken back: ${String(error)}`);
+    }
+  }
+
   /** A full disk at the start: the ballast is what there is room in. */
   function writeOrMakeRoom(entry: JournalEntry): void {
     try {
@@ -153,6 +171,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
         const config = policy.app(entry.order.app);
         if (!config) {
           // The file no longer names the app: nothing may be done to it any more, and the asker is told.
+          await abandon(entry);
           const problem = { code: 'capability_denied', data: { app: entry.order.app }, retryable: false };
           const ended: JournalEntry = { ...entry, state: 'failed', problem, seq: entry.seq + 1_000 };
           writeOrMakeRoom({ ...ended, outcome: outcomeOf(ended, 'failed', clock.now()) });
@@ -276,7 +295,12 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       const kept = await driver(config).status(app);
       if (!kept?.running) return 'stopped';
       const subject = { app, startId: kept.running.startId, slot: slots(app).path(slot) };
-      const answer = await look(deps.checks, subject, config.healthy, AbortSignal.timeout(config.healthy.timeout));
+      const answer = await look(
+        deps.checks,
+        subject,
+        config.healthy,
+        AbortSignal.timeout(Math.min(LOOK_MS, config.healthy.timeout)),
+      );
       return answer.good ? 'healthy' : 'ill';
     } catch (error) {
       deps.log(`${app}: its health is unknown: ${problemOf(error, app).code}`);

@@ -91,7 +91,9 @@ export const AppSchema = z.strictObject({
     .optional()
     .describe('Version to install when the app is not there yet; without it, `/update now` installs the newest.'),
   run: z
-    .union([z.string().min(1), z.array(z.string()).min(1)])
+    .union([z.string().regex(/\S/), z.tuple([z.string().regex(/\S/)], z.string())], {
+      error: 'expected a command, such as `node server.js` or [node, server.js]',
+    })
     .describe(
       'The command, run in the slot without a shell. Its first word may be a program of the package, `node`, or a path in the slot.',
     ),

@@ -56,7 +56,7 @@ export function loadConfig(file: string): LoadedConfig {
 /** {@link loadConfig} for text that is already there. */
 export function parseConfig(text: string, file: string): HubConfig {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, logLevel: 'error' });
   const broken = document.errors.map((error) => ({
     file,
     line: lines.linePos(error.pos[0]).line,
@@ -64,7 +64,12 @@ export function parseConfig(text: string, file: string): HubConfig {
     expected: error.message.split('\n')[0]?.replace(/ at line .*$/, '') ?? 'YAML',
   }));
   if (broken.length > 0) throw new ConfigError(broken);
-  const raw: unknown = document.toJS() ?? {};
+  let raw: unknown;
+  try {
+    raw = document.toJS() ?? {};
+  } catch (error) {
+    throw new ConfigError([{ file, line: 1, key: '(YAML)', expected: (error as Error).message }]);
+  }
   const result = HubSchema.safeParse(raw);
   if (!result.success) {
     const problems = result.error.issues.flatMap((issue) => explain(issue, document, lines, file));

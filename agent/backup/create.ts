@@ -132,6 +132,8 @@ export function pruneBackups(
 
 const workFolder = (request: BackupRequest) => join(request.folder, `${request.seq}.unfinished`);
 const PASS_FILE = 'pass.json';
+/** A file that changes while it is copied is copied so often. */
+const COPY_ATTEMPTS = 3;
 
 async function pass(
   request: BackupRequest,
@@ -142,11 +144,12 @@ async function pass(
   const work = workFolder(request);
   const entries: BackedUp[] = [];
   const queue = request.roots.flatMap((root) => SIDECARS.map((suffix) => root + suffix));
+  const roots = queue.length;
   for (let next = 0; next < queue.length; next += 1) {
     signal.throwIfAborted();
     const path = queue[next] as string;
     try {
-      const entry = await save(request.shared, work, path, known.get(path));
+      const entry = await save(request.shared, work, path, known.get(path), next >= roots);
       if (!entry) continue;
       entries.push(entry);
       if (entry.type === 'folder') {
@@ -182,11 +185,13 @@ async function save(
   work: string,
   path: string,
   known: BackedUp | undefined,
+  listed: boolean,
 ): Promise<BackedUp | undefined> {
   const from = join(shared, path);
   const to = join(work, 'data', path);
   const stat = await lstat(from, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    // A root need not exist. A name that the folder just listed must: one that is no UTF-8 is not found by its text.
+    if (!listed && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
     throw error;
   });
   if (!stat) return undefined;
@@ -222,13 +227,16 @@ async function save(
     known.sha256 !== undefined &&
     existsSync(to);
   if (unchanged) return { ...known, ...common, type: 'file', size };
-  await rm(to, { recursive: true, force: true });
-  await copyFile(from, to, constants.COPYFILE_FICLONE);
-  const sha256 = await hashFile(to);
-  const after = await lstat(from, { bigint: true });
-  // A file that changed while it was copied is recorded without a hash: the second pass copies it again.
-  const stable = after.mtimeNs === stat.mtimeNs && after.size === stat.size && after.ino === stat.ino;
-  return { ...common, type: 'file', size, ...(stable ? { sha256 } : {}) };
+  for (let attempt = 1; ; attempt += 1) {
+    await rm(to, { recursive: true, force: true });
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    const sha256 = await hashFile(to);
+    const after = await lstat(from, { bigint: true });
+    const stable = after.mtimeNs === stat.mtimeNs && after.size === stat.size && after.ino === stat.ino;
+    // Somebody else writes to it: the copy is what there is, and what its hash says. A later pass copies it again,
+    // because what is recorded of the original no longer fits.
+    if (stable || attempt === COPY_ATTEMPTS) return { ...common, type: 'file', size, sha256 };
+  }
 }
 
 /** sha256 of a file, lower-case hex, in reads of 1 MB. */

@@ -92,14 +92,20 @@ async function restorePath(
   if (entries.length > 0) {
     rmSync(copy, { recursive: true, force: true });
     mkdirSync(dirname(copy), { recursive: true });
-    await cp(join(request.backup, 'data', path), copy, {
-      recursive: true,
-      verbatimSymlinks: true,
-      preserveTimestamps: true,
-      mode: constants.COPYFILE_FICLONE,
-    });
-    applyMetadata(copy, path, entries);
-    await syncTree(copy, signal);
+    try {
+      await cp(join(request.backup, 'data', path), copy, {
+        recursive: true,
+        verbatimSymlinks: true,
+        preserveTimestamps: true,
+        mode: constants.COPYFILE_FICLONE,
+      });
+      applyMetadata(copy, path, entries);
+      await syncTree(copy, signal);
+    } catch (error) {
+      // A disk that is full must not be left fuller.
+      rmSync(copy, { recursive: true, force: true });
+      throw error;
+    }
   }
   signal.throwIfAborted();
   if (there) {

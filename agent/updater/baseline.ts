@@ -2,6 +2,9 @@ import { look } from '../health/probe.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { Task } from './task.ts';
 
+/** An app that hangs is what one wants to update: it is ill, and not waited for longer. */
+const LOOK_MS = 10_000;
+
 /** How the app is now, before anything is touched: it is not held to more when it is brought back. */
 export async function baselineOf(
   task: Task,
@@ -11,6 +14,14 @@ export async function baselineOf(
   const kept = await task.driver.status(task.app);
   if (!kept?.running || slot === undefined) return 'stopped';
   const subject = { app: task.app, startId: kept.running.startId, slot: task.slots.path(slot) };
-  const answer = await look(task.deps.checks, subject, task.config.healthy, signal);
+  const answer = await look(
+    task.deps.checks,
+    subject,
+    task.config.healthy,
+    AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]),
+  ).catch(() => {
+    signal.throwIfAborted();
+    return { good: false };
+  });
   return answer.good ? 'healthy' : 'ill';
 }

@@ -1,3 +1,5 @@
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
 import { FettleError } from '../../src/domain/errors.ts';
 import { compareVersions } from '../../src/domain/version.ts';
 import { makeFolder } from '../../src/files/durable.ts';
@@ -36,6 +38,7 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
     }
     case 'install':
     case 'update': {
+      refuseLinks(task);
       const release = releaseOf(task);
       const to = slots.nameFor(release.version, release.digest);
       if (to === from) throw new FettleError('already_running_version', { data: { app, version: release.version } });
@@ -49,8 +52,8 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
       }
       const origin = await deps.acquirer.confirm({ app, config, release, signal });
       const data = await measure(task.folder.shared, backupRoots(config));
-      // Packed, unpacked and in between: three times the download, and the data once more for its backup.
-      requireSpace(task, (origin.size ?? 0) * 3 + data + MARGIN);
+      // Packed, unpacked and in between: three times the download; the data for its backup, and for bringing it back.
+      requireSpace(task, (origin.size ?? 0) * 3 + data * 2 + MARGIN);
       task.enter('fetching', {
         to,
         toVersion: release.version,
@@ -122,6 +125,17 @@ export function slotOf(task: Task): string {
   const { to } = task.entry;
   if (to === null) throw new FettleError('internal', { data: { reason: 'the update has no slot yet' } });
   return to;
+}
+
+/** A kept path that is itself a link would be backed up as a link: its data would not come back. */
+function refuseLinks(task: Task): void {
+  for (const path of backupRoots(task.config)) {
+    const stat = lstatSync(join(task.folder.shared, path), { throwIfNoEntry: false });
+    if (stat?.isSymbolicLink()) {
+      const reason = 'it is a link; mount or move the data there, or leave it out of `backup`';
+      throw new FettleError('backup_failed', { data: { app: task.app, path, reason } });
+    }
+  }
 }
 
 function sequenceFor(task: Task): number | null {

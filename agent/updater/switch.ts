@@ -15,6 +15,9 @@ import { outcomeOf, type Task } from './task.ts';
 /** Days that backups are kept, beside the newest three and the one of the running release. */
 const KEEP_BACKUPS_DAYS = 14;
 
+/** The old version counts as back after this long without an end. */
+const SETTLED_MS = 1_000;
+
 /** `stopping`: a hold is left with the keeper, then the old version is ended and verified gone. */
 export async function stopping(task: Task, signal: AbortSignal): Promise<void> {
   const { driver, app, config, entry, slots, deps } = task;
@@ -130,7 +133,8 @@ export async function reprobing(task: Task, signal: AbortSignal): Promise<void> 
       subject: { app, startId: running.startId, slot: slots.path(entry.from ?? '') },
       health: wasWell ? config.healthy : processOnly(config.healthy),
       version: entry.fromVersion,
-      periodMs: 0,
+      // Long enough to see it end at once, as where another program holds its port.
+      periodMs: SETTLED_MS,
       runsFrom: deps.runsFrom,
     },
     deps.clock,

@@ -125,6 +125,8 @@ export const HubMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('order'),
     order: Order,
+    /** Hub time now: clocks jump between the handshake and an order. */
+    now: at.optional(),
     /** Ed25519 over the order. Optional while hub and agent share one machine and one file. */
     signature: z.string().optional(),
   }),

@@ -101,6 +101,7 @@ export function createEngine(deps: EngineDeps): Engine {
           : { release: { version: row.to_version, channel: row.channel ?? 'stable', digest: row.digest } };
       deps.gateway().send(row.device, {
         type: 'order',
+        now: clock.now(),
         order: {
           id: orderId,
           update: row.id,

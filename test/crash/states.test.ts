@@ -49,7 +49,19 @@ describe('the agent killed in', () => {
   });
 
   describe('an update to a release that migrates its data and is ill:', () => {
-    test.each(points('reverting', 'restarting', 'reprobing'))('%s → rolled back, code and data', async (point) => {
+    test.each(
+      points(
+        'received',
+        'fetching',
+        'staged',
+        'waiting',
+        'starting',
+        'probing',
+        'reverting',
+        'restarting',
+        'reprobing',
+      ),
+    )('%s → rolled back, code and data', async (point) => {
       const outcome = await killedAt(point, 'update', '1.2.0');
       expect(outcome).toMatchObject({
         state: 'rolled-back',
@@ -60,6 +72,13 @@ describe('the agent killed in', () => {
       await expectRunning('1.0.0');
       const aside = join(device.layout.app('app').dir, outcome.setAside ?? '', 'data', 'store.json');
       expect(readFileSync(aside, 'utf8')).toBe('{"format":2}\n');
+    });
+
+    test.each(points('stopping', 'swapping'))('%s → the old version runs, its data untouched', async (point) => {
+      const outcome = await killedAt(point, 'update', '1.2.0');
+      expect(outcome).toMatchObject({ state: 'rolled-back', running: '1.0.0', problem: { code: 'interrupted' } });
+      expect(outcome.dataRestored).toBe(false);
+      await expectRunning('1.0.0');
     });
 
     test('probing:entered, three times → out of attempts, rolled back', async () => {
