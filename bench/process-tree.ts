@@ -43,3 +43,16 @@ export function pss(pid: number): number {
     throw error;
   }
 }
+
+/** Processor time of some processes and of those below them that they have waited for. Clock ticks. */
+export function ticksOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return fields.slice(11, 15).reduce((ticks, field) => ticks + Number(field), sum);
+    } catch {
+      return sum;
+    }
+  }, 0);
+}

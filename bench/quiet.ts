@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ticksOf, tree } from './process-tree.ts';
 
 const LOOK_MS = 200;
 /** Cores that others may use. */
 const BUSY = 0.25;
-const PATIENCE_MS = 8_000;
+const PATIENCE_MS = 4_000;
 
 /**
  * Waits for a moment in which other programs leave the machine alone, as timings of several processes that wait for
@@ -23,6 +24,17 @@ export async function quiet(): Promise<boolean> {
     if (busy * availableParallelism() <= BUSY) return true;
   }
   return false;
+}
+
+/** Does something, and answers how much of a core programs outside of the given trees used meanwhile. */
+export async function othersDuring(roots: readonly number[], work: () => Promise<unknown>): Promise<number> {
+  const own = () => ticksOf(roots.flatMap(tree));
+  const before = { own: own(), ...idleTicks() };
+  await work();
+  const after = { own: own(), ...idleTicks() };
+  const all = after.all - before.all;
+  const others = all - (after.idle - before.idle) - (after.own - before.own);
+  return (Math.max(0, others) / Math.max(1, all)) * availableParallelism();
 }
 
 function idleTicks(): { readonly idle: number; readonly all: number } {

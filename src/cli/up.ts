@@ -6,7 +6,7 @@ import { askStatus, type HubStatus } from '../../adapters/terminal/index.ts';
 import { createKeeperClient, type KeeperClient } from '../../agent/keeper/client.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
 import type { KeepSpec } from '../../agent/keeper/protocol.ts';
-import { startStub } from '../../agent/keeper/start-stub.ts';
+import { SMALL_NODE, startStub } from '../../agent/keeper/start-stub.ts';
 import { readTail } from '../../agent/updater/log-tail.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { type Environment, type LoadedConfig, loadConfig, parseConfig } from '../../config/load.ts';
@@ -167,6 +167,7 @@ function roleSpec({ layout, environment, config }: UpOptions, role: 'hub' | 'age
     dir: layout.app(role).dir,
     argv: [
       '{slot}/.fettle/node',
+      ...SMALL_NODE.flags,
       '{slot}/.fettle/fettle',
       role,
       '--home',
@@ -174,7 +175,7 @@ function roleSpec({ layout, environment, config }: UpOptions, role: 'hub' | 'age
       ...(config === undefined ? [] : ['--config', config]),
     ],
     cwd: layout.home,
-    env: {},
+    env: SMALL_NODE.env,
     inherit: [...new Set([...Object.keys(environment.basic), ...Object.keys(environment.passed)])],
     log: layout.appLog(role),
     stopSignal: 'SIGTERM',
