@@ -12,8 +12,8 @@ if (major < NEEDED[0] || (major === NEEDED[0] && minor < NEEDED[1])) {
       'Start it with `npm start` (which brings a Node of its own), or install a newer Node.',
   );
   process.exit(2);
-} else if (process.platform === 'win32') {
-  console.error('Fettle does not run on Windows: it needs a POSIX system. Linux is what it is made for.');
+} else if (process.platform !== 'linux') {
+  console.error(`Fettle does not run on ${process.platform} yet: its keeper reads /proc. Use Linux.`);
   process.exit(2);
 } else {
   const [, , role, ...rest] = process.argv;

@@ -244,7 +244,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `Node.js ${t(d.found ?? d.version)} is too old.`,
     next: `Fettle needs ${t(d.needed) || '22.18'} or newer.`,
   }),
-  platform_unsupported: (d) => ({ text: `Fettle does not run on ${t(d.platform)}.`, next: 'Use Linux or macOS.' }),
+  platform_unsupported: (d) => ({ text: `Fettle does not run on ${t(d.platform)}.`, next: 'Use Linux.' }),
   hub_unreachable: (d) => ({
     text: `The hub does not answer${because(d)}.`,
     next: d.log ? `Its log: ${t(d.log)}` : 'Is it running? fettle up starts it.',

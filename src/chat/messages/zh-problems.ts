@@ -229,7 +229,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `Node.js ${t(d.found ?? d.version)} 太旧。`,
     next: `Fettle 需要 ${t(d.needed) || '22.18'} 或更新的版本。`,
   }),
-  platform_unsupported: (d) => ({ text: `Fettle 不支持 ${t(d.platform)}。`, next: '请使用 Linux 或 macOS。' }),
+  platform_unsupported: (d) => ({ text: `Fettle 不支持 ${t(d.platform)}。`, next: '请使用 Linux。' }),
   hub_unreachable: (d) => ({
     text: `中心没有响应${because(d)}。`,
     next: d.log ? `日志：${t(d.log)}` : '它在运行吗？fettle up 会启动它。',
