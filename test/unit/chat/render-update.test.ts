@@ -139,7 +139,7 @@ test('rollback-failed says what to do on the device', () => {
     'en',
     admin,
   );
-  expect(card.hints?.join()).toContain('fettle rescue web');
+  expect(card.hints?.join()).toContain('/update restart web');
 });
 
 test('failed says that the old version runs on', () => {
