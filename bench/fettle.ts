@@ -9,7 +9,7 @@ import { type HomeLayout, homeLayout } from '../config/home.ts';
 import { until } from '../test/support/until.ts';
 import { configureApp, freePort, publishApp } from './app.ts';
 import type { Tools } from './figure.ts';
-import { parentOf, tree } from './process-tree.ts';
+import { parentOf, processesNaming } from './process-tree.ts';
 
 /** Fettle as people start it: the built bundle, `fettle up --detach` in a home of its own, then `fettle down`. */
 
@@ -73,15 +73,10 @@ export async function startFettle(
   tools.progress('starting Fettle');
   await publishApp(home.layout.home, versions);
   configureApp(home.layout.home, port, versions[0]);
-  let started: readonly number[] = [];
-  tools.cleanup(async () => {
-    await runFettle(home, 'down');
-    const alive = () => started.filter((pid) => parentOf(pid) !== undefined);
-    await until('all processes to end', () => alive().length === 0).catch((error: unknown) => {
-      throw new Error(`fettle down left ${alive().join(', ')} behind: ${String(error)}`);
-    });
-  });
-  await runFettle(home, 'up', '--detach');
+  let starting: AbortController | undefined = new AbortController();
+  tools.cleanup(() => end(home, starting));
+  await runFettle(home, ['up', '--detach'], starting.signal);
+  starting = undefined;
   const client = createKeeperClient(home.layout.runtime.keeperSocket);
   tools.cleanup(() => client.close());
   const keeper = (await client.ask('hello', {}, { timeoutMs: 10_000 })).pid;
@@ -91,11 +86,28 @@ export async function startFettle(
     const app = (await status()).apps.find((one) => one.app === 'app');
     return app?.version === versions[0] && app.health === 'healthy';
   });
-  started = tree(root);
   return { ...home, port, root, keeper, status, apps: async () => (await client.ask('status', {})).apps };
 }
 
-async function runFettle(home: Home, ...args: string[]): Promise<void> {
+/** `fettle down`, and an end to what an interrupted start left, which `down` may not have seen yet. */
+async function end(home: Home, starting: AbortController | undefined): Promise<void> {
+  starting?.abort();
+  await runFettle(home, ['down']).catch((error: unknown) => {
+    if (!starting) throw error;
+  });
+  const left = () => processesNaming(home.layout.home);
+  try {
+    await until('all processes to end', () => left().length === 0, starting ? 2_000 : 10_000);
+  } catch (error) {
+    const pids = left();
+    // The folder is this run's own, so they are too. Parents first, so that nothing is started again.
+    for (const pid of pids) kill(pid);
+    if (!starting) throw new Error(`fettle down left ${pids.join(', ')} behind`, { cause: error });
+    await until('all processes to end', () => left().length === 0, 5_000);
+  }
+}
+
+async function runFettle(home: Home, args: readonly string[], signal?: AbortSignal): Promise<void> {
   const [program, all] = command(home, ...args);
   const child = spawn(program, all, { env: home.env, cwd: home.layout.home, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
@@ -109,8 +121,17 @@ async function runFettle(home: Home, ...args: string[]): Promise<void> {
     late = true;
     child.kill('SIGKILL');
   }, COMMAND_MS);
+  signal?.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
   const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
   clearTimeout(deadline);
   if (late) throw new Error(`fettle ${args.join(' ')} did not end within ${COMMAND_MS / 1_000} s; it said: ${said}`);
   if (code !== 0) throw new Error(`fettle ${args.join(' ')} ended with ${String(code)}: ${said}`);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
 }

@@ -18,7 +18,7 @@ const BENCHMARKS: readonly Benchmark[] = [memory, start, outage, download, reply
 const HELP = `usage: npm run bench -- [--only NAME]... [--json]
 
 Measures Fettle against floors measured in the same run. Exits 1 when a bar is missed, 2 when something could not
-be measured. Takes about three minutes; progress goes to standard error.
+be measured. Takes about five minutes, more on a busy machine; progress goes to standard error.
 
   --only NAME   this one alone; may be given several times
   --json        one line of JSON a figure instead of the table

@@ -33,6 +33,21 @@ export function tree(root: number): number[] {
   return found.filter((pid) => all.has(pid));
 }
 
+/** Processes whose command line names a folder, oldest first; not this one. */
+export function processesNaming(folder: string): number[] {
+  return [...parents().keys()]
+    .filter((pid) => pid !== process.pid && commandLine(pid).includes(folder))
+    .sort((a, b) => a - b);
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 /** Proportional set size, bytes: pages that several processes share are counted once, in parts. 0 once it has ended. */
 export function pss(pid: number): number {
   try {
