@@ -20,6 +20,10 @@ export interface NewUpdate {
   readonly route: string | null;
   readonly eventId: string | null;
   readonly language: string;
+  /** Nobody asked: `auto` did. */
+  readonly automatic?: boolean | undefined;
+  /** Which backup is put back, for `restore`. */
+  readonly backup?: number | undefined;
 }
 
 /** An update of the app is under way: who started it, when, where it stands. */
@@ -77,5 +81,7 @@ export function rowFor(id: string, update: NewUpdate, now: number): UpdateRow {
     ended_at: null,
     final_state: null,
     outcome: null,
+    automatic: update.automatic ? 1 : 0,
+    backup: update.backup ?? null,
   };
 }

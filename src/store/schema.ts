@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { Auto } from '../domain/settings.ts';
 import type { FinalState, UpdateKind, UpdateState } from '../domain/update.ts';
 
 /**
@@ -15,6 +16,12 @@ export interface Database {
   events: EventTable;
   inbox: InboxTable;
   outbox: OutboxTable;
+  settings: SettingTable;
+  app_settings: AppSettingTable;
+  skipped_releases: SkippedReleaseTable;
+  notices: NoticeTable;
+  admin_chats: AdminChatTable;
+  audit: AuditTable;
 }
 
 /** Things there is one of: the hub's id, the schema's floor. */
@@ -104,6 +111,10 @@ export interface UpdateTable {
   final_state: FinalState | null;
   /** `Outcome` of the protocol. */
   outcome: string | null;
+  /** 1: nobody asked, `auto` did. Its answers go to the admins' chats. */
+  automatic: Generated<number>;
+  /** Which backup a `restore` puts back. */
+  backup: Generated<number | null>;
 }
 
 /** Append only: every change of every update's state, in the transaction that made it. */
@@ -149,4 +160,73 @@ export interface OutboxTable {
   updated_at: number;
   sent_at: number | null;
   last_error: string | null;
+}
+
+/** A setting that somebody made in a chat; it wins over the configuration. */
+export interface SettingTable {
+  key: string;
+  /** As the setting's definition writes it. */
+  value: string;
+  at: number;
+  /** `platform:person`. */
+  by: string;
+  by_name: string;
+}
+
+/** What somebody said in a chat about one app. No row: `auto` off, not pinned. */
+export interface AppSettingTable {
+  app: string;
+  auto: Generated<Auto>;
+  /** The version that is held; null: none. */
+  pinned: string | null;
+  at: number;
+  by: string;
+  by_name: string;
+}
+
+/** A release that is skipped for good. */
+export interface SkippedReleaseTable {
+  app: string;
+  version: string;
+  at: number;
+  by: string;
+  by_name: string;
+}
+
+/** What was announced: once each, whatever restarts. */
+export interface NoticeTable {
+  /** `release`: there is a new one; `expiry`: a source's index expires (`version` is its date). */
+  kind: 'release' | 'expiry';
+  app: string;
+  version: string;
+  at: number;
+  /** Somebody said "later": it is announced once more then. */
+  remind_at: number | null;
+  /** Somebody cancelled the automatic update to it: it is left to people. */
+  declined_at: number | null;
+}
+
+/** A chat in which an admin has spoken: news goes there. */
+export interface AdminChatTable {
+  platform: string;
+  chat: string;
+  /** {@link Route} as JSON, without thread and message. */
+  route: string;
+  language: string | null;
+  seen_at: number;
+}
+
+/** Append only: who changed what, where and when. */
+export interface AuditTable {
+  seq: Generated<number>;
+  at: number;
+  by: string;
+  by_name: string;
+  route: string | null;
+  /** `settings`, `auto`, `pin`, `unpin`, `skip`, … */
+  action: string;
+  /** The app or the setting's key. */
+  target: string | null;
+  before: string | null;
+  after: string | null;
 }
