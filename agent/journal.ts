@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UPDATE_STATES } from '../src/domain/update.ts';
@@ -64,13 +64,15 @@ export interface Journal {
   get(update: string): JournalEntry | undefined;
   /** Durable when it returns. @throws the system's error (disk full): the entry on disk is then the one before */
   write(entry: JournalEntry): void;
-  /** Files that could not be read, set aside as `ID.json.unreadable`. */
+  /** Ids of files that can't be read, or whose state this version does not know. */
   readonly unreadable: readonly string[];
+  /** Puts those files aside as `ID.json.unreadable`. Not done at once: an older agent may still be able to read them. */
+  setAside(): void;
   /** Removes acknowledged outcomes that are old enough. */
   prune(now: number): void;
 }
 
-/** Opens the journal in `folder`. A file that can't be read, or whose state this version does not know, is set aside. */
+/** Opens the journal in `folder`. Changes nothing there. */
 export function openJournal(folder: string): Journal {
   makeFolder(folder);
   const entries = new Map<string, JournalEntry>();
@@ -83,13 +85,18 @@ export function openJournal(folder: string): Journal {
     if (entry) {
       entries.set(entry.order.update, entry);
     } else {
-      renameSync(path, `${path}.unreadable`);
-      syncFolder(folder);
       unreadable.push(file.slice(0, -'.json'.length));
     }
   }
   return {
     unreadable,
+    setAside() {
+      for (const update of unreadable) {
+        const path = join(folder, `${update}.json`);
+        if (existsSync(path)) renameSync(path, `${path}.unreadable`);
+      }
+      if (unreadable.length > 0) syncFolder(folder);
+    },
     list: () => [...entries.values()].sort((a, b) => a.startedAt - b.startedAt),
     get: (update) => entries.get(update),
     write(entry) {

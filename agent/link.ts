@@ -10,6 +10,8 @@ export interface Link {
   /** Sends if connected; what must not be lost is kept by the caller and offered again at the next connect. */
   send(message: AgentMessage): void;
   connected(): boolean;
+  /** Version of the hub that is connected; `undefined` while none is. */
+  hub(): string | undefined;
   stop(): void;
 }
 
@@ -44,6 +46,7 @@ export function createLink(deps: LinkDeps): Link {
   let timer: NodeJS.Timeout | undefined;
   /** Hub time minus our monotonic time, from the handshake: a device without a clock can still tell an order's age. */
   let hubOffset = 0;
+  let hubVersion: string | undefined;
 
   function again(): void {
     if (stopped) return;
@@ -79,6 +82,7 @@ export function createLink(deps: LinkDeps): Link {
       }
       if (message.type === 'challenge') {
         hubNonce = message.nonce;
+        hubVersion = message.version;
         const { id, ...about } = deps.device;
         const signature = deps.key.sign(agentProof(hubNonce, nonce, id));
         made.send(JSON.stringify({ type: 'hello', device: id, ...about, nonce, signature } satisfies AgentMessage));
@@ -115,6 +119,7 @@ export function createLink(deps: LinkDeps): Link {
       if (ready && socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
     },
     connected: () => ready,
+    hub: () => (ready ? hubVersion : undefined),
     stop() {
       stopped = true;
       clearTimeout(timer);

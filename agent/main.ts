@@ -18,8 +18,11 @@ import { ownsPort, runsFrom } from './keeper/processes.ts';
 import { createLink } from './link.ts';
 import { createPolicy } from './policy.ts';
 import { restartDrivers } from './restart/index.ts';
+import { createSelf } from './self/index.ts';
+import { keptRestart, loneRestart } from './self/restart.ts';
 import { createBallast } from './updater/ballast.ts';
 import { openBlocked } from './updater/blocked.ts';
+import { createGate } from './updater/gate.ts';
 import { readTail } from './updater/log-tail.ts';
 import { problemOf } from './updater/task.ts';
 import { createUpdates } from './updates.ts';
@@ -28,8 +31,12 @@ export interface AgentOptions {
   readonly layout: HomeLayout;
   readonly config: AgentConfig;
   readonly version: string;
-  /** Node that runs packages. */
+  /** Node that runs packages, and this agent. */
   readonly node: string;
+  /** The program that this process was started with. */
+  readonly program: string | undefined;
+  /** Was this agent started by a keeper, which starts it again? */
+  readonly kept: boolean;
   readonly acquirer: Acquirer;
   readonly journal: Journal;
   readonly basicEnvironment: Readonly<Record<string, string>>;
@@ -45,14 +52,31 @@ const LOG_CHARACTERS = 64_000;
 /** What runs is told this often even where nothing changed. */
 const INVENTORY_MS = 30_000;
 
+/** How an agent ended: it was told to; or, without a keeper, it is to go on as what `current` names. */
+export type AgentEnd = 'told' | 'become-current';
+
 /** The agent: takes orders, carries them out as its own file allows, and tells what came of them. Ends with `signal`. */
-export async function runAgent(options: AgentOptions): Promise<void> {
+export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const { layout, config, clock, log, signal } = options;
   const device = readDevice(join(layout.agent.dir, 'id'));
   const platform = `${process.platform}-${process.arch}`;
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
-  const policy = createPolicy(config, device, layout.agent.orders);
+  const replaced = Promise.withResolvers<AgentEnd>();
   const drivers = restartDrivers({ keeper, layout, node: options.node, basicEnvironment: options.basicEnvironment });
+  const self = createSelf({
+    layout,
+    config: config.fettle,
+    version: options.version,
+    node: options.node,
+    program: options.program,
+    basicEnvironment: options.basicEnvironment,
+    restart: options.kept ? keptRestart(keeper, log) : loneRestart(() => replaced.resolve('become-current')),
+    kept: drivers.kept,
+    connectedTo: () => link.hub(),
+    ownsPort,
+    redact: (text) => redactFor('agent', text),
+  });
+  const policy = createPolicy(config, self.apps, device, layout.agent.orders);
   const reports = new Map<string, { seq: number; extra: number }>();
   let recovered = false;
 
@@ -68,6 +92,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     layout,
     policy,
     drivers,
+    self,
+    gate: createGate(),
     clock,
     log,
     journal: options.journal,
@@ -170,23 +196,26 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     };
   }
 
+  await self.look();
   // Recovery comes first and needs no hub: a device without a network still ends up with its apps running.
   await updates.recover();
   recovered = true;
-  // Well: recovery is through. Whether the hub can be reached is no reason to go back to an older agent.
-  await keeper
-    .ask('commit', { app: 'agent' })
-    .catch((error: unknown) => log(`the keeper did not take the commit: ${String(error)}`));
+  // Well: recovery is through. Whether the hub can be reached is no reason to go back to an older agent, unless this
+  // one is new here: then its own update says so once the hub was reached.
+  if (!updates.replacingSelf()) {
+    await self.restart.commit().catch((error: unknown) => log(`the keeper did not take the commit: ${String(error)}`));
+  }
   link.start();
   const tick = setInterval(() => void sendInventory(), INVENTORY_MS);
   log(`agent ${options.version} of ${device} is ready`);
-  await new Promise<void>((resolve) =>
-    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
-  );
+  signal.addEventListener('abort', () => replaced.resolve('told'), { once: true });
+  if (signal.aborted) replaced.resolve('told');
+  const end = await replaced.promise;
   clearInterval(tick);
   await updates.stop();
   link.stop();
   keeper.close();
+  return end;
 }
 
 function hubAddress(portFile: string): string | undefined {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { AgentConfig, AppConfig } from '../config/agent-schema.ts';
+import { isSelf } from '../src/domain/app.ts';
 import { FettleError } from '../src/domain/errors.ts';
 import { writeDurably } from '../src/files/durable.ts';
 import type { Order } from '../src/protocol/messages.ts';
@@ -16,19 +17,32 @@ export interface Policy {
    */
   admit(order: Order, hubNow: number): AppConfig;
   app(name: string): AppConfig | undefined;
+  /** The apps of the file. Fettle's own are not in it. */
   readonly apps: Readonly<Record<string, AppConfig>>;
 }
 
 const Seen = z.record(z.string(), z.number());
 
-/** @param ordersFile order ids that were taken, kept until they expire, so that none is taken twice */
-export function createPolicy(config: AgentConfig, device: string, ordersFile: string): Policy {
+/**
+ * @param self Fettle's own apps that are here; their releases come from where the file says, like any other's
+ * @param ordersFile order ids that were taken, kept until they expire, so that none is taken twice
+ */
+export function createPolicy(
+  config: Pick<AgentConfig, 'apps'>,
+  self: Readonly<Record<string, AppConfig>>,
+  device: string,
+  ordersFile: string,
+): Policy {
   let seen = readSeen(ordersFile);
+  const appOf = (name: string) => {
+    const apps = isSelf(name) ? self : config.apps;
+    return Object.hasOwn(apps, name) ? apps[name] : undefined;
+  };
   return {
     apps: config.apps,
-    app: (name) => (Object.hasOwn(config.apps, name) ? config.apps[name] : undefined),
+    app: appOf,
     admit(order, hubNow) {
-      const app = Object.hasOwn(config.apps, order.app) ? config.apps[order.app] : undefined;
+      const app = appOf(order.app);
       if (order.device !== device || !app) throw new FettleError('capability_denied', { data: { app: order.app } });
       if (order.kind === 'install' || order.kind === 'update') {
         if (!app.source || !order.release) throw new FettleError('capability_denied', { data: { app: order.app } });

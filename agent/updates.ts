@@ -1,4 +1,5 @@
 import type { AppConfig } from '../config/agent-schema.ts';
+import { isSelf } from '../src/domain/app.ts';
 import { FettleError, toFettleError } from '../src/domain/errors.ts';
 import { isFinal, stateOf } from '../src/domain/update.ts';
 import type { AppReport, Order, Outcome } from '../src/protocol/messages.ts';
@@ -7,7 +8,8 @@ import { openSlots, type Slots } from './install/slots.ts';
 import type { JournalEntry } from './journal.ts';
 import type { Policy } from './policy.ts';
 import type { RestartDriver } from './restart/contract.ts';
-import { resume } from './updater/recover.ts';
+import type { Self } from './self/index.ts';
+import { resume, resumeSelf } from './updater/recover.ts';
 import { runUpdate } from './updater/run.ts';
 import { createTask, outcomeOf, problemOf, type Task, type UpdaterDeps } from './updater/task.ts';
 
@@ -28,6 +30,8 @@ export interface Updates {
   /** Outcomes that the hub is to be offered at a connect: those that it has not acknowledged first. */
   outcomes(): readonly Outcome[];
   acknowledge(update: string): void;
+  /** Is this agent itself being switched? Then its update says when it is well. */
+  replacingSelf(): boolean;
   /** Stops at the journal's next safe point; the next start goes on. */
   stop(): Promise<void>;
 }
@@ -35,9 +39,16 @@ export interface Updates {
 export interface UpdatesDeps extends UpdaterDeps {
   readonly policy: Policy;
   readonly drivers: Readonly<Record<AppConfig['restart'], RestartDriver>>;
+  readonly self: Self;
   readonly onOutcome: (outcome: Outcome) => void;
   /** Something else runs than before. Never throws. */
   readonly onChange: () => Promise<void>;
+}
+
+/** Has an update gone past the point where the app never noticed? */
+function isTouched(entry: JournalEntry): boolean {
+  const { phase } = stateOf(entry.state);
+  return phase === 'switching' || phase === 'reverting';
 }
 
 /** What runs is told often: a look that takes longer is an answer, too. */
@@ -54,10 +65,15 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     slotsOf.set(app, known);
     return known;
   }
-  const driver = (config: AppConfig) => deps.drivers[config.restart];
+  const driver = (app: string, config: AppConfig) =>
+    isSelf(app) ? deps.self.driver(app) : deps.drivers[config.restart];
+  const everything = () => Object.entries({ ...policy.apps, ...deps.self.apps });
 
   function begin(entry: JournalEntry, config: AppConfig): void {
-    const task = createTask(deps, { config, slots: slots(entry.order.app), driver: driver(config) }, entry);
+    const { app } = entry.order;
+    const self = isSelf(app) ? deps.self.parts(app) : undefined;
+    const task = createTask(deps, { config, slots: slots(app), driver: driver(app, config), self }, entry);
+    if (isTouched(entry)) deps.gate.force(app);
     const done = follow(task);
     tasks.set(entry.order.app, { task, done });
     deps.onReport(entry);
@@ -75,6 +91,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     await deps.onChange();
     if (task.entry.outcome) deps.onOutcome(task.entry.outcome);
     tasks.delete(task.app);
+    deps.gate.leave(task.app);
     await deps.onChange();
   }
 
@@ -88,10 +105,10 @@ export function createUpdates(deps: UpdatesDeps): Updates {
   async function keep(app: string, config: AppConfig): Promise<void> {
     const current = slots(app).current();
     if (current === undefined) return;
-    const kept = await driver(config).status(app);
-    await driver(config).define(app, config);
-    if (kept?.hold) await driver(config).release(app);
-    if (!kept || (kept.desired === 'stopped' && !kept.running) || kept.hold) await driver(config).start(app);
+    const kept = await driver(app, config).status(app);
+    await driver(app, config).define(app, config);
+    if (kept?.hold) await driver(app, config).release(app);
+    if (!kept || (kept.desired === 'stopped' && !kept.running) || kept.hold) await driver(app, config).start(app);
   }
 
   /** What the file no longer names is ended: it would run on, and nobody could reach it. */
@@ -113,8 +130,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
   /** The file no longer names an app in mid-switch: the slot that ran before runs again, its data is left alone. */
   async function abandon(entry: JournalEntry): Promise<void> {
     const { app } = entry.order;
-    const { phase } = stateOf(entry.state);
-    if (entry.from === null || phase === 'safe' || phase === 'final') return;
+    if (entry.from === null || !isTouched(entry)) return;
     try {
       await deps.drivers.kept.stop(app, { stop: { signal: 'SIGTERM', grace: 10_000 } });
       slots(app).activate(entry.from);
@@ -140,10 +156,10 @@ export function createUpdates(deps: UpdatesDeps): Updates {
    * that its hold names, and runs.
    */
   async function distrust(update: string, app: string, config: AppConfig): Promise<void> {
-    const kept = await driver(config).status(app);
+    const kept = await driver(app, config).status(app);
     const fallback = kept?.hold?.fallback?.split('/').pop();
     if (fallback !== undefined && slots(app).record(fallback)) {
-      await driver(config).stop(app, config);
+      await driver(app, config).stop(app, config);
       slots(app).activate(fallback);
     }
     deps.log(
@@ -152,8 +168,25 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     await keep(app, config);
   }
 
+  /** The hub is started by whoever set it up; but a hold that nobody will ever end must not outlive its update. */
+  async function freeHub(): Promise<void> {
+    const config = deps.self.apps.hub;
+    if (!config) return;
+    const kept = await driver('hub', config).status('hub');
+    if (!kept?.hold) return;
+    if (journal.unreadable.length > 0) await distrust(journal.unreadable.join(', '), 'hub', config);
+    else await driver('hub', config).release('hub');
+  }
+
+  async function resumption(entry: JournalEntry, config: AppConfig) {
+    const { app } = entry.order;
+    const fellBack = (await driver(app, config).status(app))?.fellBack ?? false;
+    return app === 'agent' ? resumeSelf(entry, { fellBack, runs: deps.self.runs() }) : resume(entry, { fellBack });
+  }
+
   return {
     async recover() {
+      journal.setAside();
       journal.prune(clock.now());
       const interrupted = journal.list().filter((entry) => !isFinal(entry.state));
       const busy = new Set(interrupted.map((entry) => entry.order.app));
@@ -166,6 +199,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
           deps.log(`${app} could not be started: ${deps.redact(app, String(error))}`);
         }
       }
+      if (!busy.has('hub')) await freeHub();
       await letGo(busy);
       for (const entry of interrupted) {
         const config = policy.app(entry.order.app);
@@ -177,8 +211,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
           writeOrMakeRoom({ ...ended, outcome: outcomeOf(ended, 'failed', clock.now()) });
           continue;
         }
-        const kept = await driver(config).status(entry.order.app);
-        const { state, patch } = resume(entry, { fellBack: kept?.fellBack ?? false });
+        const { state, patch } = await resumption(entry, config);
         const next = { ...entry, ...patch, state, seq: entry.seq + 1_000 };
         writeOrMakeRoom(next);
         deps.log(`${entry.order.update} ${entry.order.app}: was interrupted in ${entry.state}, goes on in ${state}`);
@@ -242,7 +275,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     },
 
     async inventory() {
-      return Promise.all(Object.entries(policy.apps).map(([app, config]) => report(app, config)));
+      return Promise.all(everything().map(([app, config]) => report(app, config)));
     },
 
     tell() {
@@ -261,6 +294,9 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       const entry = journal.get(update);
       if (entry && entry.acknowledgedAt === null) journal.write({ ...entry, acknowledgedAt: clock.now() });
     },
+
+    replacingSelf: () =>
+      journal.list().some((entry) => entry.order.app === 'agent' && !isFinal(entry.state) && isTouched(entry)),
 
     async stop() {
       shutdown.abort();
@@ -282,7 +318,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       ...(record ? { version: record.version, digest: record.digest } : {}),
       ...(lastGoodVersion === undefined ? {} : { lastGood: lastGoodVersion }),
       health,
-      ...(config.healthy.http === undefined ? {} : { address: new URL(config.healthy.http).origin }),
+      ...(config.healthy.http === undefined || isSelf(app) ? {} : { address: new URL(config.healthy.http).origin }),
       ...(running ? { update: running.order.update, state: running.state } : {}),
       blocked: [...deps.blocked.versions(app)],
       ...(record || config.install === undefined ? {} : { install: config.install }),
@@ -292,11 +328,11 @@ export function createUpdates(deps: UpdatesDeps): Updates {
   async function healthOf(app: string, config: AppConfig, slot: string | undefined): Promise<AppReport['health']> {
     if (slot === undefined) return 'stopped';
     try {
-      const kept = await driver(config).status(app);
+      const kept = await driver(app, config).status(app);
       if (!kept?.running) return 'stopped';
       const subject = { app, startId: kept.running.startId, slot: slots(app).path(slot) };
       const answer = await look(
-        deps.checks,
+        isSelf(app) ? deps.self.parts(app).checks : deps.checks,
         subject,
         config.healthy,
         AbortSignal.timeout(Math.min(LOOK_MS, config.healthy.timeout)),

@@ -171,8 +171,25 @@ export const AppsSchema = z.record(name, AppSchema).superRefine((apps, context) 
   }
 });
 
+/** Fettle itself: where its own releases come from. Hub and agent are updated from one package. */
+export const SelfSchema = z.strictObject({
+  source: source
+    .optional()
+    .describe(
+      "Where Fettle's own releases come from: `folder PATH` or `feed URL` with what `npm pack` made, published with `--app fettle`; or `npm PACKAGE`. Without it, `/update now hub` and `/update now agent` are refused.",
+    ),
+  channel: AppSchema.shape.channel,
+  for: duration('0s', '1h')
+    .default(10_000)
+    .describe('How long a new hub or agent must stay well before its update counts.'),
+  deadlines: deadlines.describe('How long a state of an update of Fettle may take.'),
+  downgrade: AppSchema.shape.downgrade,
+});
+export type SelfConfig = z.infer<typeof SelfSchema>;
+
 /** `agent.yaml` of a device in a fleet, and the device's part of a machine's single `fettle.yaml`. */
 export const AgentSchema = z.strictObject({
   apps: AppsSchema.default({}).describe('The apps of this device, by name.'),
+  fettle: SelfSchema.prefault({}).describe('Fettle itself.'),
 });
 export type AgentConfig = z.infer<typeof AgentSchema>;

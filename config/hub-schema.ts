@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AppsSchema } from './agent-schema.ts';
+import { AppsSchema, SelfSchema } from './agent-schema.ts';
 
 /** `fettle.yaml`: one file serves hub and agent on one machine. Unknown keys are errors. */
 export const HubSchema = z
@@ -18,6 +18,7 @@ export const HubSchema = z
       })
       .prefault({})
       .describe('The hub itself.'),
+    fettle: SelfSchema.prefault({}).describe('Updates of Fettle itself (the apps `hub` and `agent`).'),
     apps: AppsSchema.default({}).describe('The apps, by name.'),
   })
   .superRefine((config, context) => {

@@ -148,13 +148,10 @@ function knownKeys(path: readonly (string | number)[]): string[] {
 }
 
 function withAbsolutePaths(config: HubConfig, base: string): HubConfig {
-  const apps = Object.fromEntries(
-    Object.entries(config.apps).map(([name, app]) => [
-      name,
-      app.source?.kind === 'folder' ? { ...app, source: { ...app.source, path: resolve(base, app.source.path) } } : app,
-    ]),
-  );
-  return { ...config, apps };
+  const absolute = <T extends { source?: HubConfig['fettle']['source'] | undefined }>(of: T): T =>
+    of.source?.kind === 'folder' ? { ...of, source: { ...of.source, path: resolve(base, of.source.path) } } : of;
+  const apps = Object.fromEntries(Object.entries(config.apps).map(([name, app]) => [name, absolute(app)]));
+  return { ...config, fettle: absolute(config.fettle), apps };
 }
 
 /** What the environment says. Read once, at start. */
@@ -167,6 +164,8 @@ export interface Environment {
   readonly runtimeFolder: string;
   readonly userHome: string;
   readonly color: boolean;
+  /** Started by a keeper, which starts it again when it ends. */
+  readonly kept: boolean;
   /** From LC_ALL, LC_MESSAGES, LANG. */
   readonly language: 'en' | 'zh' | undefined;
   /** Variables that the hub and the agent need and apps do not get: proxies, certificates, npm's registry. */
@@ -195,6 +194,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     port: port === undefined ? undefined : Number.isInteger(port) && port >= 0 && port <= 65_535 ? port : 'invalid',
     runtimeFolder: env.XDG_RUNTIME_DIR || join(tmpdir(), `fettle-${process.getuid?.() ?? 0}`),
     userHome: env.HOME || homedir(),
+    kept: Boolean(env.FETTLE_START),
     color: env.NO_COLOR === undefined && env.TERM !== 'dumb',
     language: /^zh/i.test(locale) ? 'zh' : /^[a-z]{2}/i.test(locale) ? 'en' : undefined,
     passed: pick(PASSED),

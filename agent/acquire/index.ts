@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { AppConfig } from '../../config/agent-schema.ts';
-import { describeSource, type Source } from '../../src/domain/app.ts';
+import { describeSource, releasedAs, type Source } from '../../src/domain/app.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
 import { type Artifact, artifactFor, type Release } from '../../src/domain/release.ts';
@@ -97,11 +97,11 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     }
     const answer =
       source.kind === 'folder'
-        ? await readFolder(source.path, { app, signal })
-        : await readFeed(source.url, { app, signal, fetch: deps.fetch });
+        ? await readFolder(source.path, { app: releasedAs(app), signal })
+        : await readFeed(source.url, { app: releasedAs(app), signal, fetch: deps.fetch });
     // Without an ETag there is no such answer.
     if (answer === 'unchanged') return undefined;
-    await checkNumber(deps.seen, sourceKey(source, app), describeSource(source), answer.index);
+    await checkNumber(deps.seen, sourceKey(source, releasedAs(app)), describeSource(source), answer.index);
     return answer.offer.releases.find((release) => release.version === ordered.version);
   };
 

@@ -48,6 +48,9 @@ export function entryParts(name: string): string[] {
   if (parts.includes('..')) throw refuse('a file in it has .. in its path', name);
   if (parts.some((part) => Buffer.byteLength(part) > MAX_NAME_BYTES))
     throw refuse('a file name in it is too long', name);
+  // The marker of a finished slot is there: an archive that brought one would pass for verified.
+  if (parts[0]?.normalize('NFKC').toLowerCase() === '.fettle')
+    throw refuse('a file in it has a name that is ours', name);
   if (Buffer.byteLength(parts.join('/')) > MAX_PATH_BYTES) throw refuse('a path in it is too long', name);
   return parts;
 }

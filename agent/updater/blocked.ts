@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import type { UpdateKind } from '../../src/domain/update.ts';
 import { writeDurably } from '../../src/files/durable.ts';
 
 /**
@@ -12,13 +13,19 @@ const Blocked = z.record(
 );
 
 /** Failures that are the release's own. */
-export const OWN_FAULTS: readonly string[] = [
+const OWN_FAULTS: readonly string[] = [
   'crashed',
   'health_failed',
   'wrong_version',
   'start_failed',
   'artifact_invalid',
+  'rehearsal_failed',
 ];
+
+/** Only what the release itself did wrong blocks it; a person's rollback or a restart blocks nothing. */
+export function isOwnFault(kind: UpdateKind, code: string): boolean {
+  return (kind === 'update' || kind === 'install') && OWN_FAULTS.includes(code);
+}
 
 export interface BlockedReleases {
   versions(app: string): readonly string[];

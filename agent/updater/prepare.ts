@@ -78,6 +78,7 @@ export async function fetching(task: Task, signal: AbortSignal): Promise<void> {
       signal,
       progress: task.progress,
     });
+    task.self?.finish(task);
   }
   const { backup } = task.entry;
   if (backup !== null) await copyFirst(backupRequest(task, backup), signal);
@@ -100,11 +101,23 @@ export async function staged(task: Task, signal: AbortSignal): Promise<void> {
   } else if (entry.order.kind === 'rollback' && entry.backup !== null) {
     await copyFirst(backupRequest(task, entry.backup), signal);
   }
+  task.enter(task.self && entry.order.kind !== 'restart' ? 'rehearsing' : 'waiting');
+}
+
+/** `rehearsing`: the candidate shows that it can start, on a copy of the data, while the old version serves. */
+export async function rehearsing(task: Task, signal: AbortSignal): Promise<void> {
+  await task.self?.rehearse(task, signal);
+  signal.throwIfAborted();
   task.enter('waiting');
 }
 
 /** `waiting`: the last look before the app is touched. The keeper learns how the app is to be started. */
 export async function waiting(task: Task, signal: AbortSignal): Promise<void> {
+  const { app, deps } = task;
+  await deps.gate.enter(app, {
+    signal,
+    onWait: (other) => deps.onReport(task.entry, undefined, { code: 'busy', data: { app, other }, retryable: true }),
+  });
   const to = slotOf(task);
   if (!task.slots.record(to))
     throw new FettleError('artifact_invalid', { data: { app: task.app, reason: 'its slot is not whole' } });

@@ -12,6 +12,12 @@ export interface Found {
   readonly fellBack: boolean;
 }
 
+/** What is true of the agent itself, where the interrupted update is its own. */
+export interface FoundSelf extends Found {
+  /** The slot that this process runs from. */
+  readonly runs: string | undefined;
+}
+
 /** Where an interrupted update goes on. */
 export interface Resumption {
   readonly state: UpdateState;
@@ -68,6 +74,36 @@ export function resume(entry: JournalEntry, found: Found): Resumption {
     case 'rollback-failed':
     case 'timed-out':
       return { state: entry.state, patch: {} };
+  }
+}
+
+/**
+ * The same for the agent's own update: whether the new or the old one runs says which half of the work was done. The
+ * keeper goes back to the old one only where the new one did not commit: that is the release's fault.
+ */
+export function resumeSelf(entry: JournalEntry, found: FoundSelf): Resumption {
+  const resumes = entry.resumes + 1;
+  const attempts = entry.attempts + 1;
+  const isNew = found.runs === entry.to;
+  const reason = 'it did not come up, or did not reach the hub in time; the one before was started again';
+  const problem = entry.problem ?? { code: 'crashed', data: { app: 'agent', reason }, retryable: false };
+  const revert: Resumption = { state: 'reverting', patch: { resumes, problem } };
+  switch (entry.state) {
+    case 'stopping':
+    case 'swapping':
+      // Nobody was stopped yet, so it is done again; but one that runs already had better prove itself.
+      if (resumes > MAX_RESUMES || found.fellBack) return revert;
+      if (isNew && entry.from !== entry.to) return { state: 'probing', patch: { resumes, attempts: 0 } };
+      return { state: entry.state, patch: { resumes } };
+    case 'starting':
+      if (found.fellBack || (attempts >= MAX_PROBES && !isNew)) return revert;
+      if (isNew) return { state: 'probing', patch: { resumes, attempts: 0 } };
+      return { state: 'starting', patch: { resumes, attempts } };
+    case 'probing':
+      if (found.fellBack || !isNew || attempts >= MAX_PROBES) return revert;
+      return { state: 'probing', patch: { resumes, attempts } };
+    default:
+      return resume(entry, found);
   }
 }
 

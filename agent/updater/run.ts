@@ -50,7 +50,7 @@ async function withDeadline(task: Task, state: DeviceState, shutdown: AbortSigna
   const fenced = fence(task);
   try {
     await Promise.race([
-      STATE_WORK[state].work(fenced.task, signal),
+      (task.self?.works[state] ?? STATE_WORK[state].work)(fenced.task, signal),
       delay(limit + DEAF_MS, undefined, { signal: deaf.signal }).then(() => {
         throw late;
       }),

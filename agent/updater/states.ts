@@ -1,5 +1,5 @@
 import type { UpdateState } from '../../src/domain/update.ts';
-import { fetching, received, staged, waiting } from './prepare.ts';
+import { fetching, received, rehearsing, staged, waiting } from './prepare.ts';
 import {
   committing,
   discarding,
@@ -35,7 +35,6 @@ export type DeviceState = Exclude<
   | 'approving'
   | 'queued'
   | 'sent'
-  | 'rehearsing'
   | 'succeeded'
   | 'failed'
   | 'cancelled'
@@ -48,6 +47,7 @@ export const STATE_WORK: Readonly<Record<DeviceState, StateWork>> = {
   received: { work: received, onFailure: 'discarding' },
   fetching: { work: fetching, onFailure: 'discarding' },
   staged: { work: staged, onFailure: 'discarding' },
+  rehearsing: { work: rehearsing, onFailure: 'discarding' },
   waiting: { work: waiting, onFailure: 'discarding' },
   stopping: { work: stopping, onFailure: 'reverting' },
   swapping: { work: swapping, onFailure: 'reverting' },

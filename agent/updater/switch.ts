@@ -6,7 +6,7 @@ import { pruneBackups, seal } from '../backup/create.ts';
 import { listBackups } from '../backup/manifest.ts';
 import { restore } from '../backup/restore.ts';
 import { look, probe } from '../health/probe.ts';
-import { OWN_FAULTS } from './blocked.ts';
+import { isOwnFault } from './blocked.ts';
 import { backupRequest } from './data.ts';
 import { holdFor } from './deadlines.ts';
 import { slotOf } from './prepare.ts';
@@ -91,7 +91,7 @@ export async function committing(task: Task): Promise<void> {
   if (entry.from === null) slots.setLastGood(slotOf(task));
   const { release } = entry.order;
   if (release) deps.blocked.clear(app, release.digest);
-  slots.prune([slotOf(task)]);
+  slots.prune([slotOf(task), ...(task.self?.needed() ?? [])]);
   pruneBackups(folder.backups, deps.clock.now(), KEEP_BACKUPS_DAYS, slotOf(task), []);
   rmSync(folder.tmp, { recursive: true, force: true });
   task.enter('succeeded');
@@ -112,7 +112,8 @@ export async function reverting(task: Task, signal: AbortSignal): Promise<void> 
   }
   if (entry.to !== null && entry.to !== entry.from) slots.collectKept(entry.to, config.keep);
   if (entry.to !== entry.from) slots.activate(entry.from);
-  if (entry.startedNew && entry.backup !== null) await bringDataBack(task, signal);
+  // The hub goes on with the database that there is: it must not forget what it has said and heard meanwhile.
+  if (entry.startedNew && entry.backup !== null && !task.self) await bringDataBack(task, signal);
   task.enter('restarting', { attempts: 0 });
 }
 
@@ -143,7 +144,7 @@ export async function reprobing(task: Task, signal: AbortSignal): Promise<void> 
   const outageMs = entry.lastGoodAnswerAt === null ? null : Math.max(0, firstGoodAt - entry.lastGoodAnswerAt);
   const code = entry.problem?.code ?? 'internal';
   const { release } = entry.order;
-  if (release && isOwnFault(task, code)) deps.blocked.block(app, release, code, deps.clock.now());
+  if (release && isOwnFault(entry.order.kind, code)) deps.blocked.block(app, release, code, deps.clock.now());
   const ended = { ...entry, outageMs };
   task.enter('rolled-back', { outageMs, outcome: outcomeOf(ended, 'rolled-back', deps.clock.now()) });
 }
@@ -159,7 +160,8 @@ export async function discarding(task: Task): Promise<void> {
   if (entry.cancelled || entry.problem?.retryable !== true) rmSync(folder.tmp, { recursive: true, force: true });
   const { release } = entry.order;
   const code = entry.problem?.code ?? '';
-  if (entry.startedNew && release && isOwnFault(task, code)) deps.blocked.block(app, release, code, deps.clock.now());
+  const ran = entry.startedNew || code === 'rehearsal_failed';
+  if (ran && release && isOwnFault(entry.order.kind, code)) deps.blocked.block(app, release, code, deps.clock.now());
   const state = entry.cancelled && entry.problem === null ? 'cancelled' : 'failed';
   task.enter(state, { outcome: outcomeOf(entry, state, deps.clock.now()) });
 }
@@ -204,9 +206,4 @@ async function placeOlderData(task: Task, signal: AbortSignal): Promise<void> {
 
 function processOnly(health: Task['config']['healthy']): Task['config']['healthy'] {
   return { ...health, http: undefined, version: undefined, checks: 1 };
-}
-
-/** Only what the release itself did wrong blocks it; a person's rollback or a restart blocks nothing. */
-function isOwnFault(task: Task, code: string): boolean {
-  return ['update', 'install'].includes(task.entry.order.kind) && OWN_FAULTS.includes(code);
 }

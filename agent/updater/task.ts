@@ -1,5 +1,6 @@
 import type { AppConfig } from '../../config/agent-schema.ts';
 import type { AppFolder, HomeLayout } from '../../config/home.ts';
+import type { SelfApp } from '../../src/domain/app.ts';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
 import { canFollow, isCancellable, stateOf, type UpdateState } from '../../src/domain/update.ts';
@@ -11,6 +12,7 @@ import type { Journal, JournalEntry } from '../journal.ts';
 import type { RestartDriver } from '../restart/contract.ts';
 import type { Ballast } from './ballast.ts';
 import type { BlockedReleases } from './blocked.ts';
+import type { Gate } from './gate.ts';
 
 /** Values of problems are shown in chats and must fit in a message; an app may answer anything. */
 const MAX_VALUE = 500;
@@ -24,6 +26,7 @@ export interface UpdaterDeps {
   readonly acquirer: Acquirer;
   readonly blocked: BlockedReleases;
   readonly ballast: Ballast;
+  readonly gate: Gate;
   readonly runsFrom: (startId: string, slot: string) => boolean;
   /** Free bytes of the file system that a folder is on. */
   readonly freeSpace: (folder: string) => number;
@@ -32,6 +35,35 @@ export interface UpdaterDeps {
   /** Something that the hub should know. Never throws, never waits. */
   readonly onReport: (entry: JournalEntry, progress?: Progress, note?: Problem) => void;
   readonly log: (line: string) => void;
+}
+
+/** What is different where the app that is updated is Fettle itself. Everything else is as for any app. */
+export interface SelfParts {
+  readonly app: SelfApp;
+  readonly folder: AppFolder;
+  readonly checks: readonly Check[];
+  /** Work of its own for some states: the agent can't stop itself and go on. */
+  readonly works: Readonly<Partial<Record<UpdateState, (task: Task, signal: AbortSignal) => Promise<void>>>>;
+  /**
+   * Makes a fetched release one that can be started: finds the program in it, and a Node.js to run it.
+   * @throws {FettleError} `artifact_invalid {reason}`
+   */
+  finish(task: Task): void;
+  /**
+   * Has the candidate look at a copy of what it will find. It opens no chat and answers nobody.
+   * @throws {FettleError} `rehearsal_failed {reason}`
+   */
+  rehearse(task: Task, signal: AbortSignal): Promise<void>;
+  /** Slots that something else than `current` and `last-good` needs. */
+  needed(): readonly string[];
+}
+
+/** What belongs to the app of an update. */
+export interface TaskParts {
+  readonly config: AppConfig;
+  readonly slots: Slots;
+  readonly driver: RestartDriver;
+  readonly self?: SelfParts | undefined;
 }
 
 /** One update under way. The entry is what the journal has; every change of it is a durable write. */
@@ -43,6 +75,8 @@ export interface Task {
   readonly slots: Slots;
   readonly driver: RestartDriver;
   readonly entry: JournalEntry;
+  /** Where the app is Fettle itself: what is different then. */
+  readonly self?: SelfParts | undefined;
   /** Aborts the current state's work where it may be cancelled. */
   readonly cancelSignal: AbortSignal;
   /** Changes the entry without leaving its state; durable when it returns. */
@@ -54,11 +88,8 @@ export interface Task {
   cancel(): boolean;
 }
 
-export function createTask(
-  deps: UpdaterDeps,
-  parts: { readonly config: AppConfig; readonly slots: Slots; readonly driver: RestartDriver },
-  first: JournalEntry,
-): Task {
+export function createTask(given: UpdaterDeps, parts: TaskParts, first: JournalEntry): Task {
+  const deps = parts.self ? { ...given, checks: parts.self.checks } : given;
   let entry = first;
   const cancelling = new AbortController();
   if (entry.cancelled) cancelling.abort();
@@ -71,7 +102,7 @@ export function createTask(
     deps,
     ...parts,
     app,
-    folder: deps.layout.app(app),
+    folder: parts.self?.folder ?? deps.layout.app(app),
     get entry() {
       return entry;
     },

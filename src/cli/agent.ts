@@ -4,6 +4,7 @@ import { takeLock } from '../../agent/keeper/lock.ts';
 import { runAgent } from '../../agent/main.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { type Environment, loadConfig } from '../../config/load.ts';
+import { FettleError } from '../domain/errors.ts';
 import { makeFolder } from '../files/durable.ts';
 import { createSeenFile } from '../origin/seen.ts';
 import { machineClock, npmTools } from './npm-tools.ts';
@@ -17,7 +18,7 @@ export interface RoleOptions {
 }
 
 /**
- * Wires the agent and runs it until SIGTERM.
+ * Wires the agent and runs it until SIGTERM. Without a keeper it may end as another build of itself, in place.
  * @param watch lets a test see the journal's writes; handed through as it is otherwise
  */
 export async function startAgent(
@@ -25,6 +26,10 @@ export async function startAgent(
   watch: (journal: Journal) => Journal = (journal) => journal,
 ): Promise<void> {
   makeFolder(layout.agent.dir);
+  if (!environment.kept) {
+    const { becomeCurrent } = await import('./become-current.ts');
+    await becomeCurrent(layout, environment, config);
+  }
   const lock = takeLock(layout.agent.lock);
   const loaded = loadConfig(config ?? layout.config);
   const tools = npmTools(environment, layout.agent.dir);
@@ -44,11 +49,13 @@ export async function startAgent(
     fetch: globalThis.fetch,
     platform: `${process.platform}-${process.arch}`,
   });
-  await runAgent({
+  const end = await runAgent({
     layout,
-    config: { apps: loaded.config.apps },
+    config: { apps: loaded.config.apps, fettle: loaded.config.fettle },
     version: VERSION,
     node,
+    program: process.argv[1],
+    kept: environment.kept,
     acquirer,
     journal: watch(openJournal(layout.agent.journal)),
     basicEnvironment: environment.basic,
@@ -58,4 +65,21 @@ export async function startAgent(
     signal: untilTold(),
   });
   lock.release();
+  if (end === 'become-current') {
+    const { execAgent } = await import('./become-current.ts');
+    execAgent(layout, environment, config);
+  }
+}
+
+/**
+ * `fettle agent --rehearse`: can this build read what an agent here finds? Writes nothing but its verdict.
+ * @throws {FettleError | ConfigError} `journal_unreadable`
+ */
+export function rehearseAgent({ layout, config }: RoleOptions): void {
+  loadConfig(config ?? layout.config);
+  const { unreadable } = openJournal(layout.agent.journal);
+  if (unreadable.length > 0) {
+    throw new FettleError('journal_unreadable', { data: { app: 'agent', reason: unreadable.join(', ') } });
+  }
+  console.log(`rehearsed ${VERSION}`);
 }

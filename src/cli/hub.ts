@@ -12,7 +12,7 @@ import { MESSAGES } from '../chat/messages/index.ts';
 import { createOutbox } from '../chat/outbox.ts';
 import { createRouter } from '../chat/router.ts';
 import { COMMANDS, createCommandTable } from '../commands/index.ts';
-import type { Role } from '../domain/app.ts';
+import { type Role, SELF_APPS } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import { createRedactor, secretValues } from '../domain/redact.ts';
 import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
@@ -30,6 +30,7 @@ import { openStore } from '../store/open.ts';
 import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
+import { createReadiness } from './readiness.ts';
 import { untilTold } from './signals.ts';
 import { VERSION } from './version.ts';
 
@@ -67,7 +68,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     log: logEvent,
   });
   const telling = createTelling({ outbox, roleOf });
-  const apps = requestedApps(loaded);
+  const apps = [...requestedApps(loaded), ...selfApps(loaded)];
 
   let gateway: Gateway | undefined;
   const reachable = () => gateway ?? { send: () => false, isConnected: () => false };
@@ -116,10 +117,12 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     log: logEvent,
   });
 
+  const readiness = createReadiness({ db, adapters });
   const server = createServer((request, response) => {
     const known = request.method === 'GET' && request.url === '/healthz';
-    response.writeHead(known ? 200 : 404, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(known ? { version: VERSION } : { error: 'not found' }));
+    const waitingFor = known ? readiness.waitingFor() : [];
+    response.writeHead(!known ? 404 : waitingFor.length > 0 ? 503 : 200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(known ? { version: VERSION, waitingFor } : { error: 'not found' }));
   });
   const hubId = readId(`${layout.hub.dir}/id`);
   gateway = createGateway({
@@ -182,12 +185,14 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   outbox.start();
   await router.start();
   for (const adapter of adapters) await adapter.start(router.sink(adapter.platform));
+  await readiness.start();
   logLine(`hub ${VERSION} listens on 127.0.0.1:${port}`);
   await commitStart(layout);
 
   await new Promise<void>((resolve) =>
     told.aborted ? resolve() : told.addEventListener('abort', () => resolve(), { once: true }),
   );
+  await readiness.stop();
   for (const adapter of adapters) await adapter.stop();
   await router.stop();
   await retries.stop();
@@ -246,6 +251,35 @@ function requestedApps(config: HubConfig): RequestedApp[] {
     graceMs: app.stop.grace,
     probe: { forMs: app.healthy.for, checks: app.healthy.checks, address: app.healthy.http },
   }));
+}
+
+/** Fettle itself. Its hub backs up its database; nothing of it is brought back by itself. */
+function selfApps({ fettle }: HubConfig): RequestedApp[] {
+  return SELF_APPS.map((name) => ({
+    name,
+    source: fettle.source,
+    channel: fettle.channel,
+    keep: name === 'hub' ? ['hub.db'] : [],
+    downgrade: fettle.downgrade,
+    graceMs: 15_000,
+    probe: { forMs: fettle.for, checks: 3 },
+  }));
+}
+
+/**
+ * `fettle hub --rehearse --db COPY`: can this build start on what a hub here finds? Opens no chat, answers nobody, and
+ * writes to that copy of the database alone.
+ */
+export async function rehearseHub({ layout, config }: RoleOptions, db: string | undefined): Promise<void> {
+  if (db === undefined) throw new FettleError('bad_arguments', { data: { reason: '--rehearse needs --db COPY' } });
+  const loaded = loadConfig(config ?? layout.config).config;
+  createCommandTable({ commands: COMMANDS, services: undefined as never });
+  requestedApps(loaded);
+  const store = await openStore(db);
+  await listDevices(store.db);
+  await activeUpdates(store.db);
+  await store.close();
+  console.log(`rehearsed ${VERSION}`);
 }
 
 function readId(file: string): string {

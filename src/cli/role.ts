@@ -6,7 +6,15 @@ import { readEnvironment } from '../../config/load.ts';
 export async function runRole(role: 'keeper' | 'agent' | 'hub', argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...argv],
-    options: { home: { type: 'string' }, config: { type: 'string' }, 'parent-pipe': { type: 'boolean' } },
+    options: {
+      home: { type: 'string' },
+      config: { type: 'string' },
+      'parent-pipe': { type: 'boolean' },
+      /** Hub and agent: show that this build can start, and end. */
+      rehearse: { type: 'boolean' },
+      /** With it, the hub: the copy of the database that may be written to. */
+      db: { type: 'string' },
+    },
   });
   const environment = readEnvironment();
   const { defaultHome } = await import('./default-home.ts');
@@ -27,13 +35,15 @@ export async function runRole(role: 'keeper' | 'agent' | 'hub', argv: readonly s
         break;
       }
       case 'agent': {
-        const { startAgent } = await import('./agent.ts');
-        await startAgent({ layout, environment, config: values.config });
+        const { rehearseAgent, startAgent } = await import('./agent.ts');
+        if (values.rehearse) rehearseAgent({ layout, environment, config: values.config });
+        else await startAgent({ layout, environment, config: values.config });
         break;
       }
       case 'hub': {
-        const { startHub } = await import('./hub.ts');
-        await startHub({ layout, environment, config: values.config });
+        const { rehearseHub, startHub } = await import('./hub.ts');
+        if (values.rehearse) await rehearseHub({ layout, environment, config: values.config }, values.db);
+        else await startHub({ layout, environment, config: values.config });
         break;
       }
     }

@@ -3,6 +3,20 @@
 /** Reserved: they mean something else in a command. `hub` and `agent` are apps, but not ones a person may define. */
 export const RESERVED_NAMES = ['on', 'all', 'hub', 'agent'] as const;
 
+/** Fettle's own two apps. They are updated like any other, from releases of one package. */
+export const SELF_APPS = ['hub', 'agent'] as const;
+export type SelfApp = (typeof SELF_APPS)[number];
+
+/** Is this Fettle itself? */
+export function isSelf(app: string): app is SelfApp {
+  return (SELF_APPS as readonly string[]).includes(app);
+}
+
+/** The name under which a source lists an app's releases: hub and agent are one package, `fettle`. */
+export function releasedAs(app: string): string {
+  return isSelf(app) ? 'fettle' : app;
+}
+
 /** Letters, digits, `-`, `_`; starts with a letter; at most 40. Safe as a folder name and in every chat. */
 export const NAME_PATTERN = /^[a-z][a-z0-9_-]{0,39}$/;
 

@@ -26,6 +26,7 @@ export const ERROR_CODES = [
   'no_source',
   'not_installed',
   'no_log',
+  'no_updater',
   // devices and orders
   'device_offline',
   'device_lost',
@@ -47,6 +48,7 @@ export const ERROR_CODES = [
   'artifact_invalid',
   'download_failed',
   'install_failed',
+  'rehearsal_failed',
   // the device's own troubles
   'no_space',
   'io_failed',
@@ -59,6 +61,7 @@ export const ERROR_CODES = [
   'deadline_passed',
   'interrupted',
   'interrupted_too_often',
+  'journal_unreadable',
   'build_failed',
   // outcomes
   'rolled_back',

@@ -22,3 +22,8 @@ export function isPrerelease(version: string): boolean {
 export function newestFirst(versions: readonly string[]): string[] {
   return [...versions].sort((a, b) => semver.rcompare(a, b, { loose: true }));
 }
+
+/** Is a version in a range, as package.json's `engines` has it? An unreadable range holds nothing. */
+export function satisfies(version: string, range: string): boolean {
+  return semver.satisfies(version, range, { loose: true, includePrerelease: true });
+}

@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import { describeSource, type Source } from '../domain/app.ts';
+import { describeSource, releasedAs, type Source } from '../domain/app.ts';
 import { FettleError, toFettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import { newestEligible, type Offer, type Release } from '../domain/release.ts';
@@ -100,13 +100,13 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
 
   const check: ReleaseChecker['check'] = async (app, { signal, automatic }) => {
     const source = need(app);
-    const key = sourceKey(source, app.name);
+    const key = sourceKey(source, releasedAs(app.name));
     if (automatic) {
       const stored = await readSource(db, key);
       if (stored?.problem && stored.nextAt !== undefined && clock.now() < stored.nextAt)
         throw problemError(stored.problem);
     }
-    const stored = await join(key, source, app.name, signal);
+    const stored = await join(key, source, releasedAs(app.name), signal);
     return { ...view(app, source, stored), checkedAt: stored.checkedAt ?? clock.now() };
   };
 
@@ -183,7 +183,7 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
 
   const known: ReleaseChecker['known'] = async (app) => {
     if (!app.source) return undefined;
-    const stored = await readSource(db, sourceKey(app.source, app.name));
+    const stored = await readSource(db, sourceKey(app.source, releasedAs(app.name)));
     if (!stored) return undefined;
     const { checkedAt, problem, nextAt } = stored;
     return { ...view(app, app.source, stored), checkedAt, problem, nextAt };
@@ -206,7 +206,7 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
     }
     if (release.digest !== '') return release;
     const resolved = await sourceOfKind(sources, source.kind).resolve(source, release, { signal });
-    await saveResolved(db, sourceKey(source, app.name), resolved);
+    await saveResolved(db, sourceKey(source, releasedAs(app.name)), resolved);
     return resolved;
   };
 

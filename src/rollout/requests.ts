@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import { describeSource, type Source } from '../domain/app.ts';
+import { describeSource, isSelf, type Source } from '../domain/app.ts';
 import { FettleError, toFettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import type { Release } from '../domain/release.ts';
@@ -98,6 +98,8 @@ export function createRequests(deps: RequestsDeps): Requests {
     const [active] = await activeUpdates(db, { app: app.name, device: device.id });
     if (active) throw inProgress(active);
     const from = report?.version;
+    // The hub is updated by the agent beside it, and by no other.
+    if (isSelf(app.name) && from === undefined) throw new FettleError('no_updater', { data: { app: app.name } });
     const known = { app, device, report, from };
     if (asked.kind === 'restart') {
       if (from === undefined) throw new FettleError('not_installed', { data: { app: app.name } });

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import { type ErrorCode, type ErrorData, isErrorCode } from '../domain/errors.ts';
 import type { Artifact, Offer, Release } from '../domain/release.ts';
 import { newestFirst } from '../domain/version.ts';
+import { readMeta, writeMeta } from './meta.ts';
 import type { Database } from './schema.ts';
 
 /** What sources offered when they were last asked, and how asking went. One row a source (`source_checks`). */
@@ -153,23 +154,6 @@ export async function saveNumber(db: Kysely<Database>, source: string, number: n
     const before = await readNumber(tx, source);
     if (before === undefined || number > before) await writeMeta(tx, NUMBER + source, String(number));
   });
-}
-
-async function readMeta(db: Kysely<Database>, key: string): Promise<string | undefined> {
-  const row = await db.selectFrom('meta').select('value').where('key', '=', key).executeTakeFirst();
-  return row?.value;
-}
-
-async function writeMeta(db: Kysely<Database>, key: string, value: string | undefined): Promise<void> {
-  if (value === undefined) {
-    await db.deleteFrom('meta').where('key', '=', key).execute();
-    return;
-  }
-  await db
-    .insertInto('meta')
-    .values({ key, value })
-    .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
-    .execute();
 }
 
 function readProblem(text: string | null): StoredProblem | undefined {

@@ -1,3 +1,4 @@
+import { isSelf } from '../../domain/app.ts';
 import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
 import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
@@ -84,11 +85,21 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `${App(d)} has no earlier good version to go back to.`,
     next: `/update now ${t(d.app) || 'APP'}@VERSION installs a given one.`,
   }),
-  no_source: (d) => ({
-    text: `${App(d)} has no source, so nobody can say what is new.`,
-    next: `Give it a source in fettle.yaml.`,
-  }),
+  no_source: (d) =>
+    isSelf(t(d.app))
+      ? {
+          text: `${App(d)} is Fettle itself, and no source is configured for Fettle's own releases.`,
+          next: 'Give it one in fettle.yaml, such as fettle: {source: folder releases/fettle}.',
+        }
+      : {
+          text: `${App(d)} has no source, so nobody can say what is new.`,
+          next: `Give it a source in fettle.yaml.`,
+        },
   not_installed: (d) => ({ text: `${App(d)} is not installed.`, next: `/update now ${t(d.app)} installs it.` }),
+  no_updater: (d) => ({
+    text: `No agent here can update ${app(d)}: an app is updated by the agent on its own machine.`,
+    next: 'Start hub and agent together with `fettle up`, or update it where it was installed.',
+  }),
   no_log: (d) => ({ text: `There is no log${ofApp(d)}${d.id ? ` for ${t(d.id)}` : ''}.` }),
 
   device_offline: (d, now) => ({
@@ -113,7 +124,9 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: 'If the hub was moved or replaced, enroll the device again.',
   }),
   busy: (d) => ({
-    text: `${d.app ? App(d) : 'The device'} is busy with another update${because(d)}.`,
+    text: d.other
+      ? `${App(d)} waits until the update of ${t(d.other)} is over.`
+      : `${d.app ? App(d) : 'The device'} is busy with another update${because(d)}.`,
     next: 'Try again when it is over.',
   }),
   locked_by_app: (d) => ({
@@ -165,6 +178,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `Installing${d.version ? ` ${t(d.version)}` : ''}${ofApp(d)} failed${because(d)}.`,
     next: '/update logs shows what the installer said.',
   }),
+  rehearsal_failed: (d) => ({
+    text: `${version(d)} did not pass its rehearsal${because(d)}.`,
+    next: 'It was not switched to. Mend the release, or what it complains about.',
+  }),
 
   no_space: (d) => ({
     text: `The device's disk is full${number(d.needed) === undefined ? '' : `: ${formatBytes(number(d.needed) ?? 0)} needed${number(d.free) === undefined ? '' : `, ${formatBytes(number(d.free) ?? 0)} free`}`}${number(d.needed) === undefined ? because(d) : ''}.`,
@@ -206,6 +223,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   interrupted_too_often: (d) => ({
     text: `It was interrupted too often${d.times ? ` (${t(d.times)} times)` : ''}${d.state ? `, last while ${stateName(t(d.state))}` : ''}.`,
     next: 'Find out what restarts the device or the agent, then try again.',
+  }),
+  journal_unreadable: (d) => ({
+    text: `This agent cannot read the journal of an update that is under way${because(d)}.`,
+    next: 'The agent before it is started again and goes on.',
   }),
   build_failed: (d) => ({ text: `The build${ofApp(d)} failed${because(d)}.`, next: '/update logs shows the build.' }),
 

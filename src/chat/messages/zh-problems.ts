@@ -1,3 +1,4 @@
+import { isSelf } from '../../domain/app.ts';
 import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
 import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
@@ -87,11 +88,21 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `${app(d)} 没有可以回退的正常版本。`,
     next: `/update now ${t(d.app) || 'APP'}@VERSION 安装指定版本。`,
   }),
-  no_source: (d) => ({
-    text: `${app(d)} 没有配置来源，无从知道有什么新版本。`,
-    next: '请在 fettle.yaml 中为它配置 source。',
-  }),
+  no_source: (d) =>
+    isSelf(t(d.app))
+      ? {
+          text: `${app(d)} 是 Fettle 自身，尚未配置 Fettle 自身版本的来源。`,
+          next: '请在 fettle.yaml 中配置，例如 fettle: {source: folder releases/fettle}。',
+        }
+      : {
+          text: `${app(d)} 没有配置来源，无从知道有什么新版本。`,
+          next: '请在 fettle.yaml 中为它配置 source。',
+        },
   not_installed: (d) => ({ text: `${app(d)} 尚未安装。`, next: `/update now ${t(d.app)} 安装它。` }),
+  no_updater: (d) => ({
+    text: `这里没有能更新 ${app(d)} 的 agent：应用由同一台机器上的 agent 更新。`,
+    next: '请用 `fettle up` 同时启动 hub 和 agent，或在安装它的地方更新。',
+  }),
   no_log: (d) => ({ text: `没有${of(d)}${d.id ? `${spaced(t(d.id))}的` : ''}日志。` }),
 
   device_offline: (d, now) => ({
@@ -113,7 +124,9 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: '若中心被迁移或更换，请重新登记设备。',
   }),
   busy: (d) => ({
-    text: `${d.app ? app(d) : '设备'} 正忙于另一次更新${because(d)}。`,
+    text: d.other
+      ? `${app(d)} 等待 ${t(d.other)} 的更新结束。`
+      : `${d.app ? app(d) : '设备'} 正忙于另一次更新${because(d)}。`,
     next: '请等它结束后再试。',
   }),
   locked_by_app: (d) => ({
@@ -162,6 +175,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `${d.app ? `${t(d.app)} ` : ''}${d.version ? `${t(d.version)} ` : ''}安装失败${because(d)}。`,
     next: '/update logs 显示安装程序的输出。',
   }),
+  rehearsal_failed: (d) => ({
+    text: `${version(d)}没有通过预演${because(d)}。`,
+    next: '没有切换过去。请修复该版本，或它所报告的问题。',
+  }),
 
   no_space: (d) => ({
     text: `设备磁盘空间不足${number(d.needed) === undefined ? because(d) : `：需要 ${formatBytes(number(d.needed) ?? 0)}${number(d.free) === undefined ? '' : `，剩余 ${formatBytes(number(d.free) ?? 0)}`}`}。`,
@@ -197,6 +214,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   interrupted_too_often: (d) => ({
     text: `被中断的次数太多${d.times ? `（${t(d.times)} 次）` : ''}${d.state ? `，最后一次在：${stateName(t(d.state))}` : ''}。`,
     next: '请先找出设备或代理重启的原因，然后再试。',
+  }),
+  journal_unreadable: (d) => ({
+    text: `这个代理读不了正在进行的更新的日志${because(d)}。`,
+    next: '会重新启动之前的代理，由它继续。',
   }),
   build_failed: (d) => ({ text: `${of(d).trimStart()}构建失败${because(d)}。`, next: '/update logs 显示构建输出。' }),
 
