@@ -12,6 +12,8 @@ export interface Link {
   connected(): boolean;
   /** Version of the hub that is connected; `undefined` while none is. */
   hub(): string | undefined;
+  /** The hub is known to be there: dials now rather than later, where it is not connected. */
+  hurry(): void;
   stop(): void;
 }
 
@@ -120,6 +122,11 @@ export function createLink(deps: LinkDeps): Link {
     },
     connected: () => ready,
     hub: () => (ready ? hubVersion : undefined),
+    hurry() {
+      if (stopped || socket) return;
+      clearTimeout(timer);
+      dial();
+    },
     stop() {
       stopped = true;
       clearTimeout(timer);

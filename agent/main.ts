@@ -73,6 +73,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     restart: options.kept ? keptRestart(keeper, log) : loneRestart(() => replaced.resolve('become-current')),
     kept: drivers.kept,
     connectedTo: () => link.hub(),
+    reconnect: () => link.hurry(),
     ownsPort,
     redact: (text) => redactFor('agent', text),
   });

@@ -21,8 +21,8 @@ export interface AgentWorksDeps {
   readonly pointKeeper: () => void;
 }
 
-/** For the old agent to be started again, and a bit. */
-const SPARE_MS = 45_000;
+/** For the new agent to start and read its journal. The old one ends within its own grace. */
+const START_MS = 20_000;
 const LOG_LINES = 30;
 const LOG_BYTES = 6_000;
 const LOG_CHARACTERS = 8_000;
@@ -44,7 +44,7 @@ export function agentWorks(deps: AgentWorksDeps): SelfParts['works'] {
     async stopping(task) {
       const { entry, config } = task;
       if (entry.from === null) throw new FettleError('not_installed', { data: { app: task.app } });
-      const forMs = deadlineOf(config, 'starting') + deadlineOf(config, 'probing') + config.stop.grace + SPARE_MS;
+      const forMs = config.stop.grace + START_MS + deadlineOf(config, 'probing');
       await restart.arm(entry.from, forMs);
       task.enter('swapping');
     },

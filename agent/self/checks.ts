@@ -10,6 +10,8 @@ export interface HubCheckDeps {
   readonly port: () => number | undefined;
   /** Version of the hub that this agent is connected to; `undefined` while it is not. */
   readonly connectedTo: () => string | undefined;
+  /** It answers, so it can be dialled. */
+  readonly reconnect: () => void;
   readonly ownsPort: (startId: string, port: number) => boolean;
 }
 
@@ -40,7 +42,10 @@ export function createHubCheck(deps: HubCheckDeps): Check {
       }
       if (version === undefined) return { good: false, reason: 'its answer has no version' };
       // A connection to the old hub may not have been noticed as lost yet.
-      if (deps.connectedTo() !== version) return { good: false, reason: 'the agent has not reconnected to it yet' };
+      if (deps.connectedTo() !== version) {
+        deps.reconnect();
+        return { good: false, reason: 'the agent has not reconnected to it yet' };
+      }
       return { good: true, version };
     },
   };

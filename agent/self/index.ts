@@ -4,6 +4,8 @@ import type { AppConfig, SelfConfig } from '../../config/agent-schema.ts';
 import type { AppFolder, HomeLayout } from '../../config/home.ts';
 import { SELF_APPS, type SelfApp } from '../../src/domain/app.ts';
 import { readLink, readTrimmed, switchLink } from '../../src/files/durable.ts';
+import type { Check } from '../health/contract.ts';
+import { createProcessCheck } from '../health/process.ts';
 import { openSlots } from '../install/slots.ts';
 import type { RestartDriver } from '../restart/contract.ts';
 import { releaseOf, slotOf } from '../updater/prepare.ts';
@@ -42,6 +44,7 @@ export interface SelfDeps {
   /** The driver of kept apps; `undefined` where there is no keeper. */
   readonly kept: RestartDriver | undefined;
   readonly connectedTo: () => string | undefined;
+  readonly reconnect: () => void;
   readonly ownsPort: (startId: string, port: number) => boolean;
   readonly redact: (text: string) => string;
 }
@@ -54,16 +57,20 @@ export function createSelf(deps: SelfDeps): Self {
   const startedAt = Date.now();
 
   const works = agentWorks({ restart: deps.restart, runs, pointKeeper: () => pointKeeper(layout) });
-  const checks = {
-    hub: createHubCheck({
-      port: () => {
-        const port = Number(readTrimmed(layout.hub.port));
-        return Number.isInteger(port) && port > 0 ? port : undefined;
-      },
-      connectedTo: deps.connectedTo,
-      ownsPort: deps.ownsPort,
-    }),
-    agent: createAgentCheck({ version: deps.version, connectedTo: deps.connectedTo }),
+  const checks: Readonly<Record<SelfApp, readonly Check[]>> = {
+    hub: [
+      createProcessCheck(async (app) => deps.kept?.status(app)),
+      createHubCheck({
+        port: () => {
+          const port = Number(readTrimmed(layout.hub.port));
+          return Number.isInteger(port) && port > 0 ? port : undefined;
+        },
+        connectedTo: deps.connectedTo,
+        reconnect: deps.reconnect,
+        ownsPort: deps.ownsPort,
+      }),
+    ],
+    agent: [createAgentCheck({ version: deps.version, connectedTo: deps.connectedTo })],
   };
 
   const nobody = async () => undefined;
@@ -114,7 +121,7 @@ export function createSelf(deps: SelfDeps): Self {
     parts: (app) => ({
       app,
       folder: folderOf(app),
-      checks: [checks[app]],
+      checks: checks[app],
       works: app === 'agent' ? works : {},
       finish(task) {
         finishSlot({

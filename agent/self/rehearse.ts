@@ -20,6 +20,7 @@ export interface RehearsalOptions {
 
 const LONGEST_MS = 60_000;
 const MAX_OUTPUT = 64_000;
+const ALL_PAGES = 2 ** 31 - 1;
 
 /**
  * Starts the candidate with `--rehearse`: a hub opens a copy of the database (and migrates that), an agent reads the
@@ -69,7 +70,10 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   const { backup, DatabaseSync } = process.getBuiltinModule('node:sqlite');
   const source = new DatabaseSync(from, { readOnly: true });
   try {
-    await backup(source, to, { rate: -1 });
+    await backup(source, to, { rate: ALL_PAGES });
+  } catch (error) {
+    // Ours, not the candidate's: it must not be blocked for it.
+    throw toFettleError(error, 'io_failed', { path: 'hub.db' });
   } finally {
     source.close();
   }

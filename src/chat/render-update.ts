@@ -1,3 +1,4 @@
+import { isSelf } from '../domain/app.ts';
 import type { Language, Reply } from '../domain/reply.ts';
 import { isCancellable, isFinal, isUpdateState, type UpdateKind, type UpdateState } from '../domain/update.ts';
 import { about } from './messages/format.ts';
@@ -194,7 +195,7 @@ function rolledBack(facts: Facts): Reply {
         ...(outcome?.outageMs === undefined ? [] : [cards.outage(messages.duration(outcome.outageMs))]),
       ].join(' '),
       [
-        outcome?.dataRestored ? cards.dataRestored : cards.dataKept,
+        outcome?.dataRestored ? cards.dataRestored : isSelf(update.app) ? cards.databaseKept : cards.dataKept,
         ...(outcome?.setAside ? [cards.setAside(`apps/${update.app}/${outcome.setAside}`)] : []),
       ].join(' '),
     ],

@@ -19,11 +19,11 @@ export interface RoleOptions {
 
 /**
  * Wires the agent and runs it until SIGTERM. Without a keeper it may end as another build of itself, in place.
- * @param watch lets a test see the journal's writes; handed through as it is otherwise
+ * @param test lets a test see the journal's writes, and pass for another version
  */
 export async function startAgent(
   { layout, environment, config }: RoleOptions,
-  watch: (journal: Journal) => Journal = (journal) => journal,
+  test: { readonly watch?: (journal: Journal) => Journal; readonly version?: string } = {},
 ): Promise<void> {
   makeFolder(layout.agent.dir);
   if (!environment.kept) {
@@ -52,12 +52,12 @@ export async function startAgent(
   const end = await runAgent({
     layout,
     config: { apps: loaded.config.apps, fettle: loaded.config.fettle },
-    version: VERSION,
+    version: test.version ?? VERSION,
     node,
     program: process.argv[1],
     kept: environment.kept,
     acquirer,
-    journal: watch(openJournal(layout.agent.journal)),
+    journal: (test.watch ?? ((journal) => journal))(openJournal(layout.agent.journal)),
     basicEnvironment: environment.basic,
     userHome: environment.userHome,
     clock: machineClock,
@@ -75,11 +75,11 @@ export async function startAgent(
  * `fettle agent --rehearse`: can this build read what an agent here finds? Writes nothing but its verdict.
  * @throws {FettleError | ConfigError} `journal_unreadable`
  */
-export function rehearseAgent({ layout, config }: RoleOptions): void {
+export function rehearseAgent({ layout, config }: RoleOptions, version: string = VERSION): void {
   loadConfig(config ?? layout.config);
   const { unreadable } = openJournal(layout.agent.journal);
   if (unreadable.length > 0) {
     throw new FettleError('journal_unreadable', { data: { app: 'agent', reason: unreadable.join(', ') } });
   }
-  console.log(`rehearsed ${VERSION}`);
+  console.log(`rehearsed ${version}`);
 }

@@ -9,14 +9,18 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { homeLayout } from '../../config/home.ts';
 import { readEnvironment } from '../../config/load.ts';
-import { startAgent } from '../../src/cli/agent.ts';
+import { rehearseAgent, startAgent } from '../../src/cli/agent.ts';
 
 const { values } = parseArgs({
+  allowPositionals: true,
   options: {
     home: { type: 'string' },
     kill: { type: 'string', multiple: true },
     twice: { type: 'boolean' },
     forever: { type: 'boolean' },
+    rehearse: { type: 'boolean' },
+    /** The version that this passes for. */
+    version: { type: 'string' },
   },
 });
 const environment = readEnvironment();
@@ -33,13 +37,23 @@ function dieOnce(point: string): void {
   }
 }
 
-await startAgent({ layout, environment, config: undefined }, (journal) => ({
-  ...journal,
-  write(entry) {
-    const before = journal.get(entry.order.update);
-    if (before && before.state !== entry.state) dieOnce(`${before.state}:worked`);
-    journal.write(entry);
-    if (before?.state !== entry.state || before.resumes !== entry.resumes) dieOnce(`${entry.state}:entered`);
-  },
-}));
+if (values.rehearse) {
+  rehearseAgent({ layout, environment, config: undefined }, values.version);
+} else {
+  await startAgent(
+    { layout, environment, config: undefined },
+    {
+      ...(values.version === undefined ? {} : { version: values.version }),
+      watch: (journal) => ({
+        ...journal,
+        write(entry) {
+          const before = journal.get(entry.order.update);
+          if (before && before.state !== entry.state) dieOnce(`${before.state}:worked`);
+          journal.write(entry);
+          if (before?.state !== entry.state || before.resumes !== entry.resumes) dieOnce(`${entry.state}:entered`);
+        },
+      }),
+    },
+  );
+}
 process.exit(0);

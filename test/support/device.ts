@@ -1,22 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createWriteStream, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
-import { pack } from 'tar-stream';
+import { dirname, join, relative } from 'node:path';
+import { openSlots } from '../../agent/install/slots.ts';
 import { type JournalEntry, openJournal } from '../../agent/journal.ts';
 import { createKeeperClient, type KeeperClient } from '../../agent/keeper/client.ts';
+import { finishSlot } from '../../agent/self/finish.ts';
 import { type HomeLayout, homeLayout } from '../../config/home.ts';
 import { publish } from '../../src/cli/publish.ts';
-import { makeFolder, writeDurably } from '../../src/files/durable.ts';
+import { makeFolder, switchLink, writeDurably } from '../../src/files/durable.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import { readFolder } from '../../src/origin/folder.ts';
 import { openKey } from '../../src/protocol/key.ts';
 import type { AgentMessage, AppReport, Order, OrderedRelease, Outcome } from '../../src/protocol/messages.ts';
+import { type TestEntry, writeArchive } from './artifact.ts';
+import { freePort } from './free-port.ts';
 import { until } from './until.ts';
 
 /**
@@ -42,9 +43,18 @@ export interface Device {
   inventory(): readonly AppReport[] | undefined;
   /** Starts the agent anew with these points to kill itself at. */
   startAgent(...kill: string[]): Promise<void>;
+  /** The same from a slot of its own, so that it can be updated: `agent` is then an app with these releases. */
+  startOwnAgent(...kill: string[]): Promise<void>;
   stopAgent(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Releases of the test's agent: this checkout's, passing for another version. */
+export const AGENT_RELEASES: Readonly<Record<string, 'good' | 'crashes'>> = {
+  '2.0.0': 'good',
+  '2.1.0': 'good',
+  '2.2.0': 'crashes',
+};
 
 /** How a release of the test's app behaves. */
 export type Behaviour = 'good' | 'crashes' | 'ill' | 'lies' | 'late-crash' | 'migrates-and-ill';
@@ -69,8 +79,17 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
   const releases = join(home, 'releases');
   for (const [version, behaviour] of Object.entries(RELEASES)) {
     const archive = join(home, `app-${version}.tar.gz`);
-    await writeArchive(archive, version, behaviour);
+    await writeArchive(archive, [
+      { name: 'server.mjs', content: program(version, behaviour) },
+      { name: 'data/store.json', content: '{"format":1,"notes":["kept"]}\n' },
+    ]);
     await publish({ folder: releases, app: 'app', version, files: [{ platform: 'any', path: archive }], clock });
+  }
+  for (const [version, behaviour] of Object.entries(AGENT_RELEASES)) {
+    const archive = join(home, `fettle-${version}.tgz`);
+    await writeArchive(archive, agentPackage(version, behaviour));
+    const folder = join(home, 'releases-fettle');
+    await publish({ folder, app: 'fettle', version, files: [{ platform: 'any', path: archive }], clock });
   }
   writeFileSync(layout.config, configuration(port, options.probing ?? '3s'));
   const environment = { ...process.env, XDG_RUNTIME_DIR: runtime };
@@ -106,12 +125,33 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   writeDurably(layout.hub.port, `${(server.address() as AddressInfo).port}\n`);
 
-  const process_ = spawn(process.execPath, ['src/main.ts', 'keeper', '--home', home], {
-    env: environment,
-    stdio: ['ignore', 'ignore', openSync(layout.keeper.log, 'a')],
-  });
+  let keeperProcess: ChildProcess;
+  const startKeeper = () => {
+    keeperProcess = spawn(process.execPath, ['src/main.ts', 'keeper', '--home', home], {
+      env: environment,
+      stdio: ['ignore', 'ignore', openSync(layout.keeper.log, 'a')],
+    });
+    // What the start script does for the keeper's own update.
+    keeperProcess.once('exit', (code) => code === 75 && startKeeper());
+  };
+  startKeeper();
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   await keeper.ask('hello', {}, { timeoutMs: 20_000 });
+
+  async function start(program: readonly string[], kill: readonly string[]): Promise<void> {
+    const spec = {
+      dir: layout.app('agent').dir,
+      argv: [...program, '--home', home, ...kill.flatMap((k) => (k.startsWith('--') ? [k] : ['--kill', k]))],
+      cwd: process.cwd(),
+      env: environment as Record<string, string>,
+      log: layout.appLog('agent'),
+      stopSignal: 'SIGTERM',
+      graceMs: 5_000,
+    } as const;
+    await keeper.ask('keep', { app: 'agent', spec });
+    await keeper.ask('start', { app: 'agent' });
+    await until('the agent to connect', () => gateway.isConnected(device));
+  }
 
   const made: Device = {
     layout,
@@ -122,12 +162,15 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
     async order(kind, version, more = {}) {
       await until('the agent to connect', () => gateway.isConnected(device) && device);
       const update = `u-${randomBytes(3).toString('hex')}`;
-      const release = version === undefined ? undefined : await findRelease(releases, version);
+      const app = more.app ?? 'app';
+      const folder = app === 'app' ? releases : join(home, 'releases-fettle');
+      const release =
+        version === undefined ? undefined : await findRelease(folder, app === 'app' ? 'app' : 'fettle', version);
       const order: Order = {
         id: `o-${update}`,
         update,
         device,
-        app: 'app',
+        app,
         kind,
         ...(release ? { release: { version: release.version, channel: release.channel, digest: release.digest } } : {}),
         withData: false,
@@ -151,25 +194,25 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
     data: () => readFileSync(join(layout.app('app').shared, 'data', 'store.json'), 'utf8'),
     journal: (update) => openJournal(layout.agent.journal).get(update),
     inventory: () => messages.filter((m) => m.type === 'inventory').at(-1)?.apps,
-    async startAgent(...kill) {
-      const spec = {
-        dir: layout.app('agent').dir,
-        argv: [
-          process.execPath,
-          join(import.meta.dirname, 'agent-entry.ts'),
-          '--home',
-          home,
-          ...kill.flatMap((k) => (k.startsWith('--') ? [k] : ['--kill', k])),
-        ],
-        cwd: process.cwd(),
-        env: environment as Record<string, string>,
-        log: layout.appLog('agent'),
-        stopSignal: 'SIGTERM',
-        graceMs: 5_000,
-      } as const;
-      await keeper.ask('keep', { app: 'agent', spec });
-      await keeper.ask('start', { app: 'agent' });
-      await until('the agent to connect', () => gateway.isConnected(device));
+    startAgent: (...kill) => start([process.execPath, join(import.meta.dirname, 'agent-entry.ts')], kill),
+    async startOwnAgent(...kill) {
+      const [version = ''] = Object.keys(AGENT_RELEASES);
+      const slots = openSlots(layout.app('agent'));
+      const { digest } = await findRelease(join(home, 'releases-fettle'), 'fettle', version);
+      const slot = slots.nameFor(version, digest);
+      if (!slots.record(slot)) {
+        const folder = slots.prepare(slot);
+        for (const { name, content = '' } of agentPackage(version, 'good')) {
+          makeFolder(dirname(join(folder, name)));
+          writeFileSync(join(folder, name), content);
+        }
+        const node = { node: process.execPath, nodeVersion: process.versions.node, runtimes: layout.runtimes };
+        finishSlot({ app: 'agent', slot: folder, version, ...node });
+        await slots.seal(slot, { version, digest, abi: '', sealedAt: 0 }, [], AbortSignal.timeout(5_000));
+        slots.activate(slot);
+        switchLink(layout.keeper.current, relative(layout.keeper.dir, slots.path(slot)));
+      }
+      await start(['{slot}/.fettle/node', '{slot}/.fettle/fettle', 'agent'], kill);
     },
     async stopAgent() {
       await keeper.ask('stop', { app: 'agent' }, { timeoutMs: 20_000 });
@@ -177,7 +220,7 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
     async close() {
       await keeper.ask('shutdown', {}, { timeoutMs: 5_000 }).catch(() => undefined);
       keeper.close();
-      await ended(process_);
+      await ended(keeperProcess);
       await gateway.stop();
       server.close();
       for (const folder of [home, runtime]) rmSync(folder, { recursive: true, force: true });
@@ -193,16 +236,8 @@ async function ended(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function findRelease(folder: string, version: string): Promise<OrderedRelease> {
-  const answer = await readFolder(folder, { app: 'app', signal: AbortSignal.timeout(5_000) });
+async function findRelease(folder: string, app: string, version: string): Promise<OrderedRelease> {
+  const answer = await readFolder(folder, { app, signal: AbortSignal.timeout(5_000) });
   const release = answer === 'unchanged' ? undefined : answer.offer.releases.find((r) => r.version === version);
   if (!release) throw new Error(`the test has no release ${version}`);
   return { version, channel: release.channel, digest: release.digest };
@@ -222,7 +257,8 @@ export async function askVersion(port: number): Promise<string | undefined> {
 }
 
 function configuration(port: number, probing: string): string {
-  return `apps:
+  return `fettle: {source: folder releases-fettle, for: 300ms, deadlines: {probing: 4s}}
+apps:
   app:
     source: folder releases
     run: node server.mjs
@@ -235,12 +271,19 @@ function configuration(port: number, probing: string): string {
 `;
 }
 
-async function writeArchive(path: string, version: string, behaviour: Behaviour): Promise<void> {
-  const archive = pack();
-  archive.entry({ name: 'server.mjs' }, program(version, behaviour));
-  archive.entry({ name: 'data/store.json' }, '{"format":1,"notes":["kept"]}\n');
-  archive.finalize();
-  await pipeline(archive, createGzip(), createWriteStream(path));
+/** What `npm pack` would make of an agent that is this checkout's, but for its version. */
+function agentPackage(version: string, behaviour: 'good' | 'crashes'): readonly TestEntry[] {
+  const entry = join(import.meta.dirname, 'agent-entry.ts');
+  const main = `const { default: process } = await import('node:process');
+if (${behaviour === 'crashes'} && !process.argv.includes('--rehearse')) process.exit(9);
+process.argv.push('--version', '${version}');
+await import(${JSON.stringify(entry)});
+`;
+  const manifest = { name: 'fettle', version, bin: { fettle: 'main.mjs' } };
+  return [
+    { name: 'package/package.json', content: JSON.stringify(manifest) },
+    { name: 'package/main.mjs', content: main, mode: 0o755 },
+  ];
 }
 
 function program(version: string, behaviour: Behaviour): string {

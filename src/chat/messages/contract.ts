@@ -99,6 +99,7 @@ export interface CardTexts {
   readonly outage: (outage: string) => string;
   readonly dataRestored: string;
   readonly dataKept: string;
+  readonly databaseKept: string;
   readonly setAside: (where: string) => string;
   readonly notUpdated: (app: string, to: string | undefined, kind: UpdateKind) => string;
   readonly notInstalled: (app: string, to: string | undefined) => string;

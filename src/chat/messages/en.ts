@@ -60,6 +60,7 @@ const cards: CardTexts = {
   outage: (outage) => `Outage ${outage}.`,
   dataRestored: 'Its data is as it was before the update.',
   dataKept: 'Its data was not touched.',
+  databaseKept: 'It went on with its database: nothing was forgotten.',
   setAside: (where) => `What the failed version wrote was set aside in ${where}.`,
   notUpdated: (name, to, kind) =>
     kind === 'restart'

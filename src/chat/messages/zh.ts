@@ -61,6 +61,7 @@ const cards: CardTexts = {
   outage: (outage) => `中断 ${outage}。`,
   dataRestored: '数据已恢复到更新之前的样子。',
   dataKept: '数据没有被改动。',
+  databaseKept: '它沿用原来的数据库，没有丢失任何记录。',
   setAside: (where) => `失败的版本所写的数据已另存到 ${where}。`,
   notUpdated: (name, to, kind) => `${name} 没有${NOUN[kind]}${to && kind !== 'restart' ? `到 ${to}` : ''}`,
   notInstalled: (name, to) => `${name}${to ? ` ${to}` : ''} 没有安装`,
