@@ -55,7 +55,7 @@ async function startHub(): Promise<void> {
     commands: table,
     outbox,
     roleOf: (_, person) => ROLES[person],
-    language: 'en',
+    language: () => 'en',
     rateOf: () => rate,
     redact,
     log: note,

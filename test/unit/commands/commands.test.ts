@@ -86,7 +86,7 @@ describe.each(LANGUAGES)('in %s', (language) => {
 
 test('/update offers what is new', async () => {
   const answer = await reply(createWorld(), '/update');
-  expect(answer.table?.rows[0]).toEqual(['web', '2.0.2', '3.0.1', 'none yet']);
+  expect(answer.table?.rows[0]).toEqual(['web', '2.0.2', '3.0.1', 'off', 'none yet']);
   expect(answer.buttons?.[0]).toMatchObject({ command: '/update now web' });
 });
 
