@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Language, Reply } from '../domain/reply.ts';
 import type { SettingKey } from '../domain/setting-texts.ts';
-import { AUTO, type Auto } from '../domain/settings.ts';
+import type { Auto } from '../domain/settings.ts';
 import { majorStep } from '../domain/version.ts';
 import { argument, type CommandContext, defineCommand } from './contract.ts';
 import type { ChoiceView } from './services.ts';
@@ -52,7 +52,7 @@ export const auto = defineCommand({
   phrases: ['自动更新', 'auto update'],
   role: 'admin',
   args: z.object({
-    mode: argument(z.enum(AUTO).optional(), {
+    mode: argument(z.enum(['on', 'minor', 'off'] satisfies readonly Auto[]).optional(), {
       kind: 'choice',
       help: {
         en: 'on: every release; minor: all but major versions; off; without one, how it is',

@@ -19,7 +19,10 @@ const EN = {
   changed: (key: string, { before, after }: SettingChange) => `${key}: ${before} → ${after}`,
   same: (key: string, value: string) => `${key} is ${value} already`,
   same_default: (key: string, value: string) => `${key} is ${value}, as it is without a setting`,
-  reset: (origin: string) => `Nothing is set in the chat any more; the value comes from: ${origin}.`,
+  reset: {
+    file: 'The chat says nothing about it any more; what fettle.yaml says counts.',
+    default: 'The chat says nothing about it any more; the default counts.',
+  },
   noBackup: 'From now on nothing is backed up before a switch: a failed update brings back the program, not its data.',
 };
 const ZH: typeof EN = {
@@ -35,7 +38,7 @@ const ZH: typeof EN = {
   changed: (key, { before, after }) => `${key}：${before} → ${after}`,
   same: (key, value) => `${key} 已经是 ${value}`,
   same_default: (key, value) => `${key} 是 ${value}，没有在聊天中设置过`,
-  reset: (origin) => `聊天中的设置已取消；现在的值来自：${origin}。`,
+  reset: { file: '聊天中的设置已取消，以 fettle.yaml 为准。', default: '聊天中的设置已取消，以默认值为准。' },
   noBackup: '从现在起，切换之前不再备份：更新失败时只能恢复程序，不能恢复数据。',
 };
 const TEXT = { en: EN, zh: ZH };
@@ -66,7 +69,7 @@ export const settings = defineCommand({
     { text: '/settings interval default', help: { en: 'back to what it was', zh: '恢复原值' } },
   ],
   async run(context, { entry = '' }) {
-    const [, word = '', value = ''] = /^(\S*)\s*(.*)$/su.exec(entry.trim()) ?? [];
+    const [, word = '', value = ''] = /^([^\s=:]*)[\s=:]*(.*)$/su.exec(entry.trim()) ?? [];
     if (word === '') return { reply: listAll(context) };
     const key = settingKeyOf(word);
     if (!key) throw unknown(word, value);
@@ -140,7 +143,7 @@ function showChange(key: SettingKey, change: SettingChange, reset: boolean, cont
     title,
     text: [
       ...(dangerous ? [text.noBackup] : []),
-      ...(reset && !same ? [text.reset(originOf(view, context))] : []),
+      ...(reset && !same ? [text.reset[view.otherwise.origin]] : []),
       ...(same || reset || dangerous ? [] : [SETTING_TEXTS[key].help[context.language]]),
     ],
     ...(reset || same ? {} : { hints: [`/settings ${key} default`] }),

@@ -15,7 +15,8 @@ const EN = {
   address: 'address',
   newest: 'newest',
   auto: 'auto',
-  held: (who: string) => `held by ${who}`,
+  held: 'held at',
+  by: (version: string, who: string) => `${version} (by ${who})`,
   skipped: 'skipped',
   warning: 'source',
   lastGood: 'goes back to',
@@ -48,7 +49,8 @@ const ZH: typeof EN = {
   address: '地址',
   newest: '最新版本',
   auto: '自动更新',
-  held: (who) => `由 ${who} 固定`,
+  held: '固定版本',
+  by: (version, who) => `${version}（由 ${who} 设置）`,
   skipped: '已跳过',
   warning: '来源',
   lastGood: '可回退到',
@@ -145,10 +147,10 @@ async function ofApp(app: string, devices: readonly DeviceView[], context: Comma
   const { warning } = known.offer;
   const shared: Field[] = [
     ...(known.newest ? [{ name: text.newest, value: known.newest.version }] : []),
-    {
-      name: text.auto,
-      value: `${autoWord(choice, language)}${choice.pinnedBy ? ` (${text.held(choice.pinnedBy)})` : ''}`,
-    },
+    { name: text.auto, value: autoWord({ ...choice, pinned: undefined }, language) },
+    ...(choice.pinned === undefined
+      ? []
+      : [{ name: text.held, value: choice.pinnedBy ? text.by(choice.pinned, choice.pinnedBy) : choice.pinned }]),
     ...(choice.skipped.length > 0 ? [{ name: text.skipped, value: newestFirst(choice.skipped).join(', ') }] : []),
     ...(warning ? [{ name: text.warning, value: words.problem(warning.code, warning.data).text }] : []),
     ...(active ? [{ name: text.doing, value: `${active.id}: ${words.state(active.state)}` }] : []),

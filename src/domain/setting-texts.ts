@@ -29,7 +29,7 @@ export const SETTING_TEXTS: Readonly<Record<SettingKey, SettingText>> = {
       zh: 'cron 表达式、免打扰和汇总所用的时区',
     },
     expected: { en: 'a time zone such as Asia/Shanghai or UTC', zh: '时区名，如 Asia/Shanghai 或 UTC' },
-    also: ['时区'],
+    also: ['tz', '时区'],
   },
   notify: {
     help: { en: 'What is told without being asked', zh: '主动通知哪些内容' },
@@ -45,7 +45,7 @@ export const SETTING_TEXTS: Readonly<Record<SettingKey, SettingText>> = {
       en: 'a duration from 0s to 1h such as 30s; 0 begins at once',
       zh: '0s 到 1h 的时长，如 30s；0 表示立即开始',
     },
-    also: ['等待时间', '等待'],
+    also: ['宽限', '宽限期', '等待时间', '等待'],
   },
   quiet: {
     help: {
@@ -82,7 +82,7 @@ export const SETTING_TEXTS: Readonly<Record<SettingKey, SettingText>> = {
   language: {
     help: { en: 'Language of messages where a chat has none of its own', zh: '聊天没有自己的语言时，消息所用的语言' },
     expected: { en: 'en or zh', zh: 'en（英文）或 zh（中文）' },
-    also: ['语言'],
+    also: ['lang', '语言'],
   },
   defaultApp: {
     help: { en: 'The app that is meant when a command names none', zh: '命令没有指明应用时所指的应用' },

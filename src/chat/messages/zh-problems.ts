@@ -53,7 +53,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   }),
   bad_setting: (d) => ({
     text: `“${t(d.value)}”不是 ${t(d.key) || '该设置'} 的有效值。`,
-    next: `应为${expectedOf(d)}。没有做任何改动。`,
+    next: `可取的值：${expectedOf(d)}。没有做任何改动。`,
   }),
   app_needed: (d) => ({
     text: '是哪个应用？',

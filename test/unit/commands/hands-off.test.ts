@@ -85,6 +85,7 @@ describe('/settings', () => {
     expect((await say(world, '设置 免打扰 ２３：００－０７：００', { language: 'zh' })).title).toBe(
       'quiet：off → 23:00-07:00',
     );
+    expect((await say(world, '/settings digest＝９：００')).title).toBe('digest: off → 09:00');
     expect((await say(world, '/settings 备份 关', { language: 'zh' })).tone).toBe('warn');
     expect(world.services.preferences.current()).toMatchObject({ quiet: { from: 1_380, to: 420 }, backup: false });
   });
@@ -239,7 +240,8 @@ describe('what is shown', () => {
     await say(world, '/update pin web');
     await say(world, '/update skip web@3.0.1');
     const { fields } = await say(world, '/update status web');
-    expect(fields).toContainEqual({ name: 'auto', value: 'pinned 2.0.2 (held by local)' });
+    expect(fields).toContainEqual({ name: 'auto', value: 'off' });
+    expect(fields).toContainEqual({ name: 'held at', value: '2.0.2 (by local)' });
     expect(fields).toContainEqual({ name: 'skipped', value: '3.0.1' });
   });
 
