@@ -21,7 +21,7 @@ const EN = {
   already: (app: string, mode: string) => `Automatic updates of ${app}: ${mode} already`,
   what: ({ every, cron, grace, quiet, timezone }: Facts) =>
     `Its source is asked ${cron ? `at ${every} (${timezone})` : `every ${every}`}. A new release is announced, and its update begins ${grace === undefined ? 'at once' : `${grace} later, unless somebody cancels it`}${quiet === undefined ? '' : `; not between ${quiet.replace('-', ' and ')} (${timezone})`}.`,
-  off: 'New releases are announced; updating is left to people.',
+  off: 'Updating is left to people.',
   minor: (next: string | undefined) =>
     next === undefined
       ? 'A new major version is left to a person.'
@@ -38,7 +38,7 @@ const ZH: typeof EN = {
   already: (app, mode) => `${app} 的自动更新已经是：${mode}`,
   what: ({ every, cron, grace, quiet, timezone }) =>
     `${cron ? `按 ${every}（${timezone}）` : `每 ${every} `}检查一次来源。发现新版本会通知，${grace === undefined ? '并立即开始更新' : `${grace} 后开始更新，期间可以取消`}${quiet === undefined ? '' : `；${quiet}（${timezone}）期间不进行`}。`,
-  off: '有新版本时会通知；是否更新由人决定。',
+  off: '是否更新由人决定。',
   minor: (next) => (next === undefined ? '大版本由人决定。' : `大版本（如 ${next}）由人决定。`),
   zero: (next) => `1.0.0 之前，第二个数字视为大版本：${next} 这样的变化由人决定。`,
   pinned: (app, version) => `${app} 已固定在 ${version}；在 /update unpin ${app} 之前不会更新。`,

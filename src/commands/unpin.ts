@@ -4,13 +4,13 @@ import { argument, defineCommand } from './contract.ts';
 const EN = {
   unpinned: (app: string, version: string) => `${app} is no longer held at ${version}`,
   not: (app: string) => `${app} is not held at any version`,
-  manual: 'New releases are announced; updating is left to people.',
+  manual: 'Updating is left to people.',
   automatic: 'Automatic updates of it go on.',
 };
 const ZH: typeof EN = {
   unpinned: (app, version) => `${app} 不再固定在 ${version}`,
   not: (app) => `${app} 没有固定版本`,
-  manual: '有新版本时会通知；是否更新由人决定。',
+  manual: '是否更新由人决定。',
   automatic: '它的自动更新会继续。',
 };
 const TEXT = { en: EN, zh: ZH };
