@@ -55,6 +55,7 @@ export const settings = defineCommand({
     entry: argument(z.string().optional(), {
       kind: 'text',
       label: 'key [value]',
+      begins: SETTING_KEYS.map((key) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)),
       help: {
         en: 'a setting, and its new value; `default` takes back what was set',
         zh: '设置的名称和新的值；default 恢复原值',

@@ -159,12 +159,14 @@ export function createChoices({ db, clock, checker, apps }: ChoicesDeps): AppCho
 
   async function newestToSkip(app: CheckedApp, runs: string | undefined, signal: AbortSignal): Promise<string> {
     const { offer, newest } = await checker.check(app, { signal });
+    // Nothing on the channel: the checker says so in its own words.
+    if (!newest) return (await checker.resolve(app, undefined, { signal })).version;
     const skipped = new Set(await skippedVersions(db, app.name));
     const newer = (version: string | undefined) =>
       version !== undefined && (runs === undefined || compareVersions(version, runs) > 0);
     const candidate = newestEligible(offer, app.channel, skipped)?.version;
     if (candidate !== undefined && newer(candidate)) return candidate;
-    const skippedOne = newest && newer(newest.version) && skipped.has(newest.version);
+    const skippedOne = newer(newest.version) && skipped.has(newest.version);
     throw new FettleError(skippedOne ? 'release_skipped' : 'already_latest', {
       data: { app: app.name, version: skippedOne ? newest.version : (runs ?? '') },
     });

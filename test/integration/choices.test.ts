@@ -210,6 +210,11 @@ describe('skip', () => {
       code: 'already_running_version',
     });
     await expect(choices.skip('web', '9.9.9', asker(), signal)).rejects.toMatchObject({ code: 'unknown_version' });
+    offer = { releases: [], channels: {} };
+    now += 120_000;
+    await expect(choices.skip('web', undefined, asker(), signal)).rejects.toMatchObject({ code: 'unknown_version' });
+    offer = { releases: [release('1.3.0')], channels: {} };
+    now += 120_000;
     await expect(choices.skip('bare', undefined, asker(), signal)).rejects.toMatchObject({ code: 'no_source' });
     // Skipped, and older than what runs: simply the latest.
     await runs('1.2.0');

@@ -141,6 +141,9 @@ describe('completion', () => {
     ['/update now web ', '/update now web 3.0.1'],
     ['/update now web@3', '/update now web@3.0.1'],
     ['/update now web --d', '/update now web --dry-run'],
+    ['/update auto m', '/update auto minor'],
+    ['/settings ', '/settings interval'],
+    ['/settings def', '/settings default-app'],
     ['/update status this', '/update status this-machine'],
   ])('%s', async (text, expected) => {
     expect(await completions(text)).toContain(expected);
