@@ -31,6 +31,7 @@ const EN = {
   pinned: (app: string, version: string) =>
     `${app} is held at ${version}, so nothing happens until /update unpin ${app}.`,
   skipped: (versions: string) => `Skipped: ${versions}.`,
+  expired: 'Until it is published again, nothing is updated from it by itself.',
 };
 const ZH: typeof EN = {
   mode: { on: '开', minor: '开（大版本除外）', off: '关' },
@@ -43,6 +44,7 @@ const ZH: typeof EN = {
   zero: (next) => `1.0.0 之前，第二个数字视为大版本：${next} 这样的变化由人决定。`,
   pinned: (app, version) => `${app} 已固定在 ${version}；在 /update unpin ${app} 之前不会更新。`,
   skipped: (versions) => `已跳过：${versions}。`,
+  expired: '在它重新发布之前，不会自动从中更新。',
 };
 const TEXT = { en: EN, zh: ZH };
 
@@ -96,7 +98,9 @@ async function explain(app: string, mode: Auto, choice: ChoiceView, context: Com
   const next = runs === undefined ? undefined : majorStep(runs);
   const major =
     mode !== 'minor' ? [] : [next?.zero ? text.zero(`${runs} → ${next.version}`) : text.minor(next?.version)];
-  return [text.what(factsOf(context)), ...major, ...held, ...skipped];
+  const { warning } = (await context.services.known(app)).offer;
+  const expired = warning ? [context.words.problem(warning.code, warning.data).text, text.expired] : [];
+  return [text.what(factsOf(context)), ...major, ...held, ...skipped, ...expired];
 }
 
 function factsOf({ services, words }: CommandContext): Facts {

@@ -251,6 +251,7 @@ describe('what is shown', () => {
     const said = /feed x says has expired/;
     expect((await say(world, '/update check web')).text?.join(' ')).toMatch(said);
     expect(flat(await say(world, '/update status web'))).toMatch(said);
+    expect((await say(world, '/update auto on web')).text?.join(' ')).toMatch(said);
     world.running.set('web', '3.0.1');
     expect((await say(world, '/update check web')).text?.join(' ')).toMatch(said);
   });
