@@ -1,11 +1,18 @@
 import { z } from 'zod';
 import { AppsSchema, SelfSchema } from './agent-schema.ts';
+import { SettingsSchema } from './settings-schema.ts';
 
 /** `fettle.yaml`: one file serves hub and agent on one machine. Unknown keys are errors. */
 export const HubSchema = z
   .strictObject({
-    language: z.enum(['en', 'zh']).default('en').describe('Language of messages where a chat has none of its own.'),
-    defaultApp: z.string().optional().describe('The app that is meant when a command names none.'),
+    language: z
+      .enum(['en', 'zh'])
+      .default('en')
+      .describe('Language of messages where a chat has none of its own. `settings.language` wins.'),
+    defaultApp: z
+      .string()
+      .optional()
+      .describe('The app that is meant when a command names none. `settings.defaultApp` wins.'),
     hub: z
       .strictObject({
         port: z
@@ -19,15 +26,16 @@ export const HubSchema = z
       .prefault({})
       .describe('The hub itself.'),
     fettle: SelfSchema.prefault({}).describe('Updates of Fettle itself (the apps `hub` and `agent`).'),
+    settings: SettingsSchema.describe('What `/settings` shows. A value that was set in a chat wins over the one here.'),
     apps: AppsSchema.default({}).describe('The apps, by name.'),
   })
   .superRefine((config, context) => {
-    if (config.defaultApp !== undefined && !Object.hasOwn(config.apps, config.defaultApp)) {
-      context.addIssue({
-        code: 'custom',
-        path: ['defaultApp'],
-        message: `expected one of: ${Object.keys(config.apps).join(', ') || '(no apps yet)'}`,
-      });
+    const message = `expected one of: ${Object.keys(config.apps).join(', ') || '(no apps yet)'}`;
+    const known = (app: string | null | undefined) =>
+      app === undefined || app === null || Object.hasOwn(config.apps, app);
+    if (!known(config.defaultApp)) context.addIssue({ code: 'custom', path: ['defaultApp'], message });
+    if (!known(config.settings.defaultApp)) {
+      context.addIssue({ code: 'custom', path: ['settings', 'defaultApp'], message });
     }
   });
 export type HubConfig = z.infer<typeof HubSchema>;

@@ -3,13 +3,14 @@ import type { Reply } from '../domain/reply.ts';
 import type { Messages } from './messages/index.ts';
 
 /** A refusal that tells people nothing is wrong: what they wanted is so already. */
-const FINE = new Set(['already_latest', 'already_running_version']);
+const FINE = new Set(['already_latest', 'already_running_version', 'release_skipped']);
 
 /** Codes that are questions or news rather than failures. */
 const TONES: Readonly<Record<string, Reply['tone']>> = {
   app_needed: 'info',
   already_latest: 'good',
   already_running_version: 'good',
+  release_skipped: 'info',
   internal: 'bad',
 };
 

@@ -39,8 +39,8 @@ export interface RouterDeps {
   readonly outbox: Outbox;
   /** The person's role; `undefined` for strangers. */
   readonly roleOf: (platform: string, person: string) => Role | undefined | Promise<Role | undefined>;
-  /** Where neither the person nor the chat has a language. */
-  readonly language: Language;
+  /** Where neither the person nor the chat has a language. Asked each time: it is a setting. */
+  readonly language: () => Language;
   /** How much one person and one chat may ask; `undefined`: as much as they like. */
   readonly rateOf: (platform: string) => Rate | undefined;
   readonly redact: Redact;
@@ -100,7 +100,7 @@ export function createRouter(deps: RouterDeps): Router {
 
   async function handle(platform: string, request: Request): Promise<void> {
     if (stopping.signal.aborted) return;
-    const language = request.locale ?? deps.language;
+    const language = request.locale ?? deps.language();
     let answer: CommandAnswer | 'silence';
     try {
       answer = await answerTo(platform, request, language);

@@ -8,6 +8,7 @@ import { takeLock } from '../../agent/keeper/lock.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import type { HubConfig } from '../../config/hub-schema.ts';
 import { loadConfig } from '../../config/load.ts';
+import { settingsCatalogue, settingsOfFile } from '../../config/settings-schema.ts';
 import { MESSAGES } from '../chat/messages/index.ts';
 import { createOutbox } from '../chat/outbox.ts';
 import { createRouter } from '../chat/router.ts';
@@ -20,9 +21,11 @@ import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
 import { openKey } from '../protocol/key.ts';
 import { createReleaseChecker, createReleaseSources, createRetries, createSeenInStore } from '../releases/index.ts';
+import { createChoices } from '../rollout/choices.ts';
 import { createEngine } from '../rollout/engine.ts';
 import { createRequests, type RequestedApp } from '../rollout/requests.ts';
 import { createServices } from '../rollout/services.ts';
+import { createSettings } from '../rollout/settings.ts';
 import { createTelling } from '../rollout/telling.ts';
 import { viewOf } from '../rollout/update-view.ts';
 import { listDevices } from '../store/devices.ts';
@@ -69,6 +72,14 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   });
   const telling = createTelling({ outbox, roleOf });
   const apps = [...requestedApps(loaded), ...selfApps(loaded)];
+  const settings = await createSettings({
+    db,
+    clock,
+    catalogue: settingsCatalogue(apps.map(({ name }) => name)),
+    file: settingsOfFile(loaded),
+    log: logLine,
+  });
+  const choices = createChoices({ db, clock, checker, apps });
 
   let gateway: Gateway | undefined;
   const reachable = () => gateway ?? { send: () => false, isConnected: () => false };
@@ -88,7 +99,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     checker,
     engine: () => engine,
     apps,
-    language: loaded.language,
+    choices,
+    language: () => settings.current().language,
     log: logLine,
   });
   const logs = createLogReader(reachable, random);
@@ -100,7 +112,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     requests,
     logs,
     apps,
-    defaultApp: loaded.defaultApp,
+    settings,
+    choices,
     version: VERSION,
     adapters,
   });
@@ -110,7 +123,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     commands: createCommandTable({ commands: COMMANDS, services }),
     outbox,
     roleOf,
-    language: loaded.language,
+    language: () => settings.current().language,
     // The person at the machine itself is held up by nothing.
     rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
     redact,
@@ -162,7 +175,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       const outcome = ended && viewOf(ended, ended.device).outcome?.problem;
       const problem = requests.missingProblem(report.app) ?? outcome;
       if (problem) {
-        const { text } = MESSAGES[loaded.language].problem(problem.code, problem.data);
+        const { text } = MESSAGES[settings.current().language].problem(problem.code, problem.data);
         problems.push(
           `${report.app} ${report.install} is not installed: ${text} /update now ${report.app} tries again.`,
         );

@@ -57,6 +57,8 @@ function anchor(command: Command): string {
 /** What is read of a JSON Schema. */
 interface Node {
   readonly type?: string | readonly string[];
+  /** What is expected, where the type alone would not say it. */
+  readonly title?: string;
   readonly description?: string;
   readonly default?: unknown;
   readonly const?: unknown;
@@ -110,6 +112,7 @@ function rowsOf(written: Node, read: Node | undefined, prefix: string): string[]
 }
 
 function typeOf(node: Node): string {
+  if (node.title) return node.title;
   if (node.anyOf) return node.anyOf.map(typeOf).join(' or ');
   if (node.const !== undefined) return `\`${String(node.const)}\``;
   if (node.enum) return node.enum.map((value) => `\`${String(value)}\``).join(', ');

@@ -4,6 +4,7 @@ import type { Release } from '../domain/release.ts';
 import type { Field, Reply } from '../domain/reply.ts';
 import { compareVersions } from '../domain/version.ts';
 import { argument, type CommandContext, defineCommand } from './contract.ts';
+import { runningVersions, suggest } from './suggestion.ts';
 
 const EN = {
   newer: (app: string, version: string) => `${app} ${version} is available`,
@@ -16,9 +17,18 @@ const EN = {
   size: 'size',
   published: 'published',
   source: 'source',
-  skipped: 'versions between',
+  skippedOver: 'versions between',
   blocked: (version: string) => `${version} failed here before; --force tries it again.`,
+  skipped: (app: string, version: string) =>
+    `${version} is skipped. /update now ${app}@${version} takes it all the same.`,
+  latestBut: (app: string, version: string, skipped: string) =>
+    `${app} is at its latest version, ${version}, but for ${skipped}, which is skipped`,
+  onlySkipped: (app: string, skipped: string) => `${app} is not installed; the newest, ${skipped}, is skipped`,
+  pinned: (app: string, version: string) => `${app} is held at ${version}. /update unpin ${app} lets it go.`,
   update: 'Update',
+  again: 'Try again',
+  skip: 'Skip this version',
+  unpin: 'Let it go',
   next: (app: string) => `/update now ${app}`,
 };
 const ZH: typeof EN = {
@@ -31,9 +41,16 @@ const ZH: typeof EN = {
   size: '大小',
   published: '发布于',
   source: '来源',
-  skipped: '期间版本',
+  skippedOver: '期间版本',
   blocked: (version) => `${version} 在这里失败过；--force 可以再试。`,
+  skipped: (app, version) => `${version} 已跳过；/update now ${app}@${version} 仍可更新到它。`,
+  latestBut: (app, version, skipped) => `除了已跳过的 ${skipped}，${app} ${version} 已是最新版本`,
+  onlySkipped: (app, skipped) => `${app} 尚未安装；最新的 ${skipped} 已跳过`,
+  pinned: (app, version) => `${app} 已固定在 ${version}；/update unpin ${app} 解除固定。`,
   update: '更新',
+  again: '再试一次',
+  skip: '跳过此版本',
+  unpin: '解除固定',
   next: (app) => `/update now ${app}`,
 };
 const TEXT = { en: EN, zh: ZH };
@@ -54,36 +71,71 @@ export const check = defineCommand({
     const text = TEXT[context.language];
     const { services } = context;
     const setting = services.settings().apps.find(({ name }) => name === app);
-    const [{ newest, offer }, devices] = await Promise.all([services.check(app, context.signal), services.devices()]);
-    const reports = devices.flatMap((device) => device.apps.filter((report) => report.app === app));
-    const running = reports.flatMap((report) => report.version ?? []).sort(compareVersions)[0];
-    if (!newest) return { reply: { tone: 'info', title: text.empty(app, setting?.channel ?? '') } };
+    const channel = setting?.channel ?? '';
+    const [checked, choice, devices] = await Promise.all([
+      services.check(app, context.signal),
+      services.choices.of(app),
+      services.devices(),
+    ]);
+    const { newest, offer } = checked;
+    if (!newest) return { reply: { tone: 'info', title: text.empty(app, channel) } };
 
-    const step = running === undefined ? 1 : compareVersions(newest.version, running);
-    const between = running === undefined ? 0 : countBetween(offer.releases, running, newest);
+    const found = suggest({ name: app, channel }, checked, choice, devices);
+    const [running] = runningVersions(app, devices);
+    // Shown where there is nothing else to show: the skipped one.
+    const release = found.newer ? (found.release ?? newest) : newest;
+    const step = running === undefined ? 1 : compareVersions(release.version, running);
+    const between = running === undefined ? 0 : countBetween(offer.releases, running, release);
+    const remarks = [
+      ...(found.skipped === undefined ? [] : [text.skipped(app, found.skipped)]),
+      ...(choice.pinned === undefined ? [] : [text.pinned(app, choice.pinned)]),
+      ...(offer.warning ? [context.words.problem(offer.warning.code, offer.warning.data).text] : []),
+    ];
     const fields: Field[] = [
       ...(running !== undefined && step !== 0 ? [{ name: text.runs, value: running }] : []),
-      ...describeRelease(newest, context),
-      ...(between > 0 ? [{ name: text.skipped, value: String(between) }] : []),
+      ...describeRelease(release, context),
+      ...(between > 0 ? [{ name: text.skippedOver, value: String(between) }] : []),
       ...(setting?.source ? [{ name: text.source, value: describeSource(setting.source) }] : []),
     ];
+    const said = { ...(remarks.length > 0 ? { text: remarks } : {}), fields };
     if (step <= 0) {
-      const title = step === 0 ? text.latest(app, newest.version) : text.ahead(app, running ?? '', newest.version);
-      return { reply: { tone: 'good', title, fields } };
+      const title = step === 0 ? text.latest(app, release.version) : text.ahead(app, running ?? '', release.version);
+      return { reply: { tone: offer.warning ? 'warn' : 'good', title, ...said } };
     }
-    const blocked = reports.some((report) => report.blocked.includes(newest.version));
-    const notes = newest.notes?.trim().split('\n').slice(0, NOTES_LINES);
+    if (!found.newer) {
+      const skipped = newest.version;
+      const title = running === undefined ? text.onlySkipped(app, skipped) : text.latestBut(app, running, skipped);
+      return { reply: { tone: 'info', title, ...said } };
+    }
+    const { version } = release;
+    const notes = release.notes?.trim().split('\n').slice(0, NOTES_LINES);
     const reply: Reply = {
-      tone: 'info',
-      title: running === undefined ? text.installable(app, newest.version) : text.newer(app, newest.version),
-      text: [...(notes ?? []), ...(blocked ? [text.blocked(newest.version)] : [])],
+      tone: offer.warning ? 'warn' : 'info',
+      title: running === undefined ? text.installable(app, version) : text.newer(app, version),
+      text: [...(notes ?? []), ...(found.blocked ? [text.blocked(version)] : []), ...remarks],
       fields,
-      buttons: [{ label: text.update, command: `/update now ${app}`, style: 'primary' }],
-      hints: [text.next(app)],
+      ...waysOn(app, version, { blocked: found.blocked, pinned: choice.pinned !== undefined }, text),
     };
     return { reply };
   },
 });
+
+/** What can be done about a newer release: nothing that would be refused. */
+function waysOn(
+  app: string,
+  version: string,
+  { blocked, pinned }: { blocked: boolean; pinned: boolean },
+  text: typeof EN,
+): Pick<Reply, 'buttons' | 'hints'> {
+  const skip = { label: text.skip, command: `/update skip ${app}@${version}`, style: 'plain' as const };
+  if (pinned) return { buttons: [{ label: text.unpin, command: `/update unpin ${app}` }, skip] };
+  if (blocked) {
+    const again = `/update now ${app}@${version} --force`;
+    return { buttons: [{ label: text.again, command: again, style: 'danger' }, skip], hints: [again] };
+  }
+  const next = text.next(app);
+  return { buttons: [{ label: text.update, command: next, style: 'primary' }, skip], hints: [next] };
+}
 
 function describeRelease(release: Release, { words, now, language }: CommandContext): Field[] {
   const text = TEXT[language];

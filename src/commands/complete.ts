@@ -93,6 +93,6 @@ async function valuesOf(argument: Argument, at: At): Promise<readonly string[]> 
       return at.before.includes(flag) ? [] : [flag];
     }
     case 'text':
-      return [];
+      return at.before.length === 0 ? (argument.begins ?? []) : [];
   }
 }

@@ -34,6 +34,8 @@ export interface ArgumentMeta {
   readonly help: Localized;
   /** How a `text` or `option` value is called in the usage line. */
   readonly label?: string | undefined;
+  /** What a `text` may begin with, in lower case; for completion. */
+  readonly begins?: readonly string[] | undefined;
 }
 
 const arguments_ = z.registry<ArgumentMeta>();

@@ -2,15 +2,17 @@ import { ROLES } from '../domain/app.ts';
 import * as all from './all.ts';
 import type { Command } from './contract.ts';
 
-/** The commands that `all.ts` lists, in the order of the help: by group, the bare one first, then by role and name. */
+/** The commands that `all.ts` lists, in the order of the help: by group, the bare one first, then by role and name; `/help` is the last. */
 export const COMMANDS: readonly Command[] = inHelpOrder(Object.values(all));
 
 function inHelpOrder(commands: readonly Command[]): readonly Command[] {
   const group = (command: Command) => command.name.split(' ')[0] ?? '';
   const size = (command: Command) => commands.filter((other) => group(other) === group(command)).length;
   const depth = (command: Command) => command.name.split(' ').length;
+  const last = (command: Command) => Number(command.name === 'help');
   return [...commands].sort(
     (a, b) =>
+      last(a) - last(b) ||
       Number(size(a) === 1) - Number(size(b) === 1) ||
       group(a).localeCompare(group(b)) ||
       depth(a) - depth(b) ||

@@ -78,7 +78,10 @@ export const now = defineCommand({
     }),
     force: argument(z.boolean().default(false), {
       kind: 'flag',
-      help: { en: 'also where this release failed here before', zh: '即使该版本在这里失败过' },
+      help: {
+        en: 'also where this release failed here before, or another version is held',
+        zh: '即使该版本在这里失败过，或应用已固定在其他版本',
+      },
     }),
   }),
   help: {

@@ -146,8 +146,9 @@ function placeWord(command: Command, word: Word, raw: Record<string, unknown>, a
     return;
   }
   if (id && /^u-/.test(lower)) throw new FettleError('unknown_update', { data: { id: lower.slice(0, 40) } });
-  if (app) knownApp(lower, command, around);
   const near = choice ? nearestOf(lower, choice.values) : [];
+  // `auto of web`: nearer to a choice than to any app.
+  if (app && (near.length === 0 || nearestOf(lower, apps).length > 0)) knownApp(lower, command, around);
   throw bad(command, { problem: 'unexpected', what: text.slice(0, 40), nearest: near.slice(0, 1) });
 }
 

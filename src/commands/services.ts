@@ -2,6 +2,8 @@ import type { Source } from '../domain/app.ts';
 import type { ErrorCode, ErrorData } from '../domain/errors.ts';
 import type { Offer, Release } from '../domain/release.ts';
 import type { Language, Route } from '../domain/reply.ts';
+import type { SettingKey } from '../domain/setting-texts.ts';
+import type { Auto, HubSettings } from '../domain/settings.ts';
 import type { UpdateKind, UpdateState } from '../domain/update.ts';
 import type { AppReport, Outcome, Problem, Progress } from '../protocol/messages.ts';
 
@@ -26,7 +28,8 @@ export interface Services {
    *
    * @throws {FettleError} `in_progress {app, id, who, startedAt, state}` · `unknown_version {app, version, newest}` ·
    *   `already_latest {app, version}` · `already_running_version {app, version}` · `downgrade_refused {app, from, to}` ·
-   *   `no_last_good {app}` · `release_blocked {app, version}` · `not_installed {app}` · `no_source {app}` ·
+   *   `no_last_good {app}` · `release_blocked {app, version}` · `release_skipped {app, version}` ·
+   *   `pinned {app, version, who}` · `not_installed {app}` · `no_source {app}` ·
    *   what {@link Services.check} throws. A device that is offline is no error: the update waits for it.
    */
   request(order: UpdateRequest, signal: AbortSignal): Promise<{ readonly id: string }>;
@@ -46,6 +49,10 @@ export interface Services {
     history(app: string | undefined, limit: number): Promise<readonly UpdateView[]>;
     find(id: string): Promise<UpdateView | undefined>;
   };
+  /** What `/settings` shows and changes. */
+  readonly preferences: Preferences;
+  /** Hands-off updates, held versions, skipped releases. */
+  readonly choices: Choices;
   devices(): Promise<readonly DeviceView[]>;
   adapters(): readonly AdapterView[];
   /**
@@ -73,7 +80,7 @@ export interface AppSetting {
 export interface Checked {
   /** Newest release that the app may have; absent where the source has none on its channel. */
   readonly newest?: Release | undefined;
-  readonly offer: Offer;
+  readonly offer: OfferView;
   /** Milliseconds since 1970. */
   readonly checkedAt: number;
 }
@@ -81,17 +88,103 @@ export interface Checked {
 export interface Known {
   readonly newest?: Release | undefined;
   /** Empty where the source was never read. */
-  readonly offer: Offer;
+  readonly offer: OfferView;
   readonly checkedAt?: number | undefined;
   /** Why the last check failed. */
   readonly problem?: { readonly code: ErrorCode; readonly data: ErrorData } | undefined;
   readonly nextAt?: number | undefined;
 }
 
+export interface OfferView extends Offer {
+  /** What a person should know about it: nobody vouches for it any more (`source_expired`). */
+  readonly warning?: { readonly code: ErrorCode; readonly data: ErrorData } | undefined;
+}
+
 /** Who asks: `id` is `platform:person`. */
 export interface Person {
   readonly id: string;
   readonly name: string;
+}
+
+/** Who changes something, where, and the event that asks for it: a second call for one event changes nothing more. */
+export interface Asker {
+  readonly who: Person;
+  readonly route: Route;
+  readonly eventId: string;
+}
+
+/** Where a setting's value comes from; the first that says something counts. */
+export type SettingOrigin = 'chat' | 'file' | 'default';
+
+export interface SettingView {
+  readonly key: SettingKey;
+  /** As `/settings KEY VALUE` takes it. */
+  readonly value: string;
+  readonly origin: SettingOrigin;
+  /** Of a value that was set in a chat. */
+  readonly changed?: { readonly byName: string; readonly at: number } | undefined;
+  /** What counts without the chat. */
+  readonly otherwise: { readonly value: string; readonly origin: Exclude<SettingOrigin, 'chat'> };
+}
+
+export interface SettingChange {
+  readonly before: string;
+  readonly after: string;
+}
+
+export interface Preferences {
+  current(): HubSettings;
+  /** In the order in which people read them. */
+  list(): readonly SettingView[];
+  /**
+   * @param text the value as typed
+   * @throws {FettleError} `bad_setting {key, value, expected}`, and nothing is changed
+   */
+  set(key: SettingKey, text: string, asker: Asker): Promise<SettingChange>;
+  /** Back to the file's value, or the default. */
+  reset(key: SettingKey, asker: Asker): Promise<SettingChange>;
+}
+
+/** What somebody said about one app. */
+export interface ChoiceView {
+  readonly auto: Auto;
+  /** The version that is held. */
+  readonly pinned?: string | undefined;
+  readonly pinnedBy?: string | undefined;
+  /** In no order. */
+  readonly skipped: readonly string[];
+}
+
+/** @throws {FettleError} `unknown_app` from each */
+export interface Choices {
+  of(app: string): Promise<ChoiceView>;
+  /** @throws {FettleError} `no_source` for anything but off */
+  setAuto(app: string, auto: Auto, asker: Asker): Promise<{ readonly before: Auto }>;
+  /**
+   * Holds a version; without one, that which runs.
+   *
+   * @throws {FettleError} `unknown_version {app, version, newest}` · `not_installed {app}`
+   */
+  pin(
+    app: string,
+    version: string | undefined,
+    asker: Asker,
+    signal: AbortSignal,
+  ): Promise<{ readonly version: string; readonly before?: string | undefined }>;
+  /** Answers what was held. */
+  unpin(app: string, asker: Asker): Promise<{ readonly before?: string | undefined }>;
+  /**
+   * Skips a release for good; without a version, the newest eligible one that is newer than what runs.
+   *
+   * @throws {FettleError} `unknown_version` · `already_latest` · `release_skipped` where the only newer one is already ·
+   *   `already_running_version`
+   */
+  skip(
+    app: string,
+    version: string | undefined,
+    asker: Asker,
+    signal: AbortSignal,
+  ): Promise<{ readonly version: string; readonly already: boolean }>;
 }
 
 export interface UpdateRequest {

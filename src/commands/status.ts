@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { FettleError } from '../domain/errors.ts';
 import type { Field, Reply } from '../domain/reply.ts';
 import { isFinal } from '../domain/update.ts';
+import { newestFirst } from '../domain/version.ts';
+import { autoWord } from './auto.ts';
 import { argument, type CommandContext, type CommandResult, defineCommand } from './contract.ts';
 import type { DeviceView, UpdateView } from './services.ts';
 
@@ -12,6 +14,11 @@ const EN = {
   health: 'health',
   address: 'address',
   newest: 'newest',
+  auto: 'auto',
+  held: 'held at',
+  by: (version: string, who: string) => `${version} (by ${who})`,
+  skipped: 'skipped',
+  warning: 'source',
   lastGood: 'goes back to',
   blocked: 'failed here',
   device: 'device',
@@ -41,6 +48,11 @@ const ZH: typeof EN = {
   health: '健康',
   address: '地址',
   newest: '最新版本',
+  auto: '自动更新',
+  held: '固定版本',
+  by: (version, who) => `${version}（由 ${who} 设置）`,
+  skipped: '已跳过',
+  warning: '来源',
   lastGood: '可回退到',
   blocked: '在此失败过',
   device: '设备',
@@ -121,8 +133,9 @@ function ofUpdate(update: UpdateView, { language, words, now }: CommandContext):
 async function ofApp(app: string, devices: readonly DeviceView[], context: CommandContext): Promise<Reply> {
   const { language, words, now, services } = context;
   const text = TEXT[language];
-  const [known, [active], [past]] = await Promise.all([
+  const [known, choice, [active], [past]] = await Promise.all([
     services.known(app),
+    services.choices.of(app),
     services.updates.active(app),
     services.updates.history(app, 1),
   ]);
@@ -131,8 +144,15 @@ async function ofApp(app: string, devices: readonly DeviceView[], context: Comma
   );
   const installed = found.filter(({ report }) => report.version !== undefined);
   const [first] = installed;
+  const { warning } = known.offer;
   const shared: Field[] = [
     ...(known.newest ? [{ name: text.newest, value: known.newest.version }] : []),
+    { name: text.auto, value: autoWord({ ...choice, pinned: undefined }, language) },
+    ...(choice.pinned === undefined
+      ? []
+      : [{ name: text.held, value: choice.pinnedBy ? text.by(choice.pinned, choice.pinnedBy) : choice.pinned }]),
+    ...(choice.skipped.length > 0 ? [{ name: text.skipped, value: newestFirst(choice.skipped).join(', ') }] : []),
+    ...(warning ? [{ name: text.warning, value: words.problem(warning.code, warning.data).text }] : []),
     ...(active ? [{ name: text.doing, value: `${active.id}: ${words.state(active.state)}` }] : []),
     ...(past ? [{ name: text.last, value: lastUpdate(past, context) }] : []),
   ];

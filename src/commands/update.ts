@@ -1,14 +1,18 @@
 import { z } from 'zod';
 import type { Reply } from '../domain/reply.ts';
-import { compareVersions } from '../domain/version.ts';
+import { autoWord } from './auto.ts';
 import { type CommandContext, defineCommand } from './contract.ts';
 import type { AppSetting, DeviceView, UpdateView } from './services.ts';
+import { runningVersions, suggest } from './suggestion.ts';
 
 const EN = {
   title: (version: string) => `Fettle ${version}`,
   app: 'app',
   runs: 'runs',
   newest: 'newest',
+  auto: 'auto',
+  skipped: (version: string) => `${version} skipped`,
+  failed: (version: string) => `${version} failed here`,
   last: 'last update',
   absent: 'not installed',
   unchecked: 'not asked yet',
@@ -25,6 +29,9 @@ const ZH: typeof EN = {
   app: '应用',
   runs: '运行版本',
   newest: '最新版本',
+  auto: '自动',
+  skipped: (version) => `${version} 已跳过`,
+  failed: (version) => `${version} 在此失败过`,
   last: '上次更新',
   absent: '未安装',
   unchecked: '尚未检查',
@@ -46,8 +53,8 @@ export const update = defineCommand({
   role: 'viewer',
   args: z.object({}),
   help: {
-    en: 'Every app with its version, the newest one and how its last update ended',
-    zh: '每个应用的版本、最新版本和上次更新的结果',
+    en: 'Every app with its version, the newest one, automatic updates and how its last update ended',
+    zh: '每个应用的版本、最新版本、自动更新和上次更新的结果',
   },
   examples: [{ text: '/update', help: { en: 'what there is', zh: '查看概览' } }],
   async run(context) {
@@ -59,7 +66,7 @@ export const update = defineCommand({
     const reply: Reply = {
       tone: 'info',
       title: text.title(version),
-      table: { columns: [text.app, text.runs, text.newest, text.last], rows: lines.map((line) => line.row) },
+      table: { columns: [text.app, text.runs, text.newest, text.auto, text.last], rows: lines.map((line) => line.row) },
       buttons: lines.flatMap((line) =>
         line.offer
           ? [
@@ -83,14 +90,21 @@ async function overviewOf(
   { services, words, now, language }: CommandContext,
 ): Promise<{ app: string; row: readonly string[]; offer: string | undefined }> {
   const text = TEXT[language];
-  const [known, active, [past]] = await Promise.all([
+  const [known, choice, active, [past]] = await Promise.all([
     services.known(app.name),
+    services.choices.of(app.name),
     services.updates.active(app.name),
     services.updates.history(app.name, 1),
   ]);
   const versions = runningVersions(app.name, devices);
-  const newest = known.newest?.version;
-  const newer = newest !== undefined && versions.some((version) => compareVersions(newest, version) > 0);
+  const { release, skipped, blocked, newer } = suggest(app, known, choice, devices);
+  const newest =
+    [
+      release && (newer || !skipped) && (blocked ? text.failed(release.version) : release.version),
+      skipped && text.skipped(skipped),
+    ]
+      .filter((part) => part)
+      .join(', ') || undefined;
   const newestText = !app.source
     ? text.noSource
     : (newest ?? (known.problem ? text.unreachable : known.checkedAt === undefined ? text.unchecked : '—'));
@@ -104,19 +118,16 @@ async function overviewOf(
   const count = versions.length > 1 ? ` (${text.onDevices(versions.length)})` : '';
   return {
     app: app.name,
-    row: [app.name, `${runs}${count}`, newestText, last],
-    offer: newer && !running ? newest : undefined,
+    row: [app.name, `${runs}${count}`, newestText, autoWord(choice, language), last],
+    // What `/update now APP` would refuse is not offered.
+    offer:
+      newer && versions.length > 0 && !running && !blocked && choice.pinned === undefined
+        ? release?.version
+        : undefined,
   };
 }
 
 function shortOutcome(past: UpdateView, state: (state: UpdateView['state']) => string): string {
   const to = past.outcome?.to ?? past.to;
   return to === undefined || past.kind === 'restart' ? state(past.state) : `${to} ${state(past.state)}`;
-}
-
-function runningVersions(app: string, devices: readonly DeviceView[]): string[] {
-  return devices.flatMap((device) => {
-    const version = device.apps.find((report) => report.app === app)?.version;
-    return version === undefined ? [] : [version];
-  });
 }

@@ -38,20 +38,23 @@ export interface Offer {
 /** The default channel. */
 export const STABLE = 'stable';
 
+const NONE: ReadonlySet<string> = new Set();
+
 /**
  * The newest release that an app on `channel` may have. The source's own pointer for the channel wins;
  * otherwise the highest version of that channel. Prereleases are eligible on their own channel only.
+ *
+ * @param except versions that don't count (skipped). Where the source points at one of them, it is the highest below
+ *   it: what the source holds back stays held back.
  */
-export function newestEligible(offer: Offer, channel: string): Release | undefined {
-  const pointed = offer.channels[channel];
-  if (pointed !== undefined) {
-    const release = offer.releases.find((r) => r.version === pointed);
-    if (release) return release;
-  }
+export function newestEligible(offer: Offer, channel: string, except = NONE): Release | undefined {
+  const pointed = offer.releases.find((r) => r.version === offer.channels[channel]);
+  if (pointed && !except.has(pointed.version)) return pointed;
   let best: Release | undefined;
   for (const release of offer.releases) {
-    if (release.channel !== channel) continue;
+    if (release.channel !== channel || except.has(release.version)) continue;
     if (channel === STABLE && isPrerelease(release.version)) continue;
+    if (pointed && compareVersions(release.version, pointed.version) > 0) continue;
     if (!best || compareVersions(release.version, best.version) > 0) best = release;
   }
   return best;

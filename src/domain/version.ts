@@ -13,6 +13,12 @@ export function compareVersions(a: string, b: string): number {
   return semver.compare(a, b, { loose: true });
 }
 
+/** Are these one version, however they are spelled (`v1.2.3`)? Nothing is the same as nothing. */
+export function sameVersion(a: string | undefined, b: string | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (readVersion(a) ?? a) === (readVersion(b) ?? b);
+}
+
 /** Is this a prerelease (`1.0.0-beta.1`)? Those are eligible on their own channel only. */
 export function isPrerelease(version: string): boolean {
   return semver.prerelease(version, { loose: true }) !== null;
@@ -26,4 +32,15 @@ export function newestFirst(versions: readonly string[]): string[] {
 /** Is a version in a range, as package.json's `engines` has it? An unreadable range holds nothing. */
 export function satisfies(version: string, range: string): boolean {
   return semver.satisfies(version, range, { loose: true, includePrerelease: true });
+}
+
+/**
+ * The least version that counts as a major step from `version`. Before 1.0.0 (`zero`) the second number is the major
+ * one. `undefined` where `version` is none.
+ */
+export function majorStep(version: string): { readonly version: string; readonly zero: boolean } | undefined {
+  const parsed = semver.parse(version, { loose: true });
+  if (!parsed) return undefined;
+  const { major, minor } = parsed;
+  return major > 0 ? { version: `${major + 1}.0.0`, zero: false } : { version: `0.${minor + 1}.0`, zero: true };
 }

@@ -2,15 +2,16 @@ import type { Kysely } from 'kysely';
 import { describeSource, isSelf, type Source } from '../domain/app.ts';
 import { FettleError, toFettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
-import type { Release } from '../domain/release.ts';
+import { newestEligible, type Release } from '../domain/release.ts';
 import type { Language, Route } from '../domain/reply.ts';
 import type { UpdateKind } from '../domain/update.ts';
-import { compareVersions, readVersion } from '../domain/version.ts';
+import { compareVersions, readVersion, sameVersion } from '../domain/version.ts';
 import type { AppReport } from '../protocol/messages.ts';
 import type { ReleaseChecker } from '../releases/index.ts';
 import { type DeviceWithApps, listDevices } from '../store/devices.ts';
 import type { Database } from '../store/schema.ts';
 import { activeUpdates, endedUpdates, findByEvent } from '../store/updates.ts';
+import type { AppChoices } from './choices.ts';
 import type { Engine } from './engine.ts';
 import { inProgress, type NewUpdate } from './new-update.ts';
 
@@ -65,7 +66,9 @@ export interface RequestsDeps {
   readonly checker: ReleaseChecker;
   readonly engine: () => Pick<Engine, 'begin'>;
   readonly apps: readonly RequestedApp[];
-  readonly language: Language;
+  readonly choices: Pick<AppChoices, 'of' | 'unskip'>;
+  /** Of what nobody asked for. */
+  readonly language: () => Language;
   readonly log: (line: string) => void;
 }
 
@@ -110,7 +113,13 @@ export function createRequests(deps: RequestsDeps): Requests {
       if (report?.lastGood === undefined) throw new FettleError('no_last_good', { data: { app: app.name } });
       return { ...known, kind: 'rollback', to: report.lastGood };
     }
-    const release = await find(app, asked.version, signal);
+    const { pinned, pinnedBy, skipped } = await deps.choices.of(app.name);
+    if (pinned !== undefined && !asked.force && !(asked.version !== undefined && sameVersion(asked.version, pinned))) {
+      throw new FettleError('pinned', {
+        data: { app: app.name, version: pinned, who: pinnedBy, ...pinnedWays(app, pinned, from) },
+      });
+    }
+    const release = await find(app, asked.version, { from, skipped, signal });
     if (from !== undefined) refuseStep(app, report, from, release, asked);
     if (report?.blocked.includes(release.version) && !asked.force) {
       throw new FettleError('release_blocked', { data: { app: app.name, version: release.version } });
@@ -118,11 +127,29 @@ export function createRequests(deps: RequestsDeps): Requests {
     return { ...known, kind: from === undefined ? 'install' : 'update', to: release.version, release };
   }
 
-  /** The wanted release; without a version the newest, asked for now. */
-  async function find(app: RequestedApp, version: string | undefined, signal: AbortSignal): Promise<Release> {
+  /** The wanted release; without a version the newest that is not skipped, asked for now. */
+  async function find(
+    app: RequestedApp,
+    version: string | undefined,
+    options: { from: string | undefined; skipped: readonly string[]; signal: AbortSignal },
+  ): Promise<Release> {
+    const { from, skipped, signal } = options;
     if (!app.source) throw new FettleError('no_source', { data: { app: app.name } });
-    if (version === undefined) await checker.check(app, { signal });
-    return checker.resolve(app, version, { signal });
+    if (version !== undefined) return checker.resolve(app, version, { signal });
+    const { offer, newest } = await checker.check(app, { signal });
+    if (!newest || !skipped.includes(newest.version)) return checker.resolve(app, undefined, { signal });
+    const next = newestEligible(offer, app.channel, new Set(skipped));
+    const newer = (release: Release) => from === undefined || compareVersions(release.version, from) > 0;
+    if (next && newer(next)) return checker.resolve(app, next.version, { signal });
+    if (!newer(newest)) return newest;
+    throw new FettleError('release_skipped', { data: { app: app.name, version: newest.version } });
+  }
+
+  /** Who asks for a skipped release by its version does not skip it any more. */
+  async function count(asked: AskedUpdate, to: string | undefined): Promise<void> {
+    if (asked.kind === 'update' && asked.version !== undefined && to !== undefined) {
+      await deps.choices.unskip(asked.app, to, asked);
+    }
   }
 
   return {
@@ -130,7 +157,10 @@ export function createRequests(deps: RequestsDeps): Requests {
 
     async request(asked, signal) {
       const before = await findByEvent(db, asked.eventId);
-      if (before) return { id: before.id };
+      if (before) {
+        await count(asked, before.to_version ?? undefined);
+        return { id: before.id };
+      }
       const decision = await decide(asked, signal);
       const id = await deps.engine().begin({
         ...rowOf(decision, asked.withData, asked.force),
@@ -140,6 +170,7 @@ export function createRequests(deps: RequestsDeps): Requests {
         eventId: asked.eventId,
         language: asked.language,
       });
+      await count(asked, decision.to);
       return { id };
     },
 
@@ -163,7 +194,7 @@ export function createRequests(deps: RequestsDeps): Requests {
           requestedByName: 'Fettle',
           route: null,
           eventId: null,
-          language: deps.language,
+          language: deps.language(),
         });
       } catch (error) {
         missing.set(app.name, { at: deps.clock.now(), error: toFettleError(error, 'internal', { app: app.name }) });
@@ -175,6 +206,12 @@ export function createRequests(deps: RequestsDeps): Requests {
 
     missingProblem: (app) => missing.get(app)?.error,
   };
+}
+
+/** What can be done with a held app, as buttons; the version that is held where it is not the one that runs. */
+function pinnedWays(app: RequestedApp, pinned: string, from: string | undefined): { try: readonly string[] } {
+  const held = sameVersion(pinned, from) ? [] : [`/update now ${app.name}@${pinned}`];
+  return { try: [`/update unpin ${app.name}`, ...held] };
 }
 
 function refuseStep(

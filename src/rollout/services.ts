@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Adapter } from '../chat/contract.ts';
-import type { Services } from '../commands/index.ts';
+import type { Choices, Preferences, Services } from '../commands/index.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import type { LogReader } from '../gateway/log-reader.ts';
@@ -22,7 +22,8 @@ export interface ServicesDeps {
   readonly requests: Requests;
   readonly logs: LogReader;
   readonly apps: readonly RequestedApp[];
-  readonly defaultApp: string | undefined;
+  readonly settings: Preferences;
+  readonly choices: Choices;
   readonly version: string;
   readonly adapters: readonly Adapter[];
 }
@@ -56,7 +57,13 @@ export function createServices(deps: ServicesDeps): Services {
   }
 
   return {
-    settings: () => ({ apps: deps.apps, defaultApp: deps.defaultApp, version: deps.version }),
+    settings: () => ({
+      apps: deps.apps,
+      defaultApp: deps.settings.current().defaultApp ?? undefined,
+      version: deps.version,
+    }),
+    preferences: deps.settings,
+    choices: deps.choices,
     check: (app, signal) => checker.check(appOf(app), { signal }),
     known: async (app) => (await checker.known(appOf(app))) ?? { offer: { releases: [], channels: {} } },
     request: (order, signal) => requests.request(order, signal),

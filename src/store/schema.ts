@@ -223,6 +223,8 @@ export interface AuditTable {
   by: string;
   by_name: string;
   route: string | null;
+  /** The event that asked; null where nobody did. */
+  event_id: string | null;
   /** `settings`, `auto`, `pin`, `unpin`, `skip`, … */
   action: string;
   /** The app or the setting's key. */

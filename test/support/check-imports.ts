@@ -48,7 +48,7 @@ const RULES: readonly { readonly of: string; readonly may: readonly string[] }[]
       'config/home.ts',
     ],
   },
-  { of: 'config/', may: [] },
+  { of: 'config/', may: ['src/domain/'] },
 ];
 
 interface Import {

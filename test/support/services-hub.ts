@@ -37,7 +37,7 @@ export async function startHubCore(options: { world: World; db: string; socket: 
     commands: createCommandTable({ commands: COMMANDS, services: world.services }),
     outbox,
     roleOf: (platform) => (platform === 'terminal' ? 'admin' : undefined),
-    language: 'en',
+    language: () => 'en',
     rateOf: () => undefined,
     redact,
     log: note,

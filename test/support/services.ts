@@ -5,6 +5,7 @@ import type { Language, Route } from '../../src/domain/reply.ts';
 import { isCancellable, isFinal, stateOf, type UpdateState } from '../../src/domain/update.ts';
 import { newestFirst } from '../../src/domain/version.ts';
 import type { AppReport } from '../../src/protocol/messages.ts';
+import { createChoiceStore, createPreferences } from './preferences.ts';
 
 /**
  * What commands need, without an engine: two apps, releases, and updates that walk through their states by
@@ -34,6 +35,10 @@ export interface World {
   stepMs: number;
   /** Whose version each app runs. */
   readonly running: Map<string, string>;
+  /** Versions that failed, whatever the app. */
+  readonly blocked: string[];
+  /** What is said of every offer. */
+  warning: Checked['offer']['warning'];
   stop(): void;
 }
 
@@ -61,6 +66,11 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
     ['web', '2.0.2'],
     ['hello', '1.0.0'],
   ]);
+  const preferences = createPreferences(names);
+  const choices = createChoiceStore(
+    (app) => running.get(app),
+    (app) => newestFirst(RELEASES[app] ?? [])[0] ?? '',
+  );
   const updates = new Map<string, FakeUpdate>();
   const timers = new Set<NodeJS.Timeout>();
   let counter = 0;
@@ -78,7 +88,7 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
     const versions = newestFirst(RELEASES[app] ?? []);
     return {
       newest: versions[0] === undefined ? undefined : release(versions[0]),
-      offer: { releases: versions.map(release), channels: {} },
+      offer: { releases: versions.map(release), channels: {}, warning: world.warning },
       checkedAt: Date.now(),
     };
   };
@@ -88,7 +98,7 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
     lastGood: undefined,
     health: 'healthy',
     address: `http://127.0.0.1:${app === 'web' ? 8080 : 8081}/`,
-    blocked: [],
+    blocked: world.blocked,
   });
 
   function change(id: string, values: Partial<FakeUpdate>): void {
@@ -196,9 +206,11 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
   const services: Services = {
     settings: () => ({
       apps: names.map((name) => ({ name, source: { kind: 'npm', package: name }, channel: 'stable' })),
-      defaultApp: options.defaultApp,
+      defaultApp: options.defaultApp ?? preferences.current().defaultApp ?? undefined,
       version: '0.1.0',
     }),
+    preferences,
+    choices,
     async check(app, signal) {
       world.calls.check += 1;
       await new Promise((resolve, reject) => {
@@ -321,6 +333,8 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
     sourceMs: 5,
     stepMs: 20,
     running,
+    blocked: [],
+    warning: undefined,
     stop() {
       for (const timer of timers) clearTimeout(timer);
     },

@@ -1,5 +1,6 @@
 import { isSelf } from '../../domain/app.ts';
 import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
+import { SETTING_TEXTS, settingKeyOf } from '../../domain/setting-texts.ts';
 import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
 import { app, because, device, duration, or, STATES, version, when } from './en-words.ts';
@@ -39,6 +40,14 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: didYouMean(d) ?? '/update history lists the past ones, /update status those that run.',
   }),
   bad_arguments: (d) => ({ text: badArguments(d), next: d.usage ? `Usage: ${t(d.usage)}` : undefined }),
+  unknown_setting: (d) => ({
+    text: `There is no setting “${t(d.key)}”.`,
+    next: didYouMean(d) ?? `There is: ${list(d.known).join(', ')}.`,
+  }),
+  bad_setting: (d) => ({
+    text: `“${t(d.value)}” is no value for ${t(d.key) || 'this setting'}.`,
+    next: `Expected ${expectedOf(d)}. Nothing was changed.`,
+  }),
   app_needed: (d) => ({
     text: 'Which app?',
     next:
@@ -80,6 +89,14 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   release_blocked: (d) => ({
     text: `${App(d)} ${t(d.version)} failed here before, so it is not tried again by itself.`,
     next: `/update now ${t(d.app) || 'APP'}@${t(d.version)} --force tries it again.`,
+  }),
+  release_skipped: (d) => ({
+    text: `${App(d)} is at its latest version but for ${t(d.version)}, which is skipped.`,
+    next: `/update now ${t(d.app) || 'APP'}@${t(d.version)} takes it all the same.`,
+  }),
+  pinned: (d) => ({
+    text: `${App(d)} is held at ${t(d.version)}${d.who ? ` by ${t(d.who)}` : ''}.`,
+    next: `/update unpin ${t(d.app) || 'APP'} lets it go; --force goes past it once.`,
   }),
   no_last_good: (d) => ({
     text: `${App(d)} has no earlier good version to go back to.`,
@@ -284,6 +301,11 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: d.log ? `Its log has the details: ${t(d.log)}` : "The hub's log has the details.",
   }),
 };
+
+function expectedOf(d: ErrorData): string {
+  const key = settingKeyOf(t(d.key));
+  return key ? SETTING_TEXTS[key].expected.en : t(d.expected) || 'another value';
+}
 
 function badArguments(d: ErrorData): string {
   const what = t(d.what);

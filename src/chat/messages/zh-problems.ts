@@ -1,5 +1,6 @@
 import { isSelf } from '../../domain/app.ts';
 import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
+import { SETTING_TEXTS, settingKeyOf } from '../../domain/setting-texts.ts';
 import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
 import { formatBytes, formatTime, list, momentOf, number, text as t } from './format.ts';
@@ -47,6 +48,14 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: didYouMean(d) ?? '/update history 列出过去的更新，/update status 列出进行中的更新。',
   }),
   bad_arguments: (d) => ({ text: badArguments(d), next: d.usage ? `用法：${t(d.usage)}` : undefined }),
+  unknown_setting: (d) => ({
+    text: `没有名为“${t(d.key)}”的设置。`,
+    next: didYouMean(d) ?? `现有：${list(d.known).join('、')}。`,
+  }),
+  bad_setting: (d) => ({
+    text: `“${t(d.value)}”不是 ${t(d.key) || '该设置'} 的有效值。`,
+    next: `可取的值：${expectedOf(d)}。没有做任何改动。`,
+  }),
   app_needed: (d) => ({
     text: '是哪个应用？',
     next: list(d.apps).length > 0 ? `现有：${list(d.apps).join('、')}。` : '还没有应用，请在 fettle.yaml 中添加。',
@@ -83,6 +92,14 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   release_blocked: (d) => ({
     text: `${app(d)} ${t(d.version)} 在这里失败过，所以不会自动重试。`,
     next: `/update now ${t(d.app) || 'APP'}@${t(d.version)} --force 再试一次。`,
+  }),
+  release_skipped: (d) => ({
+    text: `除了已跳过的 ${t(d.version)}，${app(d)} 已是最新版本。`,
+    next: `/update now ${t(d.app) || 'APP'}@${t(d.version)} 仍可更新到它。`,
+  }),
+  pinned: (d) => ({
+    text: `${app(d)} 已固定在 ${t(d.version)}${d.who ? `（由 ${t(d.who)} 设置）` : ''}。`,
+    next: `/update unpin ${t(d.app) || 'APP'} 解除固定；--force 可越过一次。`,
   }),
   no_last_good: (d) => ({
     text: `${app(d)} 没有可以回退的正常版本。`,
@@ -266,6 +283,11 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: d.log ? `详情见日志：${t(d.log)}` : '详情见中心的日志。',
   }),
 };
+
+function expectedOf(d: ErrorData): string {
+  const key = settingKeyOf(t(d.key));
+  return key ? SETTING_TEXTS[key].expected.zh : t(d.expected) || '其他值';
+}
 
 function badArguments(d: ErrorData): string {
   const what = t(d.what);

@@ -54,11 +54,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('by', 'text', (c) => c.notNull())
     .addColumn('by_name', 'text', (c) => c.notNull())
     .addColumn('route', 'text')
+    .addColumn('event_id', 'text')
     .addColumn('action', 'text', (c) => c.notNull())
     .addColumn('target', 'text')
     .addColumn('before', 'text')
     .addColumn('after', 'text')
     .execute();
+  await db.schema.createIndex('audit_event').on('audit').column('event_id').execute();
   await db.schema
     .alterTable('updates')
     .addColumn('automatic', 'integer', (c) => c.notNull().defaultTo(0))

@@ -11,6 +11,7 @@ import { createRouter, type Router } from '../../../src/chat/router.ts';
 import type { Role } from '../../../src/domain/app.ts';
 import { FettleError } from '../../../src/domain/errors.ts';
 import { createRedactor } from '../../../src/domain/redact.ts';
+import type { Language } from '../../../src/domain/reply.ts';
 import { type OpenStore, openStore } from '../../../src/store/open.ts';
 import { createFakeChat, type FakeChat } from '../../support/fake-chat.ts';
 import { until } from '../../support/until.ts';
@@ -27,6 +28,7 @@ let ran: string[];
 let log: string[];
 let behaviour: (text: string, call: Call) => Promise<CommandAnswer>;
 let rate: Rate | undefined;
+let language: Language;
 
 const table: CommandTable = {
   interpret: async (text) =>
@@ -55,7 +57,7 @@ async function startHub(): Promise<void> {
     commands: table,
     outbox,
     roleOf: (_, person) => ROLES[person],
-    language: 'en',
+    language: () => language,
     rateOf: () => rate,
     redact,
     log: note,
@@ -76,6 +78,7 @@ beforeEach(async () => {
   ran = [];
   log = [];
   rate = undefined;
+  language = 'en';
   behaviour = async (text) => ({ reply: { tone: 'info', title: `did ${text}` } });
   await startHub();
 });
@@ -195,6 +198,21 @@ test('refusals are told by their code, in the language of the person', async () 
   await answers(1);
   expect(titles()[0]).toBe('web 没有配置来源，无从知道有什么新版本。');
   expect(chat.shown[0]?.message).toMatchObject({ final: true, failed: true });
+});
+
+test('a chat without a language is answered in that of the setting, as it is at that moment', async () => {
+  behaviour = async () => {
+    throw new FettleError('no_source', { data: { app: 'web' } });
+  };
+  await accept(request('/x'));
+  await answers(1);
+  language = 'zh';
+  await accept(request('/y'));
+  await answers(2);
+  expect(titles()).toEqual([
+    'web has no source, so nobody can say what is new.',
+    'web 没有配置来源，无从知道有什么新版本。',
+  ]);
 });
 
 test('what was not foreseen is told without its text, and logged without secrets', async () => {

@@ -86,7 +86,7 @@ describe.each(LANGUAGES)('in %s', (language) => {
 
 test('/update offers what is new', async () => {
   const answer = await reply(createWorld(), '/update');
-  expect(answer.table?.rows[0]).toEqual(['web', '2.0.2', '3.0.1', 'none yet']);
+  expect(answer.table?.rows[0]).toEqual(['web', '2.0.2', '3.0.1', 'off', 'none yet']);
   expect(answer.buttons?.[0]).toMatchObject({ command: '/update now web' });
 });
 
@@ -141,6 +141,9 @@ describe('completion', () => {
     ['/update now web ', '/update now web 3.0.1'],
     ['/update now web@3', '/update now web@3.0.1'],
     ['/update now web --d', '/update now web --dry-run'],
+    ['/update auto m', '/update auto minor'],
+    ['/settings ', '/settings interval'],
+    ['/settings def', '/settings default-app'],
     ['/update status this', '/update status this-machine'],
   ])('%s', async (text, expected) => {
     expect(await completions(text)).toContain(expected);

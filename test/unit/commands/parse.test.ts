@@ -1,26 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { z } from 'zod';
-import { argument, defineCommand } from '../../../src/commands/contract.ts';
 import { COMMANDS } from '../../../src/commands/index.ts';
 import { parse } from '../../../src/commands/parse.ts';
 import { usage } from '../../../src/commands/usage.ts';
 import { FettleError } from '../../../src/domain/errors.ts';
 
-const auto = defineCommand({
-  name: 'update auto',
-  role: 'admin',
-  args: z.object({
-    mode: argument(z.enum(['on', 'minor', 'off']), { kind: 'choice', help: { en: 'mode', zh: '模式' } }),
-    app: argument(z.string(), { kind: 'app', help: { en: 'app', zh: '应用' } }),
-  }),
-  help: { en: 'auto', zh: '自动' },
-  examples: [],
-  run: async () => ({ reply: { tone: 'info', title: '' } }),
-});
-
 function surroundings(apps = ['web', 'hello', 'hub', 'agent'], defaultApp?: string) {
   return {
-    commands: [...COMMANDS, auto],
+    commands: COMMANDS,
     settings: {
       apps: apps.map((name) => ({ name, channel: 'stable' })),
       ...(defaultApp === undefined ? {} : { defaultApp }),
@@ -89,6 +75,17 @@ describe('what is understood', () => {
     ['/update auto 开 web', 'update auto', { mode: 'on', app: 'web' }],
     ['/update auto web 关', 'update auto', { mode: 'off', app: 'web' }],
     ['/update auto minor web', 'update auto', { mode: 'minor', app: 'web' }],
+    ['/update auto web', 'update auto', { app: 'web' }],
+    ['自动更新 开 web', 'update auto', { mode: 'on', app: 'web' }],
+    ['/update pin web', 'update pin', { app: 'web' }],
+    ['/update pin web@1.2.0', 'update pin', { app: 'web', version: '1.2.0' }],
+    ['/update unpin web', 'update unpin', { app: 'web' }],
+    ['跳过此版本 web', 'update skip', { app: 'web' }],
+    ['/settings', 'settings', {}],
+    ['/settings interval 0 3 * * *', 'settings', { entry: 'interval 0 3 * * *' }],
+    ['/settings interval "0 3 * * *"', 'settings', { entry: 'interval 0 3 * * *' }],
+    ['／settings　quiet　２３：００－０７：００', 'settings', { entry: 'quiet 23:00-07:00' }],
+    ['设置 备份 关', 'settings', { entry: '备份 关' }],
   ])('%s', (text, command, raw) => {
     expect(read(text)).toEqual([command, raw]);
   });
@@ -145,7 +142,8 @@ describe('what is refused', () => {
     ['/update history --limit many', { problem: 'not_a_value', value: 'many' }],
     ['/update now --force=yes web', { problem: 'unexpected' }],
     ['/update now "web', { problem: 'quote' }],
-    ['/update auto web', { problem: 'missing' }],
+    ['/update auto of web', { problem: 'unexpected' }],
+    ['/settings --backup off', { problem: 'unknown_flag' }],
   ])('%s', (text, data) => {
     expect(refusal(text)).toMatchObject({ code: 'bad_arguments', data });
   });
