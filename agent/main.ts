@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { AgentConfig } from '../config/agent-schema.ts';
@@ -17,7 +17,7 @@ import { createKeeperClient } from './keeper/client.ts';
 import { ownsPort, runsFrom } from './keeper/processes.ts';
 import { createLink } from './link.ts';
 import { createPolicy } from './policy.ts';
-import { restartDrivers } from './restart/index.ts';
+import { restartDrivers, withoutKeeper } from './restart/index.ts';
 import { createSelf } from './self/index.ts';
 import { keptRestart, loneRestart } from './self/restart.ts';
 import { createBallast } from './updater/ballast.ts';
@@ -62,6 +62,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const platform = `${process.platform}-${process.arch}`;
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   const replaced = Promise.withResolvers<AgentEnd>();
+  const thereIsKeeper = options.kept || existsSync(layout.runtime.keeperSocket);
+  if (!thereIsKeeper) log('there is no keeper here: this agent can update itself, and start nothing else');
   const drivers = restartDrivers({ keeper, layout, node: options.node, basicEnvironment: options.basicEnvironment });
   const self = createSelf({
     layout,
@@ -71,7 +73,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     program: options.program,
     basicEnvironment: options.basicEnvironment,
     restart: options.kept ? keptRestart(keeper, log) : loneRestart(() => replaced.resolve('become-current')),
-    kept: drivers.kept,
+    kept: thereIsKeeper ? drivers.kept : undefined,
     connectedTo: () => link.hub(),
     reconnect: () => link.hurry(),
     ownsPort,
@@ -92,7 +94,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const updates = createUpdates({
     layout,
     policy,
-    drivers,
+    drivers: thereIsKeeper ? drivers : { kept: withoutKeeper(drivers.kept) },
     self,
     gate: createGate(),
     clock,

@@ -195,7 +195,8 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
     const pick = (found: Pick<Known, 'offer' | 'newest'>) =>
       wanted === undefined ? found.newest : found.offer.releases.find((release) => release.version === wanted);
     let found: Pick<Known, 'offer' | 'newest' | 'checkedAt'> | undefined = await known(app);
-    const recent = found?.checkedAt !== undefined && clock.now() - found.checkedAt < MINUTE;
+    // A folder is read, nobody is asked: what was published just now is there.
+    const recent = source.kind !== 'folder' && found?.checkedAt !== undefined && clock.now() - found.checkedAt < MINUTE;
     if (found?.checkedAt === undefined || (!pick(found) && !recent)) found = await check(app, { signal });
     const release = pick(found);
     if (!release) {
