@@ -11,6 +11,7 @@ import { createKeeperClient, type KeeperClient } from '../../agent/keeper/client
 import { finishSlot } from '../../agent/self/finish.ts';
 import { type HomeLayout, homeLayout } from '../../config/home.ts';
 import { publish } from '../../src/cli/publish.ts';
+import { isSelf } from '../../src/domain/app.ts';
 import { makeFolder, switchLink, writeDurably } from '../../src/files/durable.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import { readFolder } from '../../src/origin/folder.ts';
@@ -163,9 +164,8 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
       await until('the agent to connect', () => gateway.isConnected(device) && device);
       const update = `u-${randomBytes(3).toString('hex')}`;
       const app = more.app ?? 'app';
-      const folder = app === 'app' ? releases : join(home, 'releases-fettle');
-      const release =
-        version === undefined ? undefined : await findRelease(folder, app === 'app' ? 'app' : 'fettle', version);
+      const [folder, name] = isSelf(app) ? [join(home, 'releases-fettle'), 'fettle'] : [releases, 'app'];
+      const release = version === undefined ? undefined : await findRelease(folder, name, version);
       const order: Order = {
         id: `o-${update}`,
         update,
@@ -257,7 +257,7 @@ export async function askVersion(port: number): Promise<string | undefined> {
 }
 
 function configuration(port: number, probing: string): string {
-  return `fettle: {source: folder releases-fettle, for: 300ms, deadlines: {probing: 4s}}
+  return `fettle: {source: folder releases-fettle, for: 1s, deadlines: {probing: 4s}}
 apps:
   app:
     source: folder releases
