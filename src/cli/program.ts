@@ -8,6 +8,8 @@ import { VERSION } from './version.ts';
 /** The command line for people. Each subcommand loads only what it needs. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
   const environment = readEnvironment();
+  // Whoever reads our output may stop reading (`fettle up --detach | head`): what was begun is finished all the same.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const program = new Command('fettle')
     .description('Keeps the bots, services and devices you run up to date, from the chat you already use.')
     .version(VERSION, '-V, --version')
