@@ -18,6 +18,9 @@ export interface RehearsalOptions {
   readonly signal: AbortSignal;
 }
 
+/** What a rehearsal ends with where the configuration is wrong, which is no fault of the candidate (sysexits.h). */
+export const EXIT_CONFIG = 78;
+
 const LONGEST_MS = 60_000;
 const MAX_OUTPUT = 64_000;
 const ALL_PAGES = 2 ** 31 - 1;
@@ -54,6 +57,7 @@ export async function rehearse(options: RehearsalOptions): Promise<void> {
     signal.throwIfAborted();
     if (result.stopped === 'deadline') throw failed(`it took longer than ${LONGEST_MS / 1_000} s`);
     const last = options.redact(result.stderr).trim().split('\n').slice(-3).join(' ').slice(-300);
+    if (result.code === EXIT_CONFIG) throw new FettleError('config_invalid', { data: { app, reason: last } });
     if (result.code !== 0) throw failed(last || `it ended with status ${result.code ?? 'unknown'}`);
     const said = result.stdout.trim().split('\n').at(-1) ?? '';
     if (said !== `rehearsed ${version}`) throw failed(`it says “${said.slice(0, 100)}”`);

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { EXIT_CONFIG } from '../../agent/self/rehearse.ts';
 import { homeLayout } from '../../config/home.ts';
 import { readEnvironment } from '../../config/load.ts';
 
@@ -50,6 +51,7 @@ export async function runRole(role: 'keeper' | 'agent' | 'hub', argv: readonly s
     process.exit(0);
   } catch (error) {
     console.error(await showError(error));
-    process.exit(2);
+    const { ConfigError } = await import('../../config/load.ts');
+    process.exit(values.rehearse && error instanceof ConfigError ? EXIT_CONFIG : 2);
   }
 }
