@@ -18,6 +18,7 @@ import { ownsPort, runsFrom } from './keeper/processes.ts';
 import { createLink } from './link.ts';
 import { createPolicy } from './policy.ts';
 import { restartDrivers } from './restart/index.ts';
+import { openSettings } from './settings.ts';
 import { createBallast } from './updater/ballast.ts';
 import { openBlocked } from './updater/blocked.ts';
 import { readTail } from './updater/log-tail.ts';
@@ -44,6 +45,7 @@ const LOG_BYTES = 48_000;
 const LOG_CHARACTERS = 64_000;
 /** What runs is told this often even where nothing changed. */
 const INVENTORY_MS = 30_000;
+const PRUNE_MS = 24 * 60 * 60_000;
 
 /** The agent: takes orders, carries them out as its own file allows, and tells what came of them. Ends with `signal`. */
 export async function runAgent(options: AgentOptions): Promise<void> {
@@ -53,6 +55,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   const policy = createPolicy(config, device, layout.agent.orders);
   const drivers = restartDrivers({ keeper, layout, node: options.node, basicEnvironment: options.basicEnvironment });
+  const settings = openSettings(join(layout.agent.dir, 'settings.json'));
   const reports = new Map<string, { seq: number; extra: number }>();
   let recovered = false;
 
@@ -81,6 +84,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       return bavail * bsize;
     },
     redact: redactFor,
+    retentionDays: () => settings.retentionDays,
     onReport(entry, progress, note) {
       const last = reports.get(entry.order.update);
       const extra = last?.seq === entry.seq ? last.extra + 1 : 0;
@@ -152,6 +156,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       case 'read-log':
         link.send(readLog(message));
         return;
+      case 'list-backups':
+        link.send(tellBackups(message));
+        return;
+      case 'settings':
+        try {
+          if (settings.setRetention(message.retentionDays)) updates.pruneBackups();
+        } catch (error) {
+          log(`the hub's settings could not be kept: ${String(error)}`);
+        }
+        return;
       case 'challenge':
       case 'welcome':
       case 'unknown':
@@ -170,20 +184,31 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     };
   }
 
+  function tellBackups({ request, app }: Extract<HubMessage, { type: 'list-backups' }>): AgentMessage {
+    try {
+      return { type: 'backups', request, backups: [...updates.backups(app)] };
+    } catch (error) {
+      return { type: 'backups', request, backups: [], problem: problemOf(error, app) };
+    }
+  }
+
   // Recovery comes first and needs no hub: a device without a network still ends up with its apps running.
   await updates.recover();
   recovered = true;
+  updates.pruneBackups();
   // Well: recovery is through. Whether the hub can be reached is no reason to go back to an older agent.
   await keeper
     .ask('commit', { app: 'agent' })
     .catch((error: unknown) => log(`the keeper did not take the commit: ${String(error)}`));
   link.start();
   const tick = setInterval(() => void sendInventory(), INVENTORY_MS);
+  const prune = setInterval(() => updates.pruneBackups(), PRUNE_MS);
   log(`agent ${options.version} of ${device} is ready`);
   await new Promise<void>((resolve) =>
     signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
   );
   clearInterval(tick);
+  clearInterval(prune);
   await updates.stop();
   link.stop();
   keeper.close();

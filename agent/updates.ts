@@ -1,7 +1,12 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { AppConfig } from '../config/agent-schema.ts';
 import { FettleError, toFettleError } from '../src/domain/errors.ts';
 import { isFinal, stateOf } from '../src/domain/update.ts';
-import type { AppReport, Order, Outcome } from '../src/protocol/messages.ts';
+import { type AppReport, type BackupReport, MAX_BACKUPS, type Order, type Outcome } from '../src/protocol/messages.ts';
+import { listBackups } from './backup/manifest.ts';
+import { reportOf } from './backup/report.ts';
+import { pruneBackups } from './backup/retention.ts';
 import { look } from './health/probe.ts';
 import { openSlots, type Slots } from './install/slots.ts';
 import type { JournalEntry } from './journal.ts';
@@ -28,6 +33,10 @@ export interface Updates {
   /** Outcomes that the hub is to be offered at a connect: those that it has not acknowledged first. */
   outcomes(): readonly Outcome[];
   acknowledge(update: string): void;
+  /** The backups of an app, newest first. @throws {FettleError} `capability_denied` */
+  backups(app: string): readonly BackupReport[];
+  /** Removes backups that are no longer kept, of each app without an update under way. Never throws. */
+  pruneBackups(): void;
   /** Stops at the journal's next safe point; the next start goes on. */
   stop(): Promise<void>;
 }
@@ -260,6 +269,32 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     acknowledge(update) {
       const entry = journal.get(update);
       if (entry && entry.acknowledgedAt === null) journal.write({ ...entry, acknowledgedAt: clock.now() });
+    },
+
+    backups(app) {
+      if (!policy.app(app)) throw new FettleError('capability_denied', { data: { app } });
+      const running = slots(app).current();
+      const sealed = listBackups(layout.app(app).backups, app);
+      return sealed
+        .slice(-MAX_BACKUPS)
+        .map((manifest) => reportOf(manifest, running))
+        .reverse();
+    },
+
+    pruneBackups() {
+      const busy = new Set(journal.list().flatMap((entry) => (isFinal(entry.state) ? [] : [entry.order.app])));
+      for (const app of Object.keys(policy.apps)) {
+        if (tasks.has(app) || busy.has(app)) continue;
+        const folder = layout.app(app);
+        try {
+          const retention = { now: clock.now(), days: deps.retentionDays(), running: slots(app).current() };
+          pruneBackups(folder.backups, app, retention, deps.log);
+          // What a restore replaced is in the backup that it made; nobody needs it now.
+          rmSync(join(folder.dir, 'replaced'), { recursive: true, force: true });
+        } catch (error) {
+          deps.log(`${app}: old backups could not be removed: ${deps.redact(app, String(error))}`);
+        }
+      }
     },
 
     async stop() {

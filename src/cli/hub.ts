@@ -15,11 +15,14 @@ import { COMMANDS, createCommandTable } from '../commands/index.ts';
 import type { Role } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import { createRedactor, secretValues } from '../domain/redact.ts';
+import { RETENTION_DAYS, type SettingsReader } from '../domain/settings.ts';
 import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
+import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
 import { openKey } from '../protocol/key.ts';
 import { createReleaseChecker, createReleaseSources, createRetries, createSeenInStore } from '../releases/index.ts';
+import { createDeviceSettings } from '../rollout/device-settings.ts';
 import { createEngine } from '../rollout/engine.ts';
 import { createRequests, type RequestedApp } from '../rollout/requests.ts';
 import { createServices } from '../rollout/services.ts';
@@ -71,6 +74,9 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
 
   let gateway: Gateway | undefined;
   const reachable = () => gateway ?? { send: () => false, isConnected: () => false };
+  const settings = standardSettings(loaded);
+  const backups = createBackupReader(reachable, random);
+  const deviceSettings = createDeviceSettings({ gateway: reachable, settings });
   const engine = createEngine({
     db,
     clock,
@@ -78,6 +84,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     outbox,
     telling,
     gateway: reachable,
+    settings,
     onMissing: (device, report) => requests.installMissing(device, report),
     log: logLine,
   });
@@ -86,6 +93,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     clock,
     checker,
     engine: () => engine,
+    backups,
     apps,
     language: loaded.language,
     log: logLine,
@@ -98,6 +106,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     engine,
     requests,
     logs,
+    backups,
+    settings,
     apps,
     defaultApp: loaded.defaultApp,
     version: VERSION,
@@ -133,9 +143,11 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     log: logLine,
     events: {
       connected: (peer) => engine.connected(peer),
+      ready: (peer) => deviceSettings.connected(peer.device),
       disconnected: (peer, epoch) => engine.disconnected(peer, epoch),
       async message(peer, epoch, message) {
         if (message.type === 'log') logs.answer(message);
+        else if (message.type === 'backups') backups.answer(message);
         else await engine.received(peer, epoch, message);
       },
     },
@@ -191,6 +203,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   for (const adapter of adapters) await adapter.stop();
   await router.stop();
   await retries.stop();
+  deviceSettings.stop();
   await engine.stop();
   await gateway.stop();
   await outbox.stop();
@@ -246,6 +259,23 @@ function requestedApps(config: HubConfig): RequestedApp[] {
     graceMs: app.stop.grace,
     probe: { forMs: app.healthy.for, checks: app.healthy.checks, address: app.healthy.http },
   }));
+}
+
+/** The settings as they are where nobody changes them. */
+function standardSettings({ language, defaultApp }: HubConfig): SettingsReader {
+  const values = {
+    interval: { every: 60 * 60_000 },
+    timezone: 'UTC',
+    notify: 'all',
+    grace: 30_000,
+    quiet: null,
+    digest: null,
+    retention: RETENTION_DAYS,
+    backup: true,
+    language,
+    defaultApp: defaultApp ?? null,
+  } as const;
+  return { current: () => values, onChange: () => () => undefined };
 }
 
 function readId(file: string): string {

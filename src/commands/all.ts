@@ -1,4 +1,5 @@
 /** Every command. A new one is its file and its line here; the help puts them in order. */
+export { backups } from './backups.ts';
 export { cancel } from './cancel.ts';
 export { check } from './check.ts';
 export { help } from './help.ts';
@@ -6,6 +7,7 @@ export { history } from './history.ts';
 export { logs } from './logs.ts';
 export { now } from './now.ts';
 export { restart } from './restart.ts';
+export { restore } from './restore.ts';
 export { rollback } from './rollback.ts';
 export { status } from './status.ts';
 export { update } from './update.ts';

@@ -10,6 +10,7 @@ export const ERROR_CODES = [
   'unknown_app',
   'unknown_version',
   'unknown_update',
+  'unknown_backup',
   'bad_arguments',
   'app_needed',
   'not_allowed',

@@ -6,6 +6,7 @@ import type { Release } from '../domain/release.ts';
 import type { Language, Route } from '../domain/reply.ts';
 import type { UpdateKind } from '../domain/update.ts';
 import { compareVersions, readVersion } from '../domain/version.ts';
+import type { BackupReader } from '../gateway/backup-reader.ts';
 import type { AppReport } from '../protocol/messages.ts';
 import type { ReleaseChecker } from '../releases/index.ts';
 import { type DeviceWithApps, listDevices } from '../store/devices.ts';
@@ -31,6 +32,8 @@ export interface AskedUpdate {
   readonly version?: string | undefined;
   readonly force: boolean;
   readonly withData: boolean;
+  /** Which backup a `restore` puts back. */
+  readonly backup?: number | undefined;
   readonly who: { readonly id: string; readonly name: string };
   readonly route: Route;
   readonly eventId: string;
@@ -46,6 +49,8 @@ export interface Decision {
   readonly from?: string | undefined;
   readonly to?: string | undefined;
   readonly release?: Release | undefined;
+  /** Which backup is put back. */
+  readonly backup?: number | undefined;
 }
 
 export interface Requests {
@@ -64,6 +69,7 @@ export interface RequestsDeps {
   readonly clock: Clock;
   readonly checker: ReleaseChecker;
   readonly engine: () => Pick<Engine, 'begin'>;
+  readonly backups: Pick<BackupReader, 'list'>;
   readonly apps: readonly RequestedApp[];
   readonly language: Language;
   readonly log: (line: string) => void;
@@ -108,12 +114,28 @@ export function createRequests(deps: RequestsDeps): Requests {
       if (report?.lastGood === undefined) throw new FettleError('no_last_good', { data: { app: app.name } });
       return { ...known, kind: 'rollback', to: report.lastGood };
     }
+    if (asked.kind === 'restore') {
+      if (from === undefined) throw new FettleError('not_installed', { data: { app: app.name } });
+      await findBackup(device, app.name, asked.backup, signal);
+      return { ...known, kind: 'restore', to: from, backup: asked.backup };
+    }
     const release = await find(app, asked.version, signal);
     if (from !== undefined) refuseStep(app, report, from, release, asked);
     if (report?.blocked.includes(release.version) && !asked.force) {
       throw new FettleError('release_blocked', { data: { app: app.name, version: release.version } });
     }
     return { ...known, kind: from === undefined ? 'install' : 'update', to: release.version, release };
+  }
+
+  /** Is there such a backup? A device that is away is not asked: it refuses by itself what it does not have. */
+  async function findBackup(device: DeviceWithApps, app: string, seq: number | undefined, signal: AbortSignal) {
+    if (device.connected !== 1 && seq !== undefined) return;
+    const all = await deps.backups.list(device.id, device.name, app, signal);
+    if (seq !== undefined && all.some((backup) => backup.seq === seq)) return;
+    const known = all.slice(0, 10).map((backup) => `${app}/${backup.seq}`);
+    const backup = seq === undefined ? undefined : `${app}/${seq}`;
+    const commands = known.slice(0, 3).map((id) => `/update restore ${id}`);
+    throw new FettleError('unknown_backup', { data: { app, backup, known, try: commands } });
   }
 
   /** The wanted release; without a version the newest, asked for now. */
@@ -210,6 +232,7 @@ function rowOf(
     release: release && { version: release.version, channel: release.channel, digest: release.digest },
     withData,
     force,
+    backup: decision.backup,
   };
 }
 

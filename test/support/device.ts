@@ -16,7 +16,14 @@ import { makeFolder, writeDurably } from '../../src/files/durable.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import { readFolder } from '../../src/origin/folder.ts';
 import { openKey } from '../../src/protocol/key.ts';
-import type { AgentMessage, AppReport, Order, OrderedRelease, Outcome } from '../../src/protocol/messages.ts';
+import type {
+  AgentMessage,
+  AppReport,
+  HubMessage,
+  Order,
+  OrderedRelease,
+  Outcome,
+} from '../../src/protocol/messages.ts';
 import { until } from './until.ts';
 
 /**
@@ -33,6 +40,8 @@ export interface Device {
   /** Sends an order for `app@version` and answers the update's id. */
   order(kind: Order['kind'], version?: string, more?: Partial<Order>): Promise<string>;
   cancel(update: string): void;
+  /** Says anything to the agent. */
+  say(message: HubMessage): Promise<void>;
   /** The outcome of an update, once it is there; it is acknowledged. */
   outcome(update: string, limitMs?: number): Promise<Outcome>;
   /** What the app answers now. */
@@ -131,6 +140,7 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
         kind,
         ...(release ? { release: { version: release.version, channel: release.channel, digest: release.digest } } : {}),
         withData: false,
+        backup: true,
         force: false,
         notBefore: Date.now(),
         expiresAt: Date.now() + 300_000,
@@ -141,6 +151,10 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
     },
     cancel: (update) => {
       gateway.send(device, { type: 'cancel', update });
+    },
+    async say(message) {
+      await until('the agent to connect', () => gateway.isConnected(device) && device);
+      gateway.send(device, message);
     },
     async outcome(update, limitMs = 60_000) {
       const found = await until(`the outcome of ${update}`, () => outcomes.find((o) => o.update === update), limitMs);

@@ -37,6 +37,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `There is no update ${t(d.id)}.`,
     next: didYouMean(d) ?? '/update history lists the past ones, /update status those that run.',
   }),
+  unknown_backup: (d) => ({
+    text: d.backup ? `There is no backup ${t(d.backup)}.` : `Which backup${ofApp(d)}?`,
+    next: list(d.known).length > 0 ? `There is: ${list(d.known).join(', ')}.` : `There are no backups${ofApp(d)} yet.`,
+  }),
   bad_arguments: (d) => ({ text: badArguments(d), next: d.usage ? `Usage: ${t(d.usage)}` : undefined }),
   app_needed: (d) => ({
     text: 'Which app?',
@@ -171,10 +175,16 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: 'Make room, then try again.',
   }),
   io_failed: (d) => ({ text: `The device's disk does not work as it should${because(d)}.`, next: 'Look at the disk.' }),
-  backup_failed: (d) => ({
-    text: `The data${ofApp(d)} could not be backed up${d.path ? `: ${t(d.path)}` : ''}${because(d)}.`,
-    next: 'Nothing is switched without a backup. Mend this, then try again.',
-  }),
+  backup_failed: (d) =>
+    d.backup
+      ? {
+          text: `Backup ${t(d.backup)} can't be put back${d.path ? `: ${t(d.path)}` : ''}${because(d)}.`,
+          next: `Choose another: /update backups ${t(d.app)}`.trim(),
+        }
+      : {
+          text: `The data${ofApp(d)} could not be backed up${d.path ? `: ${t(d.path)}` : ''}${because(d)}.`,
+          next: 'Nothing is switched without a backup. Mend this, then try again.',
+        },
   start_failed: (d) => ({
     text: `${version(d)} could not be started${because(d)}.`,
     next: "Look at the app's `run` in fettle.yaml and at the log.",
