@@ -121,7 +121,7 @@ export function coversAll(task: Task, placing: Placing): boolean {
 export function putBack(task: Task, { roots, present }: Placing): void {
   const { entry, folder } = task;
   const written = join('failed', entry.order.update);
-  task.note({ setAside: written });
+  if (entry.setAside !== written) task.note({ setAside: null });
   let touched = false;
   for (const path of withCompanions(roots)) {
     const live = join(folder.shared, path);
@@ -130,8 +130,10 @@ export function putBack(task: Task, { roots, present }: Placing): void {
     rmSync(`${live}.restoring`, { recursive: true, force: true });
     // Not moved, or back already: what is there is the data from before.
     if (present.includes(path) && !exists(before)) continue;
-    if (exists(live)) move(live, after);
-    else if (!present.includes(path)) continue;
+    if (exists(live)) {
+      if (task.entry.setAside !== written) task.note({ setAside: written });
+      move(live, after);
+    } else if (!present.includes(path)) continue;
     if (present.includes(path)) move(before, live);
     touched = true;
   }

@@ -6,10 +6,11 @@ import { seal } from '../backup/create.ts';
 import { restore } from '../backup/restore.ts';
 import { pruneBackups } from '../backup/retention.ts';
 import { look, probe } from '../health/probe.ts';
+import type { JournalEntry } from '../journal.ts';
 import { OWN_FAULTS } from './blocked.ts';
 import { backupRequest } from './data.ts';
 import { holdFor } from './deadlines.ts';
-import { coversAll, placeData, planPlacing, putBack } from './older-data.ts';
+import { asideBefore, coversAll, placeData, planPlacing, putBack } from './older-data.ts';
 import { slotOf } from './prepare.ts';
 import { outcomeOf, type Task } from './task.ts';
 
@@ -41,7 +42,7 @@ export async function swapping(task: Task, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   if (entry.to !== entry.from) slots.activate(slotOf(task));
   const placing = planPlacing(task);
-  task.enter('starting', { startedNew: true, ...(placing ? { placing } : {}) });
+  task.enter('starting', { startedNew: true, ...(placing ? { placing, ...replaced(task) } : {}) });
 }
 
 /** `starting`: the new version is started; where older data is to be put in place, that comes first. */
@@ -163,6 +164,11 @@ export async function discarding(task: Task): Promise<void> {
   if (entry.startedNew && release && isOwnFault(task, code)) deps.blocked.block(app, release, code, deps.clock.now());
   const state = entry.cancelled && entry.problem === null ? 'cancelled' : 'failed';
   task.enter(state, { outcome: outcomeOf(entry, state, deps.clock.now()) });
+}
+
+/** Without a backup, what is replaced is told to people: it is the only copy. */
+function replaced(task: Task): Pick<JournalEntry, 'setAside'> {
+  return { setAside: task.entry.backup === null ? asideBefore(task) : null };
 }
 
 /** Brings back what can be brought back. False where data stays as what failed left it. */

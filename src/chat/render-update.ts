@@ -176,7 +176,7 @@ function succeeded({ outcome, update, messages }: Facts): Reply {
   const to = outcome?.to ?? update.to;
   const text = [
     ...(outcome?.dataRestored ? [cards.dataRestored] : []),
-    ...(outcome?.setAside ? [cards.setAside(`apps/${update.app}/${outcome.setAside}`)] : []),
+    ...(outcome?.setAside ? [cards.beforeIsAside(`apps/${update.app}/${outcome.setAside}`)] : []),
   ];
   return {
     tone: 'good',

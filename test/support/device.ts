@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createWriteStream, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { pack } from 'tar-stream';
+import type { Manifest } from '../../agent/backup/manifest.ts';
 import { type JournalEntry, openJournal } from '../../agent/journal.ts';
 import { createKeeperClient, type KeeperClient } from '../../agent/keeper/client.ts';
 import { type HomeLayout, homeLayout } from '../../config/home.ts';
@@ -19,6 +20,7 @@ import { openKey } from '../../src/protocol/key.ts';
 import type {
   AgentMessage,
   AppReport,
+  BackupReport,
   HubMessage,
   Order,
   OrderedRelease,
@@ -47,6 +49,10 @@ export interface Device {
   /** What the app answers now. */
   version(): Promise<string | undefined>;
   data(): string;
+  /** Asks the agent for its backups. */
+  backups(): Promise<readonly BackupReport[]>;
+  /** Makes the app ill on the data of a backup, which stays whole. */
+  poison(seq: number): void;
   journal(update: string): JournalEntry | undefined;
   inventory(): readonly AppReport[] | undefined;
   /** Starts the agent anew with these points to kill itself at. */
@@ -55,7 +61,7 @@ export interface Device {
   close(): Promise<void>;
 }
 
-/** How a release of the test's app behaves. */
+/** How a release of the test's app behaves. Each is ill where its data says `poison`, and writes a file then. */
 export type Behaviour = 'good' | 'crashes' | 'ill' | 'lies' | 'late-crash' | 'migrates-and-ill';
 
 const RELEASES: Readonly<Record<string, Behaviour>> = {
@@ -163,6 +169,24 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
     },
     version: () => askVersion(port),
     data: () => readFileSync(join(layout.app('app').shared, 'data', 'store.json'), 'utf8'),
+    async backups() {
+      const request = `b-${randomBytes(6).toString('hex')}`;
+      await made.say({ type: 'list-backups', request, app: 'app' });
+      const isIt = (m: AgentMessage) => m.type === 'backups' && m.request === request;
+      const answer = await until('the list of backups', () => messages.find(isIt));
+      return answer.type === 'backups' ? answer.backups : [];
+    },
+    poison(seq) {
+      const folder = join(layout.app('app').backups, String(seq));
+      const content = '{"format":1,"notes":["poison"]}\n';
+      writeFileSync(join(folder, 'data', 'data', 'store.json'), content);
+      const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
+      const sha256 = createHash('sha256').update(content).digest('hex');
+      const entries = manifest.entries.map((e) =>
+        e.path === 'data/store.json' ? { ...e, size: content.length, sha256 } : e,
+      );
+      writeFileSync(join(folder, 'manifest.json'), JSON.stringify({ ...manifest, entries }));
+    },
     journal: (update) => openJournal(layout.agent.journal).get(update),
     inventory: () => messages.filter((m) => m.type === 'inventory').at(-1)?.apps,
     async startAgent(...kill) {
@@ -259,13 +283,15 @@ async function writeArchive(path: string, version: string, behaviour: Behaviour)
 
 function program(version: string, behaviour: Behaviour): string {
   return `import { createServer } from 'node:http';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 console.log('app ${version} starts with token', process.env.API_TOKEN);
 ${behaviour === 'migrates-and-ill' ? `writeFileSync('data/store.json', '{"format":2}\\n'); writeFileSync('data/new-file', 'x');` : ''}
 ${behaviour === 'crashes' ? `console.error('cannot start'); process.exit(3);` : ''}
 ${behaviour === 'late-crash' ? `setTimeout(() => process.exit(4), 200);` : ''}
+const poisoned = existsSync('data/store.json') && readFileSync('data/store.json', 'utf8').includes('poison');
+if (poisoned) writeFileSync('data/written-by-ill', 'x');
 createServer((request, response) => {
-  response.writeHead(${behaviour === 'ill' || behaviour === 'migrates-and-ill' ? 500 : 200});
+  response.writeHead(${behaviour === 'ill' || behaviour === 'migrates-and-ill' ? 500 : 'poisoned ? 500 : 200'});
   response.end(JSON.stringify({ version: '${behaviour === 'lies' ? '1.0.0' : version}' }));
 }).listen(Number(process.env.PORT), '127.0.0.1');
 process.on('SIGTERM', () => process.exit(0));
