@@ -7,7 +7,7 @@ import { writeDurably } from '../src/files/durable.ts';
 export interface AgentSettings {
   /** Days that backups are kept; {@link RETENTION_DAYS} until a hub has said otherwise. */
   readonly retentionDays: number;
-  /** Durable when it returns. False where it was so already. @throws the system's error; the old value then counts */
+  /** Durable when it returns. False where the hub had said so already. @throws the system's error; the old value then counts */
   setRetention(days: number): boolean;
 }
 
@@ -16,24 +16,24 @@ const Kept = z.object({ retentionDays: z.number().int().nonnegative() });
 
 /** Opens the settings in `path`. A file that can't be read counts as none. */
 export function openSettings(path: string): AgentSettings {
-  let retentionDays = read(path);
+  let kept = read(path);
   return {
     get retentionDays() {
-      return retentionDays;
+      return kept ?? RETENTION_DAYS;
     },
     setRetention(days) {
-      if (days === retentionDays) return false;
+      if (days === kept) return false;
       writeDurably(path, `${JSON.stringify({ retentionDays: days } satisfies z.infer<typeof Kept>)}\n`);
-      retentionDays = days;
+      kept = days;
       return true;
     },
   };
 }
 
-function read(path: string): number {
+function read(path: string): number | undefined {
   try {
     return Kept.parse(JSON.parse(readFileSync(path, 'utf8'))).retentionDays;
   } catch {
-    return RETENTION_DAYS;
+    return undefined;
   }
 }

@@ -188,7 +188,7 @@ function succeeded({ outcome, update, messages }: Facts): Reply {
         ? [{ name: cards.fieldProof, value: outcome.proof === 'reported' ? cards.proofReported : cards.proofSlot }]
         : []),
       ...took({ outcome, update, messages }),
-      ...(outcome?.backup === undefined ? [] : [{ name: cards.fieldBackup, value: `#${outcome.backup}` }]),
+      ...(outcome?.backup === undefined ? [] : [{ name: cards.fieldBackup, value: `${app}/${outcome.backup}` }]),
     ],
     ...(kind === 'update' && from && from !== to
       ? { buttons: [{ label: cards.rollBack, command: `/update rollback ${app}` }] }
@@ -275,7 +275,10 @@ function failed(facts: Facts): Reply {
     text: [...(why ? [why.text] : []), ...(running ? [cards.untouched(update.app, running)] : [])],
     ...log(outcome, update.app, messages, audience),
     ...hints(why?.next),
-    buttons: [{ label: cards.tryAgain, command: commandOf(update) }],
+    // A backup that is not whole will not be whole the next time.
+    ...(update.kind === 'restore' && ['backup_failed', 'unknown_backup'].includes(outcome?.problem?.code ?? '')
+      ? {}
+      : { buttons: [{ label: cards.tryAgain, command: commandOf(update) }] }),
   };
 }
 

@@ -12,7 +12,7 @@ const EN = {
   before: (step: string) => `before ${step}`,
   restore: (backup: string) => `before a restore of ${backup}`,
   unknown: '—',
-  running: 'its release runs now',
+  running: (version: string) => ` (${version} runs now)`,
   older: (count: number) => `and ${count} older`,
   hint: (backup: string) => `/update restore ${backup} puts that data back; --dry-run only says how`,
 };
@@ -23,7 +23,7 @@ const ZH: typeof EN = {
   before: (step) => `${step} 之前`,
   restore: (backup) => `恢复 ${backup} 之前`,
   unknown: '—',
-  running: '所切换到的版本正在运行',
+  running: (version) => `（${version} 正在运行）`,
   older: (count) => `还有 ${count} 个更早的`,
   hint: (backup) => `/update restore ${backup} 恢复该数据；加 --dry-run 只说明步骤`,
 };
@@ -67,7 +67,7 @@ function rowOf(backup: BackupView, { language, words, now }: CommandContext): st
   return [
     `${app}/${seq}`,
     words.relative(at, now),
-    `${why(backup, text)}${backup.ofRunning ? ` (${text.running})` : ''}`,
+    `${why(backup, text)}${backup.ofRunning && backup.to ? text.running(backup.to) : ''}`,
     words.bytes(bytes),
     String(files),
   ];

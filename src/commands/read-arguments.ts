@@ -118,6 +118,9 @@ function placeWord(command: Command, word: Word, raw: Record<string, unknown>, a
     raw[backup.key] = named.seq;
     return;
   }
+  if (backup && lower.includes('/')) {
+    throw bad(command, { problem: 'not_a_value', what: backup.written, value: text.slice(0, 40) });
+  }
   const at = text.indexOf('@');
   if (at !== -1 && version && (app || at === 0)) {
     const name = lower.slice(0, at);

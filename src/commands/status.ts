@@ -175,7 +175,8 @@ async function ofApp(app: string, devices: readonly DeviceView[], context: Comma
 function lastUpdate(past: UpdateView, { words, now }: CommandContext): string {
   const step = [past.from, past.to].filter((version) => version !== undefined).join(' → ');
   const end = words.relative(past.endedAt ?? past.stateAt, now);
-  return `${step && past.kind !== 'restart' && past.kind !== 'restore' ? `${step}: ` : ''}${words.outcome(past)} (${end}, ${past.id})`;
+  if (past.kind === 'restore') return `${past.app}/${past.backup ?? '?'}: ${words.outcome(past)} (${end}, ${past.id})`;
+  return `${step && past.kind !== 'restart' ? `${step}: ` : ''}${words.outcome(past)} (${end}, ${past.id})`;
 }
 
 async function ofDevices(devices: readonly DeviceView[], all: boolean, context: CommandContext): Promise<Reply> {

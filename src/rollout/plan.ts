@@ -9,7 +9,7 @@ export function planOf(decision: Decision, options: { readonly withData: boolean
   const off = options.backup ? {} : { off: true };
   const steps: { code: PlanStepCode; data: ErrorData }[] = [];
   const step = (code: PlanStepCode, data: ErrorData = {}) => steps.push({ code, data: { app: app.name, ...data } });
-  const source = sourceText(app);
+  const source = kind === 'restore' ? undefined : sourceText(app);
   const replaces = kind === 'update' || kind === 'install';
 
   if (device.connected !== 1) step('wait_for_device', { device: device.name });
