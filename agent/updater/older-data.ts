@@ -137,7 +137,8 @@ export function putBack(task: Task, { roots, present }: Placing): void {
     if (present.includes(path)) move(before, live);
     touched = true;
   }
-  if (touched) task.note({ restored: [...roots] });
+  // An attempt that was interrupted after its last move leaves nothing to touch, and has brought the data back.
+  if (touched || task.entry.setAside === written) task.note({ restored: [...roots] });
 }
 
 /**
