@@ -35,7 +35,7 @@ export interface Updates {
   acknowledge(update: string): void;
   /** The backups of an app, newest first. @throws {FettleError} `capability_denied` */
   backups(app: string): readonly BackupReport[];
-  /** Removes backups that are no longer kept, of each app without an update under way. Never throws. */
+  /** Removes backups that are no longer kept; of an app that is being updated, when that is over. Never throws. */
   pruneBackups(): void;
   /** Stops at the journal's next safe point; the next start goes on. */
   stop(): Promise<void>;
@@ -57,6 +57,8 @@ export function createUpdates(deps: UpdatesDeps): Updates {
   const shutdown = new AbortController();
   const tasks = new Map<string, { readonly task: Task; readonly done: Promise<void> }>();
   const slotsOf = new Map<string, Slots>();
+  /** Apps whose backups were to be looked at while they were being updated. */
+  const pruneLater = new Set<string>();
 
   function slots(app: string): Slots {
     const known = slotsOf.get(app) ?? openSlots(layout.app(app));
@@ -84,7 +86,21 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     await deps.onChange();
     if (task.entry.outcome) deps.onOutcome(task.entry.outcome);
     tasks.delete(task.app);
+    if (pruneLater.delete(task.app)) pruneNow(task.app);
     await deps.onChange();
+  }
+
+  /** Only for an app without an update under way. Never throws. */
+  function pruneNow(app: string): void {
+    const folder = layout.app(app);
+    try {
+      const retention = { now: clock.now(), days: deps.retentionDays(), running: slots(app).current() };
+      pruneBackups(folder.backups, app, retention, deps.log);
+      // What a restore replaced is in the backup that it made; nobody needs it now.
+      rmSync(join(folder.dir, 'replaced'), { recursive: true, force: true });
+    } catch (error) {
+      deps.log(`${app}: old backups could not be removed: ${deps.redact(app, String(error))}`);
+    }
   }
 
   /** After the end the keeper alone keeps the app; where going back failed too, it goes on trying. */
@@ -284,16 +300,8 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     pruneBackups() {
       const busy = new Set(journal.list().flatMap((entry) => (isFinal(entry.state) ? [] : [entry.order.app])));
       for (const app of Object.keys(policy.apps)) {
-        if (tasks.has(app) || busy.has(app)) continue;
-        const folder = layout.app(app);
-        try {
-          const retention = { now: clock.now(), days: deps.retentionDays(), running: slots(app).current() };
-          pruneBackups(folder.backups, app, retention, deps.log);
-          // What a restore replaced is in the backup that it made; nobody needs it now.
-          rmSync(join(folder.dir, 'replaced'), { recursive: true, force: true });
-        } catch (error) {
-          deps.log(`${app}: old backups could not be removed: ${deps.redact(app, String(error))}`);
-        }
+        if (tasks.has(app) || busy.has(app)) pruneLater.add(app);
+        else pruneNow(app);
       }
     },
 

@@ -188,6 +188,43 @@ describe('a device with a backup', () => {
     expect(existsSync(inApp('shared', 'data', 'written-by-ill'))).toBe(false);
   });
 
+  test('a database and what SQLite keeps beside it go together, there and back', async () => {
+    await reconfigure((text) => text.replace('keep: [data]', 'keep: [data, bot.db]'));
+    const put = (name: string, text: string) => writeFileSync(inApp('shared', name), text);
+    const beside = () =>
+      readdirSync(inApp('shared'))
+        .filter((name) => name !== 'data')
+        .map((name) => `${name}=${readFileSync(inApp('shared', name), 'utf8')}`)
+        .sort();
+    put('bot.db', 'A');
+    expect(await restore(1)).toMatchObject({ state: 'succeeded', backup: 2 });
+    put('bot.db', 'B');
+    put('bot.db-wal', 'W');
+    expect(await restore(2)).toMatchObject({ state: 'succeeded', backup: 3 });
+    // A log of another database would be written into this one.
+    expect(beside()).toEqual(['bot.db=A']);
+    put('bot.db', 'C');
+    device.poison(3);
+    for (const backup of [true, false]) {
+      expect(await restore(3, { backup })).toMatchObject({ state: 'rolled-back', dataRestored: true });
+      expect(beside()).toEqual(['bot.db=C']);
+    }
+  });
+
+  test('nothing is removed while an update is under way; then it is', async () => {
+    for (const seq of [1, 2]) expect(await restore(seq)).toMatchObject({ state: 'succeeded' });
+    device.poison(1);
+    const update = await device.order('restore', undefined, { backupSeq: 1 });
+    await until('the probe', () =>
+      device.messages.some((m) => m.type === 'report' && m.update === update && m.state === 'probing'),
+    );
+    await device.say({ type: 'settings', retentionDays: 0 });
+    expect(await seqs()).toEqual([4, 3, 2, 1]);
+    expect(await device.outcome(update)).toMatchObject({ state: 'rolled-back', dataRestored: true, backup: 4 });
+    await until('the others to go', async () => (await seqs()).length === 2);
+    expect(await seqs()).toEqual([4, 1]);
+  });
+
   test('the days that a hub says are kept; whatever it says, two backups stay', async () => {
     for (const seq of [1, 2, 3]) expect(await restore(seq)).toMatchObject({ state: 'succeeded' });
     expect(await seqs()).toEqual([4, 3, 2, 1]);
