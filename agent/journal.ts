@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UPDATE_STATES } from '../src/domain/update.ts';
 import { makeFolder, syncFolder, writeDurably } from '../src/files/durable.ts';
-import { Order, Outcome, Problem } from '../src/protocol/messages.ts';
+import { Order, Outcome, Problem, Restored } from '../src/protocol/messages.ts';
 
 /**
  * The journal: one file an update, `journal/ID.json`. A state is written here, durably, before its work begins,
@@ -44,6 +44,15 @@ export const JournalEntry = z.object({
   /** Paths whose data has been brought back in `reverting` (or placed by a rollback with data), in order. */
   restored: z.array(z.string()),
   setAside: z.string().nullable(),
+  /** `restore`: what is put back, once it has been found whole. */
+  chosen: Restored.optional(),
+  /**
+   * Older data is put in place (`restore`, a rollback with data): the backup, its paths, and which of them (with SQLite's
+   * companions) were there before. Noted before the first is moved, so that going back needs nothing else.
+   */
+  placing: z.object({ seq: z.number().int(), roots: z.array(z.string()), present: z.array(z.string()) }).optional(),
+  /** Went back, and the data stays as the failed version left it. */
+  dataLeft: z.boolean().optional(),
   /** A person cancelled; honoured at the next point where that is possible. */
   cancelled: z.boolean(),
   /** Last good answer of the old version, wall clock; null where it gave none. */

@@ -20,6 +20,7 @@ import { createPolicy } from './policy.ts';
 import { restartDrivers, withoutKeeper } from './restart/index.ts';
 import { createSelf } from './self/index.ts';
 import { keptRestart, loneRestart } from './self/restart.ts';
+import { openSettings } from './settings.ts';
 import { createBallast } from './updater/ballast.ts';
 import { openBlocked } from './updater/blocked.ts';
 import { createGate } from './updater/gate.ts';
@@ -51,6 +52,7 @@ const LOG_BYTES = 48_000;
 const LOG_CHARACTERS = 64_000;
 /** What runs is told this often even where nothing changed. */
 const INVENTORY_MS = 30_000;
+const PRUNE_MS = 24 * 60 * 60_000;
 
 /** How an agent ended: it was told to; or, without a keeper, it is to go on as what `current` names. */
 export type AgentEnd = 'told' | 'become-current';
@@ -80,6 +82,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     redact: (text) => redactFor('agent', text),
   });
   const policy = createPolicy(config, self.apps, device, layout.agent.orders);
+  const settings = openSettings(join(layout.agent.dir, 'settings.json'));
   const reports = new Map<string, { seq: number; extra: number }>();
   let recovered = false;
 
@@ -110,6 +113,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       return bavail * bsize;
     },
     redact: redactFor,
+    retentionDays: () => settings.retentionDays,
     onReport(entry, progress, note) {
       const last = reports.get(entry.order.update);
       const extra = last?.seq === entry.seq ? last.extra + 1 : 0;
@@ -181,6 +185,16 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       case 'read-log':
         link.send(readLog(message));
         return;
+      case 'list-backups':
+        link.send(tellBackups(message));
+        return;
+      case 'settings':
+        try {
+          if (settings.setRetention(message.retentionDays)) updates.pruneBackups();
+        } catch (error) {
+          log(`the hub's settings could not be kept: ${String(error)}`);
+        }
+        return;
       case 'challenge':
       case 'welcome':
       case 'unknown':
@@ -199,10 +213,19 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     };
   }
 
+  function tellBackups({ request, app }: Extract<HubMessage, { type: 'list-backups' }>): AgentMessage {
+    try {
+      return { type: 'backups', request, backups: [...updates.backups(app)] };
+    } catch (error) {
+      return { type: 'backups', request, backups: [], problem: problemOf(error, app) };
+    }
+  }
+
   await self.look();
   // Recovery comes first and needs no hub: a device without a network still ends up with its apps running.
   await updates.recover();
   recovered = true;
+  updates.pruneBackups();
   // Well: recovery is through. Whether the hub can be reached is no reason to go back to an older agent, unless this
   // one is new here: then its own update says so once the hub was reached.
   if (!updates.replacingSelf()) {
@@ -210,11 +233,13 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   }
   link.start();
   const tick = setInterval(() => void sendInventory(), INVENTORY_MS);
+  const prune = setInterval(() => updates.pruneBackups(), PRUNE_MS);
   log(`agent ${options.version} of ${device} is ready`);
   signal.addEventListener('abort', () => replaced.resolve('told'), { once: true });
   if (signal.aborted) replaced.resolve('told');
   const end = await replaced.promise;
   clearInterval(tick);
+  clearInterval(prune);
   await updates.stop();
   link.stop();
   keeper.close();

@@ -47,6 +47,10 @@ export function createPolicy(
       if (order.kind === 'install' || order.kind === 'update') {
         if (!app.source || !order.release) throw new FettleError('capability_denied', { data: { app: order.app } });
       }
+      // A hub that goes back to an old database answers a second time what it has answered.
+      if (isSelf(order.app) && (order.kind === 'install' || order.kind === 'restore')) {
+        throw new FettleError('not_restorable', { data: { app: order.app } });
+      }
       if (hubNow > order.expiresAt || hubNow < order.notBefore - 60_000) {
         throw new FettleError('order_expired', { data: { app: order.app }, retryable: true });
       }

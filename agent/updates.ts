@@ -1,8 +1,13 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { AppConfig } from '../config/agent-schema.ts';
 import { isSelf } from '../src/domain/app.ts';
 import { FettleError, toFettleError } from '../src/domain/errors.ts';
 import { isFinal, stateOf } from '../src/domain/update.ts';
-import type { AppReport, Order, Outcome } from '../src/protocol/messages.ts';
+import { type AppReport, type BackupReport, MAX_BACKUPS, type Order, type Outcome } from '../src/protocol/messages.ts';
+import { listBackups } from './backup/manifest.ts';
+import { reportOf } from './backup/report.ts';
+import { pruneBackups } from './backup/retention.ts';
 import { look } from './health/probe.ts';
 import { openSlots, type Slots } from './install/slots.ts';
 import type { JournalEntry } from './journal.ts';
@@ -32,6 +37,10 @@ export interface Updates {
   acknowledge(update: string): void;
   /** Is this agent itself being switched? Then its update says when it is well. */
   replacingSelf(): boolean;
+  /** The backups of an app, newest first. @throws {FettleError} `capability_denied` */
+  backups(app: string): readonly BackupReport[];
+  /** Removes backups that are no longer kept; of an app that is being updated, when that is over. Never throws. */
+  pruneBackups(): void;
   /** Stops at the journal's next safe point; the next start goes on. */
   stop(): Promise<void>;
 }
@@ -59,6 +68,8 @@ export function createUpdates(deps: UpdatesDeps): Updates {
   const shutdown = new AbortController();
   const tasks = new Map<string, { readonly task: Task; readonly done: Promise<void> }>();
   const slotsOf = new Map<string, Slots>();
+  /** Apps whose backups were to be looked at while they were being updated. */
+  const pruneLater = new Set<string>();
 
   function slots(app: string): Slots {
     const known = slotsOf.get(app) ?? openSlots(layout.app(app));
@@ -92,7 +103,21 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     if (task.entry.outcome) deps.onOutcome(task.entry.outcome);
     tasks.delete(task.app);
     deps.gate.leave(task.app);
+    if (pruneLater.delete(task.app)) pruneNow(task.app);
     await deps.onChange();
+  }
+
+  /** Only for an app without an update under way. Never throws. */
+  function pruneNow(app: string): void {
+    const folder = layout.app(app);
+    try {
+      const retention = { now: clock.now(), days: deps.retentionDays(), running: slots(app).current() };
+      pruneBackups(folder.backups, app, retention, deps.log);
+      // What a restore replaced is in the backup that it made; nobody needs it now.
+      rmSync(join(folder.dir, 'replaced'), { recursive: true, force: true });
+    } catch (error) {
+      deps.log(`${app}: old backups could not be removed: ${deps.redact(app, String(error))}`);
+    }
   }
 
   /** After the end the keeper alone keeps the app; where going back failed too, it goes on trying. */
@@ -297,6 +322,23 @@ export function createUpdates(deps: UpdatesDeps): Updates {
 
     replacingSelf: () =>
       journal.list().some((entry) => entry.order.app === 'agent' && !isFinal(entry.state) && isTouched(entry)),
+    backups(app) {
+      if (!policy.app(app)) throw new FettleError('capability_denied', { data: { app } });
+      const running = slots(app).current();
+      const sealed = listBackups(layout.app(app).backups, app);
+      return sealed
+        .slice(-MAX_BACKUPS)
+        .map((manifest) => reportOf(manifest, running))
+        .reverse();
+    },
+
+    pruneBackups() {
+      const busy = new Set(journal.list().flatMap((entry) => (isFinal(entry.state) ? [] : [entry.order.app])));
+      for (const [app] of everything()) {
+        if (tasks.has(app) || busy.has(app)) pruneLater.add(app);
+        else pruneNow(app);
+      }
+    },
 
     async stop() {
       shutdown.abort();

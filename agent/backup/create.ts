@@ -17,7 +17,7 @@ import {
 import { dirname, join } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { makeFolder, syncFolder, writeDurably } from '../../src/files/durable.ts';
-import { BackedUp, listBackups, type Manifest, readManifest } from './manifest.ts';
+import { BackedUp, type Manifest, readManifest } from './manifest.ts';
 
 /** What SQLite keeps beside a database: part of it whenever it is there. */
 export const SIDECARS = ['', '-wal', '-shm', '-journal'] as const;
@@ -31,6 +31,8 @@ export interface BackupRequest {
   readonly update: string;
   readonly from: string | null;
   readonly to: string | null;
+  /** The backup that is put back afterwards, where a restore asks for this one. */
+  readonly restores?: number | undefined;
   /** Kept paths to save, relative to `shared`. */
   readonly roots: readonly string[];
   readonly now: number;
@@ -83,6 +85,7 @@ export async function seal(request: BackupRequest, signal: AbortSignal): Promise
     update: request.update,
     from: request.from,
     to: request.to,
+    ...(request.restores === undefined ? {} : { restores: request.restores }),
     at: request.now,
     roots: [...request.roots],
     entries,
@@ -97,37 +100,6 @@ export async function seal(request: BackupRequest, signal: AbortSignal): Promise
     throw toFettleError(error, 'backup_failed', { app: request.app });
   }
   return manifest;
-}
-
-/** Backups that may go: all but the newest three, those younger than `days`, and the one of the running release. */
-export function prunable(
-  manifests: readonly Manifest[],
-  now: number,
-  days: number,
-  running: string | undefined,
-): Manifest[] {
-  const newestOfRunning = manifests.findLast((m) => m.to === running);
-  return manifests.slice(0, -3).filter((m) => m !== newestOfRunning && now - m.at > days * 86_400_000);
-}
-
-/** Removes old backups and what unfinished ones left. */
-export function pruneBackups(
-  folder: string,
-  now: number,
-  days: number,
-  running: string | undefined,
-  busy: readonly number[],
-): void {
-  for (const manifest of prunable(listBackups(folder), now, days, running)) {
-    rmSync(join(folder, String(manifest.seq), 'manifest.json'), { force: true });
-    rmSync(join(folder, String(manifest.seq)), { recursive: true, force: true });
-  }
-  if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder)) {
-    const seq = Number.parseInt(name, 10);
-    const unfinished = name.endsWith('.unfinished') || !existsSync(join(folder, name, 'manifest.json'));
-    if (unfinished && !busy.includes(seq)) rmSync(join(folder, name), { recursive: true, force: true });
-  }
 }
 
 const workFolder = (request: BackupRequest) => join(request.folder, `${request.seq}.unfinished`);
@@ -158,7 +130,11 @@ async function pass(
       }
     } catch (error) {
       const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      if (gone && options.tolerateChanges) continue;
+      if (gone && options.tolerateChanges) {
+        // Half a copy of what has gone must not stay: the next pass does not know of it.
+        await rm(join(work, 'data', path), { recursive: true, force: true });
+        continue;
+      }
       throw error instanceof FettleError ? error : toFettleError(error, 'backup_failed', { app: request.app, path });
     }
   }

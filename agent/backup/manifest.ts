@@ -22,12 +22,14 @@ export type BackedUp = z.infer<typeof BackedUp>;
 /** `backups/SEQ/manifest.json`: written last, so a backup without it was never finished. */
 export const Manifest = z.object({
   format: z.literal('fettle-backup/1'),
-  seq: z.number().int(),
+  seq: z.number().int().positive(),
   app: z.string(),
   update: z.string(),
   /** Slots that the switch was between. */
   from: z.string().nullable(),
   to: z.string().nullable(),
+  /** The backup that was put back afterwards, where a restore made this one. */
+  restores: z.number().int().positive().optional(),
   /** Wall clock: for people and for retention by days, beside the sequence. */
   at: z.number(),
   /** The paths that were asked for; what is not below `entries` did not exist. */
@@ -36,19 +38,39 @@ export const Manifest = z.object({
 });
 export type Manifest = z.infer<typeof Manifest>;
 
-/** Sealed backups of a folder, oldest first. Folders without a readable manifest are left out. */
-export function listBackups(folder: string): Manifest[] {
+/** A folder among the backups that is none of the app's. */
+export interface Strange {
+  readonly name: string;
+  readonly reason: string;
+}
+
+/**
+ * Sealed backups of an app, oldest first. Only the manifest counts, and only where it is in its place: a folder
+ * without a readable one, one of another app or one that was moved is told as strange.
+ */
+export function readBackups(folder: string, app: string): { backups: Manifest[]; strange: Strange[] } {
+  const backups: Manifest[] = [];
+  const strange: Strange[] = [];
   let names: string[] = [];
   try {
-    names = readdirSync(folder);
+    names = readdirSync(folder).filter((name) => /^\d+$/.test(name));
   } catch {
-    return [];
+    // No folder yet: no backups.
   }
-  return names
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => readManifest(join(folder, name)))
-    .filter((manifest) => manifest !== undefined)
-    .sort((a, b) => a.seq - b.seq);
+  for (const name of names) {
+    const manifest = readManifest(join(folder, name));
+    if (!manifest) strange.push({ name, reason: 'it has no manifest that can be read' });
+    else if (manifest.app !== app) strange.push({ name, reason: `its manifest says that it is of ${manifest.app}` });
+    else if (String(manifest.seq) !== name)
+      strange.push({ name, reason: `its manifest says that it is ${manifest.seq}` });
+    else backups.push(manifest);
+  }
+  return { backups: backups.sort((a, b) => a.seq - b.seq), strange };
+}
+
+/** Sealed backups of an app, oldest first. */
+export function listBackups(folder: string, app: string): Manifest[] {
+  return readBackups(folder, app).backups;
 }
 
 /** The manifest of a backup's folder; `undefined` where it was never sealed. */

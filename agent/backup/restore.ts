@@ -1,16 +1,6 @@
-import {
-  chmodSync,
-  constants,
-  existsSync,
-  lchownSync,
-  lstatSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  utimesSync,
-} from 'node:fs';
+import { chmodSync, constants, lchownSync, lstatSync, mkdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join, normalize, relative } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { makeFolder, syncFolder } from '../../src/files/durable.ts';
 import { syncTree } from '../install/sync-tree.ts';
@@ -21,6 +11,8 @@ export interface RestoreRequest {
   readonly shared: string;
   /** The sealed backup's folder. It stays as it is: a copy is put in place. */
   readonly backup: string;
+  /** Paths to put back; all that it holds unless given. */
+  readonly roots?: readonly string[] | undefined;
   /** Where the data that is there now goes: `failed/ID` of the app. Nothing is destroyed. */
   readonly setAside: string;
   /** Paths that an earlier attempt has finished. */
@@ -40,7 +32,7 @@ export async function restore(request: RestoreRequest, signal: AbortSignal): Pro
   if (!manifest)
     throw new FettleError('backup_failed', { data: { path: request.backup, reason: 'it has no manifest' } });
   if (request.done.length === 0) await verifyBackup(request.backup, manifest, signal);
-  for (const root of manifest.roots) {
+  for (const root of request.roots ?? manifest.roots) {
     if (request.done.includes(root)) continue;
     signal.throwIfAborted();
     try {
@@ -56,10 +48,13 @@ export async function restore(request: RestoreRequest, signal: AbortSignal): Pro
 /** Checks every file of a backup against its manifest. @throws {FettleError} `backup_failed {path, reason}` */
 export async function verifyBackup(folder: string, manifest: Manifest, signal: AbortSignal): Promise<void> {
   for (const entry of manifest.entries) {
-    if (entry.type !== 'file') continue;
     signal.throwIfAborted();
+    if (isAbsolute(entry.path) || normalize(entry.path).startsWith('..')) {
+      throw new FettleError('backup_failed', { data: { path: entry.path, reason: 'it is not inside the backup' } });
+    }
+    if (entry.type !== 'file') continue;
     const path = join(folder, 'data', entry.path);
-    const found = existsSync(path) ? await hashFile(path) : undefined;
+    const found = lstatSync(path, { throwIfNoEntry: false })?.isFile() ? await hashFile(path) : undefined;
     if (found !== entry.sha256) {
       throw new FettleError('backup_failed', {
         data: {
@@ -89,12 +84,16 @@ async function restorePath(
   if (there && exists(aside)) return;
   if (!there && entries.length === 0) return;
   const copy = `${live}.restoring`;
+  const data = join(request.backup, 'data');
+  const known = new Set(entries.map((entry) => entry.path));
   if (entries.length > 0) {
     rmSync(copy, { recursive: true, force: true });
     mkdirSync(dirname(copy), { recursive: true });
     try {
-      await cp(join(request.backup, 'data', path), copy, {
+      await cp(join(data, path), copy, {
         recursive: true,
+        // What came into the folder otherwise was never verified.
+        filter: (source) => known.has(relative(data, source)),
         verbatimSymlinks: true,
         preserveTimestamps: true,
         mode: constants.COPYFILE_FICLONE,

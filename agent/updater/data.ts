@@ -20,6 +20,7 @@ export function backupRequest(task: Task, seq: number): BackupRequest {
     update: entry.order.update,
     from: entry.from,
     to: entry.to,
+    restores: entry.order.kind === 'restore' ? entry.chosen?.seq : undefined,
     roots: backupRoots(task.config),
     now: task.deps.clock.now(),
   };

@@ -7,6 +7,7 @@ import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { copyFirst, nextSequence } from '../backup/create.ts';
 import { baselineOf } from './baseline.ts';
 import { backupRequest, backupRoots, measure } from './data.ts';
+import { backupOfSwitch, chooseBackup } from './older-data.ts';
 import type { Task } from './task.ts';
 
 /** Room that must stay free on the device whatever an update needs. Bytes. */
@@ -29,10 +30,20 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
       task.enter('waiting', { to: from, toVersion: fromVersion });
       return;
     }
+    case 'restore': {
+      if (from === null) throw new FettleError('not_installed', { data: { app } });
+      refuseLinks(task);
+      const { chosen, bytes } = await chooseBackup(task, signal);
+      const data = await measure(task.folder.shared, backupRoots(config));
+      requireSpace(task, bytes + data * 2 + MARGIN);
+      task.enter('staged', { to: from, toVersion: fromVersion, chosen, backup: sequenceFor(task) });
+      return;
+    }
     case 'rollback': {
       const target = slots.lastGood();
       const record = target === undefined ? undefined : slots.record(target);
       if (target === undefined || !record || target === from) throw new FettleError('no_last_good', { data: { app } });
+      if (order.withData) backupOfSwitch(task, target, from);
       task.enter('staged', { to: target, toVersion: record.version, backup: sequenceFor(task) });
       return;
     }
@@ -98,7 +109,7 @@ export async function staged(task: Task, signal: AbortSignal): Promise<void> {
       sealedAt: deps.clock.now(),
     };
     await slots.seal(to, record, config.keep, signal);
-  } else if (entry.order.kind === 'rollback' && entry.backup !== null) {
+  } else if (['rollback', 'restore'].includes(entry.order.kind) && entry.backup !== null) {
     await copyFirst(backupRequest(task, entry.backup), signal);
   }
   task.enter(task.self && entry.order.kind !== 'restart' ? 'rehearsing' : 'waiting');
@@ -152,7 +163,7 @@ function refuseLinks(task: Task): void {
 }
 
 function sequenceFor(task: Task): number | null {
-  return backupRoots(task.config).length === 0 ? null : nextSequence(task.folder.backups);
+  return backupRoots(task.config).length === 0 || !task.entry.order.backup ? null : nextSequence(task.folder.backups);
 }
 
 function requireSpace(task: Task, needed: number): void {

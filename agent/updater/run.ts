@@ -36,7 +36,7 @@ export async function runUpdate(task: Task, shutdown: AbortSignal): Promise<void
 }
 
 async function withDeadline(task: Task, state: DeviceState, shutdown: AbortSignal): Promise<void> {
-  const limit = deadlineOf(task.config, state);
+  const limit = deadlineOf(task.config, state, task.entry.order);
   const deadline = new AbortController();
   const late = new FettleError('deadline_passed', {
     data: { app: task.app, state, seconds: limit / 1_000 },

@@ -2,18 +2,17 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FettleError } from '../../src/domain/errors.ts';
 import { makeFolder } from '../../src/files/durable.ts';
-import { pruneBackups, seal } from '../backup/create.ts';
-import { listBackups } from '../backup/manifest.ts';
+import { seal } from '../backup/create.ts';
 import { restore } from '../backup/restore.ts';
+import { pruneBackups } from '../backup/retention.ts';
 import { look, probe } from '../health/probe.ts';
+import type { JournalEntry } from '../journal.ts';
 import { isOwnFault } from './blocked.ts';
 import { backupRequest } from './data.ts';
 import { holdFor } from './deadlines.ts';
+import { asideBefore, coversAll, placeData, planPlacing, putBack } from './older-data.ts';
 import { slotOf } from './prepare.ts';
 import { outcomeOf, type Task } from './task.ts';
-
-/** Days that backups are kept, beside the newest three and the one of the running release. */
-const KEEP_BACKUPS_DAYS = 14;
 
 /** The old version counts as back after this long without an end. */
 const SETTLED_MS = 1_000;
@@ -21,7 +20,7 @@ const SETTLED_MS = 1_000;
 /** `stopping`: a hold is left with the keeper, then the old version is ended and verified gone. */
 export async function stopping(task: Task, signal: AbortSignal): Promise<void> {
   const { driver, app, config, entry, slots, deps } = task;
-  await driver.hold(app, entry.from, holdFor(config));
+  await driver.hold(app, entry.from, holdFor(config, entry.order));
   let lastGoodAnswerAt: number | null = null;
   if (entry.from !== null && entry.baseline === 'healthy') {
     const kept = await driver.status(app);
@@ -42,13 +41,14 @@ export async function swapping(task: Task, signal: AbortSignal): Promise<void> {
   if (entry.backup !== null) await seal(backupRequest(task, entry.backup), signal);
   signal.throwIfAborted();
   if (entry.to !== entry.from) slots.activate(slotOf(task));
-  task.enter('starting', { startedNew: true });
+  const placing = planPlacing(task);
+  task.enter('starting', { startedNew: true, ...(placing ? { placing, ...replaced(task) } : {}) });
 }
 
-/** `starting`: the new version is started; for a rollback with data, that data is put in place first. */
+/** `starting`: the new version is started; where older data is to be put in place, that comes first. */
 export async function starting(task: Task, signal: AbortSignal): Promise<void> {
   const { entry, driver, app } = task;
-  if (entry.order.withData && entry.order.kind === 'rollback') await placeOlderData(task, signal);
+  if (entry.placing) await placeData(task, entry.placing, signal);
   signal.throwIfAborted();
   await driver.start(app);
   task.enter('probing', { restored: [] });
@@ -92,7 +92,9 @@ export async function committing(task: Task): Promise<void> {
   const { release } = entry.order;
   if (release) deps.blocked.clear(app, release.digest);
   slots.prune([slotOf(task), ...(task.self?.needed() ?? [])]);
-  pruneBackups(folder.backups, deps.clock.now(), KEEP_BACKUPS_DAYS, slotOf(task), []);
+  const retention = { now: deps.clock.now(), days: deps.retentionDays(), running: slotOf(task) };
+  pruneBackups(folder.backups, app, retention, deps.log);
+  rmSync(join(folder.dir, 'replaced'), { recursive: true, force: true });
   rmSync(folder.tmp, { recursive: true, force: true });
   task.enter('succeeded');
 }
@@ -101,7 +103,7 @@ export async function committing(task: Task): Promise<void> {
 export async function reverting(task: Task, signal: AbortSignal): Promise<void> {
   const { entry, driver, app, slots, config, deps } = task;
   deps.ballast.drop();
-  await driver.hold(app, entry.from, holdFor(config));
+  await driver.hold(app, entry.from, holdFor(config, entry.order));
   await driver.stop(app, config);
   signal.throwIfAborted();
   if (entry.from === null) {
@@ -113,8 +115,8 @@ export async function reverting(task: Task, signal: AbortSignal): Promise<void> 
   if (entry.to !== null && entry.to !== entry.from) slots.collectKept(entry.to, config.keep);
   if (entry.to !== entry.from) slots.activate(entry.from);
   // The hub goes on with the database that there is: it must not forget what it has said and heard meanwhile.
-  if (entry.startedNew && entry.backup !== null && !task.self) await bringDataBack(task, signal);
-  task.enter('restarting', { attempts: 0 });
+  const dataLeft = entry.startedNew && !task.self && !(await dataIsBack(task, signal));
+  task.enter('restarting', { attempts: 0, ...(dataLeft ? { dataLeft } : {}) });
 }
 
 /** `restarting`: the old version is started. */
@@ -166,6 +168,23 @@ export async function discarding(task: Task): Promise<void> {
   task.enter(state, { outcome: outcomeOf(entry, state, deps.clock.now()) });
 }
 
+/** Without a backup, what is replaced is told to people: it is the only copy. */
+function replaced(task: Task): Pick<JournalEntry, 'setAside'> {
+  return { setAside: task.entry.backup === null ? asideBefore(task) : null };
+}
+
+/** Brings back what can be brought back. False where data stays as what failed left it. */
+async function dataIsBack(task: Task, signal: AbortSignal): Promise<boolean> {
+  const { backup, placing, order } = task.entry;
+  if (placing && (backup === null || coversAll(task, placing))) {
+    putBack(task, placing);
+    return coversAll(task, placing);
+  }
+  if (backup !== null) await bringDataBack(task, signal);
+  // A restart runs what ran before, and an app that keeps nothing has nothing that could be left.
+  return backup !== null || order.kind === 'restart' || task.config.keep.length === 0;
+}
+
 async function bringDataBack(task: Task, signal: AbortSignal): Promise<void> {
   const { entry, folder } = task;
   if (entry.backup === null) return;
@@ -177,26 +196,6 @@ async function bringDataBack(task: Task, signal: AbortSignal): Promise<void> {
       shared: folder.shared,
       backup: join(folder.backups, String(entry.backup)),
       setAside: join(folder.dir, setAside),
-      done: entry.restored,
-      onDone: (path) => task.note({ restored: [...task.entry.restored, path] }),
-    },
-    signal,
-  );
-}
-
-/** The data as it was before the switch that is being undone; what is there now is set aside. */
-async function placeOlderData(task: Task, signal: AbortSignal): Promise<void> {
-  const { entry, folder, app } = task;
-  const backup = listBackups(folder.backups).findLast((m) => m.from === entry.to && m.to === entry.from);
-  if (!backup)
-    throw new FettleError('backup_failed', {
-      data: { app, reason: 'there is no backup of the switch to this version' },
-    });
-  await restore(
-    {
-      shared: folder.shared,
-      backup: join(folder.backups, String(backup.seq)),
-      setAside: join(folder.dir, 'failed', `${entry.order.update}-before`),
       done: entry.restored,
       onDone: (path) => task.note({ restored: [...task.entry.restored, path] }),
     },

@@ -35,6 +35,8 @@ export interface UpdaterDeps {
   /** Something that the hub should know. Never throws, never waits. */
   readonly onReport: (entry: JournalEntry, progress?: Progress, note?: Problem) => void;
   readonly log: (line: string) => void;
+  /** Days that backups are kept, as it counts now. */
+  readonly retentionDays: () => number;
 }
 
 /** What is different where the app that is updated is Fettle itself. Everything else is as for any app. */
@@ -194,6 +196,8 @@ export function outcomeOf(entry: JournalEntry, state: Outcome['state'], now: num
     ...(entry.setAside === null ? {} : { setAside: entry.setAside }),
     dataRestored:
       state === 'succeeded' ? entry.order.kind === 'rollback' && entry.order.withData : entry.restored.length > 0,
+    ...(entry.dataLeft ? { dataLeft: true as const } : {}),
+    ...(entry.chosen === undefined ? {} : { restored: entry.chosen }),
     startedAt: entry.startedAt,
     endedAt: now,
   };

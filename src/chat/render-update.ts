@@ -7,7 +7,7 @@ import { MESSAGES, type Messages, type OutcomeLike, type UpdateLike } from './me
 /** An update as a card: while it runs, and once it is over. Pure. */
 
 /** What a person sees as the steps, in order. States of one step share a place. */
-const STEPS: Readonly<Record<'replace' | 'restart' | 'revert', readonly (readonly UpdateState[])[]>> = {
+const STEPS: Readonly<Record<'replace' | 'restart' | 'restore' | 'revert', readonly (readonly UpdateState[])[]>> = {
   replace: [
     ['requested', 'approving', 'queued', 'sent', 'received'],
     ['fetching'],
@@ -23,6 +23,12 @@ const STEPS: Readonly<Record<'replace' | 'restart' | 'revert', readonly (readonl
     ['starting'],
     ['probing', 'committing'],
   ],
+  restore: [
+    ['requested', 'approving', 'queued', 'sent', 'received', 'fetching'],
+    ['staged', 'rehearsing', 'waiting', 'stopping', 'swapping'],
+    ['starting'],
+    ['probing', 'committing'],
+  ],
   revert: [['reverting', 'discarding'], ['restarting'], ['reprobing']],
 };
 
@@ -32,7 +38,7 @@ export function progressCard(update: UpdateLike, language: Language): Reply {
   const { cards } = messages;
   if (isFinal(update.state)) return endedCard(update, messages);
   const reverting = ['reverting', 'restarting', 'reprobing'].includes(update.state);
-  const label = update.cancelRequested && !reverting ? cards.cancelling : cards.doing[update.state];
+  const label = update.cancelRequested && !reverting ? cards.cancelling : doing(update, messages);
   const { step, steps } = stepOf(update.kind, update.state);
   const progress = update.progress;
   const note = update.note ? messages.problem(update.note.code, update.note.data).text : undefined;
@@ -52,6 +58,10 @@ export function progressCard(update: UpdateLike, language: Language): Reply {
   };
 }
 
+function doing({ kind, state }: UpdateLike, { cards }: Messages): string {
+  return (kind === 'restore' ? cards.doingRestore[state] : undefined) ?? cards.doing[state];
+}
+
 /** The progress card of an update that is over: the final answer is a message of its own. */
 function endedCard(update: UpdateLike, messages: Messages): Reply {
   const { steps } = stepOf(update.kind, 'committing');
@@ -64,7 +74,8 @@ function endedCard(update: UpdateLike, messages: Messages): Reply {
 }
 
 function stepOf(kind: UpdateKind, state: UpdateState): { step: number; steps: number } {
-  const path = kind === 'restart' || kind === 'rollback' ? STEPS.restart : STEPS.replace;
+  const path =
+    kind === 'restore' ? STEPS.restore : kind === 'restart' || kind === 'rollback' ? STEPS.restart : STEPS.replace;
   for (const steps of [path, STEPS.revert]) {
     const at = steps.findIndex((states) => states.includes(state));
     if (at !== -1) return { step: at + 1, steps: steps.length };
@@ -75,10 +86,17 @@ function stepOf(kind: UpdateKind, state: UpdateState): { step: number; steps: nu
 /** `web 2.0.2 → 3.0.1`. */
 function titleOf(update: UpdateLike, messages: Messages): string {
   if (update.kind === 'restart') return messages.cards.restartTitle(update.app);
+  if (update.kind === 'restore') return messages.cards.restoreTitle(update.app, backupName(update));
   if (update.kind === 'rollback') return messages.cards.rollbackTitle(update.app, update.to);
   return [update.app, update.from && update.from !== update.to ? `${update.from} →` : '', update.to ?? '']
     .filter((part) => part !== '')
     .join(' ');
+}
+
+/** `web/3`. */
+function backupName(update: UpdateLike): string {
+  const seq = update.outcome?.restored?.seq ?? update.backup;
+  return seq === undefined ? update.app : `${update.app}/${seq}`;
 }
 
 /** `3.1 MB of 8.0 MB · 1.2 MB/s · 4 s left`, whatever of it is known. */
@@ -116,7 +134,7 @@ export function finalCard(
   const facts: Facts = { outcome, update, messages, audience };
   switch (state) {
     case 'succeeded':
-      return succeeded(facts);
+      return update.kind === 'restore' ? restored(facts) : succeeded(facts);
     case 'rolled-back':
       return rolledBack(facts);
     case 'rollback-failed':
@@ -159,7 +177,7 @@ function succeeded({ outcome, update, messages }: Facts): Reply {
   const to = outcome?.to ?? update.to;
   const text = [
     ...(outcome?.dataRestored ? [cards.dataRestored] : []),
-    ...(outcome?.setAside ? [cards.setAside(`apps/${update.app}/${outcome.setAside}`)] : []),
+    ...(outcome?.setAside ? [cards.beforeIsAside(`apps/${update.app}/${outcome.setAside}`)] : []),
   ];
   return {
     tone: 'good',
@@ -171,12 +189,51 @@ function succeeded({ outcome, update, messages }: Facts): Reply {
         ? [{ name: cards.fieldProof, value: outcome.proof === 'reported' ? cards.proofReported : cards.proofSlot }]
         : []),
       ...took({ outcome, update, messages }),
-      ...(outcome?.backup === undefined ? [] : [{ name: cards.fieldBackup, value: `#${outcome.backup}` }]),
+      ...(outcome?.backup === undefined ? [] : [{ name: cards.fieldBackup, value: `${app}/${outcome.backup}` }]),
     ],
     ...(kind === 'update' && from && from !== to
       ? { buttons: [{ label: cards.rollBack, command: `/update rollback ${app}` }] }
       : {}),
   };
+}
+
+function restored(facts: Facts): Reply {
+  const { outcome, update, messages } = facts;
+  const { cards } = messages;
+  const { app } = update;
+  const chosen = outcome?.restored;
+  const outage = outcome?.outageMs === undefined ? undefined : messages.duration(outcome.outageMs);
+  // Both by the device's clock.
+  const made = chosen && cards.backupMade(chosen, app, messages.relative(chosen.at, outcome.endedAt));
+  const version = outcome?.running ?? update.to;
+  return {
+    tone: 'good',
+    title: cards.restored(app, backupName({ ...update, outcome }), made, outage),
+    text: [
+      ...(outcome?.backup === undefined ? [] : [cards.beforeIsBackup(`${app}/${outcome.backup}`)]),
+      ...(outcome?.setAside ? [cards.beforeIsAside(`apps/${app}/${outcome.setAside}`)] : []),
+      ...(chosen?.skipped?.length ? [cards.notKeptNow(chosen.skipped)] : []),
+      ...(chosen?.absent?.length ? [cards.notInBackup(chosen.absent)] : []),
+    ],
+    fields: [...(version ? [{ name: cards.fieldWhat, value: version }] : []), ...took(facts)],
+  };
+}
+
+/** What became of the data after an update went back. */
+function dataAfter({ outcome, update, messages }: Facts): string {
+  const { cards } = messages;
+  const restore = update.kind === 'restore';
+  const untouched = isSelf(update.app) ? cards.databaseKept : cards.dataKept;
+  const kept = outcome?.dataRestored ? (restore ? cards.dataFromBefore : cards.dataRestored) : untouched;
+  return [outcome?.dataLeft ? cards.dataLeft : kept, ...aside({ outcome, update, messages })].join(' ');
+}
+
+/** Where what was written meanwhile is. */
+function aside({ outcome, update, messages }: Pick<Facts, 'outcome' | 'update' | 'messages'>): string[] {
+  if (!outcome?.setAside) return [];
+  const { cards } = messages;
+  const text = update.kind === 'restore' ? cards.wrongDataAside : cards.setAside;
+  return [text(`apps/${update.app}/${outcome.setAside}`)];
 }
 
 function rolledBack(facts: Facts): Reply {
@@ -187,17 +244,17 @@ function rolledBack(facts: Facts): Reply {
   const why = reason(facts);
   return {
     tone: 'bad',
-    title: cards.rolledBack(update.app, update.kind === 'restart' ? undefined : tried),
+    title:
+      update.kind === 'restore'
+        ? cards.restoreUndone(update.app, backupName({ ...update, outcome }))
+        : cards.rolledBack(update.app, update.kind === 'restart' ? undefined : tried),
     text: [
       ...(why ? [why.text] : []),
       [
         cards.serving(update.app, running),
         ...(outcome?.outageMs === undefined ? [] : [cards.outage(messages.duration(outcome.outageMs))]),
       ].join(' '),
-      [
-        outcome?.dataRestored ? cards.dataRestored : isSelf(update.app) ? cards.databaseKept : cards.dataKept,
-        ...(outcome?.setAside ? [cards.setAside(`apps/${update.app}/${outcome.setAside}`)] : []),
-      ].join(' '),
+      dataAfter(facts),
     ],
     fields: took(facts),
     ...log(outcome, update.app, messages, audience),
@@ -220,7 +277,10 @@ function failed(facts: Facts): Reply {
     text: [...(why ? [why.text] : []), ...(running ? [cards.untouched(update.app, running)] : [])],
     ...log(outcome, update.app, messages, audience),
     ...hints(why?.next),
-    buttons: [{ label: cards.tryAgain, command: commandOf(update) }],
+    // A backup that is not whole will not be whole the next time.
+    ...(update.kind === 'restore' && ['backup_failed', 'unknown_backup'].includes(outcome?.problem?.code ?? '')
+      ? {}
+      : { buttons: [{ label: cards.tryAgain, command: commandOf(update) }] }),
   };
 }
 
@@ -234,7 +294,8 @@ function rollbackFailed(facts: Facts): Reply {
     text: [
       ...(why ? [why.text] : []),
       outcome?.running ? cards.serving(update.app, outcome.running) : cards.notServing(update.app),
-      ...(outcome?.setAside ? [cards.setAside(`apps/${update.app}/${outcome.setAside}`)] : []),
+      ...(outcome?.dataLeft ? [cards.dataLeft] : []),
+      ...aside(facts),
     ],
     ...log(outcome, update.app, messages, audience),
     hints: [cards.rescue(update.app)],
@@ -292,5 +353,6 @@ function hints(next: string | undefined) {
 function commandOf(update: UpdateLike): string {
   if (update.kind === 'restart') return `/update restart ${update.app}`;
   if (update.kind === 'rollback') return `/update rollback ${update.app}`;
+  if (update.kind === 'restore') return `/update restore ${backupName(update)}`;
   return `/update now ${update.app}${update.to ? `@${update.to}` : ''}`;
 }

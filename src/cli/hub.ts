@@ -17,11 +17,13 @@ import { type Role, SELF_APPS } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import { createRedactor, secretValues } from '../domain/redact.ts';
 import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
+import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
 import { openKey } from '../protocol/key.ts';
 import { createReleaseChecker, createReleaseSources, createRetries, createSeenInStore } from '../releases/index.ts';
 import { createChoices } from '../rollout/choices.ts';
+import { createDeviceSettings } from '../rollout/device-settings.ts';
 import { createEngine } from '../rollout/engine.ts';
 import { createRequests, type RequestedApp } from '../rollout/requests.ts';
 import { createServices } from '../rollout/services.ts';
@@ -83,6 +85,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
 
   let gateway: Gateway | undefined;
   const reachable = () => gateway ?? { send: () => false, isConnected: () => false };
+  const backups = createBackupReader(reachable, random);
+  const deviceSettings = createDeviceSettings({ gateway: reachable, settings });
   const engine = createEngine({
     db,
     clock,
@@ -90,6 +94,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     outbox,
     telling,
     gateway: reachable,
+    settings,
     onMissing: (device, report) => requests.installMissing(device, report),
     log: logLine,
   });
@@ -98,6 +103,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     clock,
     checker,
     engine: () => engine,
+    backups,
     apps,
     choices,
     language: () => settings.current().language,
@@ -111,6 +117,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     engine,
     requests,
     logs,
+    backups,
     apps,
     settings,
     choices,
@@ -149,9 +156,11 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     log: logLine,
     events: {
       connected: (peer) => engine.connected(peer),
+      ready: (peer) => deviceSettings.connected(peer.device),
       disconnected: (peer, epoch) => engine.disconnected(peer, epoch),
       async message(peer, epoch, message) {
         if (message.type === 'log') logs.answer(message);
+        else if (message.type === 'backups') backups.answer(message);
         else await engine.received(peer, epoch, message);
       },
     },
@@ -209,6 +218,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   for (const adapter of adapters) await adapter.stop();
   await router.stop();
   await retries.stop();
+  deviceSettings.stop();
   await engine.stop();
   await gateway.stop();
   await outbox.stop();

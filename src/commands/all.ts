@@ -1,5 +1,6 @@
 /** Every command. A new one is its file and its line here; the help puts them in order. */
 export { auto } from './auto.ts';
+export { backups } from './backups.ts';
 export { cancel } from './cancel.ts';
 export { check } from './check.ts';
 export { help } from './help.ts';
@@ -8,6 +9,7 @@ export { logs } from './logs.ts';
 export { now } from './now.ts';
 export { pin } from './pin.ts';
 export { restart } from './restart.ts';
+export { restore } from './restore.ts';
 export { rollback } from './rollback.ts';
 export { settings } from './settings.ts';
 export { skip } from './skip.ts';

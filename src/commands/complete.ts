@@ -92,6 +92,7 @@ async function valuesOf(argument: Argument, at: At): Promise<readonly string[]> 
       const flag = argument.written.split(' ')[0] ?? '';
       return at.before.includes(flag) ? [] : [flag];
     }
+    case 'backup':
     case 'text':
       return at.before.length === 0 ? (argument.begins ?? []) : [];
   }

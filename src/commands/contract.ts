@@ -18,6 +18,8 @@ export type ArgumentKind =
   | 'version'
   /** An update's id (`u-7k2m`). */
   | 'update'
+  /** A backup: `web/3`, or its number behind or without the app's name. Needs an `app` beside it. */
+  | 'backup'
   /** Name or id of a device. */
   | 'device'
   /** One of the values of a `z.enum`. `开` and `关` are `on` and `off`. */
@@ -168,7 +170,9 @@ function describe(command: string, key: string, schema: z.ZodType): Argument {
           ? values.join('|')
           : meta.kind === 'text'
             ? label.toUpperCase()
-            : meta.kind;
+            : meta.kind === 'backup'
+              ? `[app/]${label.toUpperCase()}`
+              : meta.kind;
   return { ...meta, key, written, values, optional: schema.safeParse(undefined).success };
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Language } from '../domain/reply.ts';
 import { argument, type CommandContext, defineCommand } from './contract.ts';
 import type { UpdateView } from './services.ts';
 
@@ -7,6 +8,7 @@ const EN = {
   none: 'None yet.',
   columns: ['id', 'app', 'what', 'outcome', 'asked by', 'when'],
   restart: 'restart',
+  restore: (backup: string) => `data of ${backup}`,
   more: '/update status ID shows one, /update logs ID its log',
 };
 const ZH: typeof EN = {
@@ -14,6 +16,7 @@ const ZH: typeof EN = {
   none: '还没有。',
   columns: ['编号', '应用', '内容', '结果', '发起人', '时间'],
   restart: '重启',
+  restore: (backup) => `备份 ${backup} 的数据`,
   more: '/update status 编号 查看详情，/update logs 编号 查看日志',
 };
 const TEXT = { en: EN, zh: ZH };
@@ -52,13 +55,18 @@ export const history = defineCommand({
 });
 
 function rowOf(update: UpdateView, { words, now, language }: CommandContext): string[] {
-  const step = [update.from, update.to].filter((version) => version !== undefined).join(' → ');
   return [
     update.id,
     update.app,
-    update.kind === 'restart' ? TEXT[language].restart : step || '—',
+    what(update, language),
     words.outcome(update),
     update.requestedByName,
     words.relative(update.endedAt ?? update.stateAt, now),
   ];
+}
+
+function what({ kind, app, from, to, backup }: UpdateView, language: Language): string {
+  if (kind === 'restart') return TEXT[language].restart;
+  if (kind === 'restore') return TEXT[language].restore(`${app}/${backup ?? '?'}`);
+  return [from, to].filter((version) => version !== undefined).join(' → ') || '—';
 }

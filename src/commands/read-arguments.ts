@@ -19,6 +19,8 @@ export interface Surroundings {
 const UPDATE_ID = /^u-[a-z0-9]{2,20}$/;
 /** Looks like a version even where it is none (`1.2`, `v3`). */
 const VERSION_LIKE = /^v?\d/i;
+/** `web/3`, `3`, `#3`. */
+const BACKUP_WORD = /^(?:(?<app>[a-z][a-z0-9_-]*)\/)?#?(?<seq>\d{1,9})$/;
 /** A version that a source may have, in any spelling. */
 const VERSION_WORD = /^[\w.+~-]{1,100}$/;
 
@@ -109,6 +111,16 @@ function placeWord(command: Command, word: Word, raw: Record<string, unknown>, a
 
   const app = free('app');
   const version = free('version');
+  const backup = free('backup');
+  const named = backup && BACKUP_WORD.exec(lower)?.groups;
+  if (backup && named && (named.app === undefined || app)) {
+    if (app && named.app !== undefined) raw[app.key] = knownApp(named.app, command, around);
+    raw[backup.key] = named.seq;
+    return;
+  }
+  if (backup && lower.includes('/')) {
+    throw bad(command, { problem: 'not_a_value', what: backup.written, value: text.slice(0, 40) });
+  }
   const at = text.indexOf('@');
   if (at !== -1 && version && (app || at === 0)) {
     const name = lower.slice(0, at);
@@ -183,6 +195,8 @@ function meantApp(command: Command, raw: Readonly<Record<string, unknown>>, sett
   if (own.length === 1 && own[0] !== undefined) return own[0];
   const version = command.arguments.find((argument) => argument.kind === 'version');
   const at = version && typeof raw[version.key] === 'string' ? `@${String(raw[version.key])}` : '';
+  const backup = command.arguments.find((argument) => argument.kind === 'backup');
+  const which = backup && raw[backup.key] !== undefined ? `/${String(raw[backup.key])}` : '';
   const flags = command.arguments
     .filter((argument) => argument.kind === 'flag' && raw[argument.key] === true)
     .map((argument) => ` ${argument.written}`)
@@ -191,7 +205,7 @@ function meantApp(command: Command, raw: Readonly<Record<string, unknown>>, sett
     data: {
       command: command.name,
       apps: own.slice(0, 10),
-      try: own.slice(0, 10).map((app) => `/${command.name} ${app}${at}${flags}`),
+      try: own.slice(0, 10).map((app) => `/${command.name} ${app}${at}${which}${flags}`),
     },
   });
 }

@@ -5,7 +5,7 @@ import type { Language, Route } from '../domain/reply.ts';
 import type { SettingKey } from '../domain/setting-texts.ts';
 import type { Auto, HubSettings } from '../domain/settings.ts';
 import type { UpdateKind, UpdateState } from '../domain/update.ts';
-import type { AppReport, Outcome, Problem, Progress } from '../protocol/messages.ts';
+import type { AppReport, BackupReport, Outcome, Problem, Progress } from '../protocol/messages.ts';
 
 /**
  * What commands need of the rest of the hub: the whole list, so that a command can be tested with a small
@@ -29,12 +29,18 @@ export interface Services {
    * @throws {FettleError} `in_progress {app, id, who, startedAt, state}` · `unknown_version {app, version, newest}` ·
    *   `already_latest {app, version}` · `already_running_version {app, version}` · `downgrade_refused {app, from, to}` ·
    *   `no_last_good {app}` · `release_blocked {app, version}` · `release_skipped {app, version}` ·
-   *   `pinned {app, version, who}` · `not_installed {app}` · `no_source {app}` ·
+   *   `pinned {app, version, who}` · `not_installed {app}` · `no_source {app}` · `unknown_backup {app, backup?, known}` ·
    *   what {@link Services.check} throws. A device that is offline is no error: the update waits for it.
    */
   request(order: UpdateRequest, signal: AbortSignal): Promise<{ readonly id: string }>;
   /** What {@link Services.request} would do, and the same refusals. Changes nothing. */
   plan(order: UpdateRequest, signal: AbortSignal): Promise<Plan>;
+  /**
+   * The backups of an app, or of all, newest first; asked of the device now.
+   *
+   * @throws {FettleError} `device_offline` · `capability_denied`
+   */
+  backups(app: string | undefined, signal: AbortSignal): Promise<readonly BackupView[]>;
   /**
    * Asks for an update's end. `accepted` is false where it is too late; `state` is where it stands.
    *
@@ -195,6 +201,8 @@ export interface UpdateRequest {
   readonly version?: string | undefined;
   readonly force: boolean;
   readonly withData: boolean;
+  /** Which backup a `restore` puts back. */
+  readonly backup?: number | undefined;
   readonly who: Person;
   readonly route: Route;
   readonly eventId: string;
@@ -207,15 +215,15 @@ export const PLAN_STEPS = [
   'wait_for_device',
   /** {source, size?} */
   'fetch',
-  /** {digest} */
+  /** {digest}, or {backup} for a restore */
   'verify',
-  /** {paths} */
+  /** {paths}; {off} true where the setting says that no backup is made */
   'back_up',
   /** {app, grace?: milliseconds} */
   'stop',
   /** {from?, to} */
   'switch',
-  /** {paths} a backup is put back (`--with-data`) */
+  /** {paths, backup?} a backup is put back (`--with-data`, a restore) */
   'restore_data',
   /** {app, version} */
   'start',
@@ -223,7 +231,7 @@ export const PLAN_STEPS = [
   'probe',
   /** {version} becomes last-good */
   'commit',
-  /** {version} what happens when anything fails */
+  /** {version, backup?, off?} what happens when anything fails */
   'go_back',
 ] as const;
 export type PlanStepCode = (typeof PLAN_STEPS)[number];
@@ -233,11 +241,18 @@ export interface Plan {
   readonly app: string;
   readonly from?: string | undefined;
   readonly to?: string | undefined;
+  /** Which backup is put back. */
+  readonly backup?: number | undefined;
   /** Bytes to download. */
   readonly size?: number | undefined;
   /** `describeSource`'s text. */
   readonly source?: string | undefined;
   readonly steps: readonly { readonly code: PlanStepCode; readonly data: ErrorData }[];
+}
+
+/** A backup, as the device tells it. */
+export interface BackupView extends BackupReport {
+  readonly app: string;
 }
 
 export interface CancelResult {
@@ -257,6 +272,8 @@ export interface UpdateView {
   readonly state: UpdateState;
   readonly from?: string | undefined;
   readonly to?: string | undefined;
+  /** Which backup a `restore` puts back. */
+  readonly backup?: number | undefined;
   /** `platform:person`, or `fettle`. */
   readonly requestedBy: string;
   readonly requestedByName: string;

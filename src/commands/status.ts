@@ -26,6 +26,7 @@ const EN = {
   last: 'last update',
   state: 'state',
   step: 'from → to',
+  backup: 'data of backup',
   who: 'asked by',
   when: 'asked',
   outage: 'outage',
@@ -60,6 +61,7 @@ const ZH: typeof EN = {
   last: '上次更新',
   state: '状态',
   step: '从 → 到',
+  backup: '备份的数据',
   who: '发起人',
   when: '发起于',
   outage: '中断',
@@ -120,7 +122,8 @@ function ofUpdate(update: UpdateView, { language, words, now }: CommandContext):
     title: `${text.update(update.id)}: ${update.app}`,
     fields: [
       { name: text.state, value: `${over ? words.outcome(update) : words.state(update.state)}${detail}` },
-      ...(step ? [{ name: text.step, value: step }] : []),
+      ...(step && update.from !== update.to ? [{ name: text.step, value: step }] : []),
+      ...(update.backup === undefined ? [] : [{ name: text.backup, value: `${update.app}/${update.backup}` }]),
       ...(over && outage !== undefined ? [{ name: text.outage, value: words.duration(outage) }] : []),
       { name: text.who, value: update.requestedByName },
       { name: text.when, value: words.relative(update.requestedAt, now) },
@@ -192,6 +195,7 @@ async function ofApp(app: string, devices: readonly DeviceView[], context: Comma
 function lastUpdate(past: UpdateView, { words, now }: CommandContext): string {
   const step = [past.from, past.to].filter((version) => version !== undefined).join(' → ');
   const end = words.relative(past.endedAt ?? past.stateAt, now);
+  if (past.kind === 'restore') return `${past.app}/${past.backup ?? '?'}: ${words.outcome(past)} (${end}, ${past.id})`;
   return `${step && past.kind !== 'restart' ? `${step}: ` : ''}${words.outcome(past)} (${end}, ${past.id})`;
 }
 

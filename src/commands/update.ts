@@ -129,5 +129,7 @@ async function overviewOf(
 
 function shortOutcome(past: UpdateView, state: (state: UpdateView['state']) => string): string {
   const to = past.outcome?.to ?? past.to;
-  return to === undefined || past.kind === 'restart' ? state(past.state) : `${to} ${state(past.state)}`;
+  return to === undefined || past.kind === 'restart' || past.kind === 'restore'
+    ? state(past.state)
+    : `${to} ${state(past.state)}`;
 }

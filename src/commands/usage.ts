@@ -10,6 +10,9 @@ function writtenIn(command: Command) {
   return (argument: Argument): string => {
     // `web@1.2.0`, as the help of 1-product writes it.
     if (argument.kind === 'version' && hasApp) return '';
+    // `web/3` names both.
+    if (argument.kind === 'backup') return argument.written;
+    if (argument.kind === 'app' && command.arguments.some((other) => other.kind === 'backup')) return '';
     if (argument.kind === 'app') {
       const version = command.arguments.some((other) => other.kind === 'version');
       return version ? '[app][@version]' : '[app]';

@@ -10,6 +10,8 @@ export const ERROR_CODES = [
   'unknown_app',
   'unknown_version',
   'unknown_update',
+  'unknown_backup',
+  'not_restorable',
   'bad_arguments',
   'unknown_setting',
   'bad_setting',

@@ -12,6 +12,9 @@ export type Auto = (typeof AUTO)[number];
 /** When sources are asked: at an interval (milliseconds), or by a cron expression in {@link HubSettings.timezone}. */
 export type CheckTimes = { readonly every: number } | { readonly cron: string };
 
+/** Days that backups are kept where nobody said otherwise. */
+export const RETENTION_DAYS = 14;
+
 /** All settings, with their values as they count now. */
 export interface HubSettings {
   readonly interval: CheckTimes;

@@ -100,6 +100,7 @@ export function isCancellable(state: UpdateState): boolean {
 /**
  * What is done to an app.
  * `install` is the first installation: there is nothing to go back to.
+ * `restore` puts a backup's data back; the release stays.
  */
-export const UPDATE_KINDS = ['install', 'update', 'rollback', 'restart'] as const;
+export const UPDATE_KINDS = ['install', 'update', 'rollback', 'restart', 'restore'] as const;
 export type UpdateKind = (typeof UPDATE_KINDS)[number];

@@ -18,6 +18,8 @@ export interface Peer {
 export interface GatewayEvents {
   /** Answers the connection's epoch. */
   connected(peer: Peer): Promise<number>;
+  /** It has been welcomed: from here on messages reach it. Never throws. */
+  ready?(peer: Peer): void;
   message(peer: Peer, epoch: number, message: AgentMessage): Promise<void>;
   disconnected(peer: Peer, epoch: number): Promise<void>;
 }
@@ -120,6 +122,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
         sessions.set(device, session);
         const signature = deps.key.sign(hubProof(nonce, message.nonce, device));
         tell({ type: 'welcome', epoch, signature, now: deps.clock.now() });
+        deps.events.ready?.(peer);
       }
     };
 

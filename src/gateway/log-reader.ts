@@ -1,9 +1,7 @@
-import { FettleError, isErrorCode } from '../domain/errors.ts';
-import { type RandomBytes, shortId } from '../domain/id.ts';
+import type { RandomBytes } from '../domain/id.ts';
 import type { AgentMessage } from '../protocol/messages.ts';
 import type { Gateway } from './gateway.ts';
-
-const DEADLINE_MS = 10_000;
+import { createQuestions } from './questions.ts';
 
 /** Asks devices for the ends of logs. */
 export interface LogReader {
@@ -14,28 +12,13 @@ export interface LogReader {
 }
 
 export function createLogReader(gateway: () => Pick<Gateway, 'send'>, random: RandomBytes): LogReader {
-  const waiting = new Map<string, (message: Extract<AgentMessage, { type: 'log' }>) => void>();
+  const questions = createQuestions<Extract<AgentMessage, { type: 'log' }>>(gateway, random, 'l');
   return {
     async read(device, name, app, lines, signal) {
-      const request = shortId('l', random, 10);
-      const answered = Promise.withResolvers<Extract<AgentMessage, { type: 'log' }>>();
-      waiting.set(request, answered.resolve);
-      const offline = () =>
-        answered.reject(new FettleError('device_offline', { data: { device: name, app }, retryable: true }));
-      const timer = setTimeout(offline, DEADLINE_MS);
-      signal.addEventListener('abort', offline, { once: true });
-      try {
-        if (!gateway().send(device, { type: 'read-log', request, app, lines })) offline();
-        const { text, problem } = await answered.promise;
-        if (problem)
-          throw new FettleError(isErrorCode(problem.code) ? problem.code : 'internal', { data: problem.data });
-        return text;
-      } finally {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', offline);
-        waiting.delete(request);
-      }
+      const of = { device, name, app };
+      const { text } = await questions.ask(of, (request) => ({ type: 'read-log', request, app, lines }), signal);
+      return text;
     },
-    answer: (message) => waiting.get(message.request)?.(message),
+    answer: questions.answer,
   };
 }

@@ -13,6 +13,9 @@ export const MAX_MESSAGE_BYTES = 256 * 1024;
 /** The WebSocket subprotocol. */
 export const SUBPROTOCOL = 'fettle.v1';
 
+/** Backups of an app that are told, the newest: more would not fit in a message. */
+export const MAX_BACKUPS = 500;
+
 /** What the handshake's signatures are for; a signature made for another purpose does not fit. */
 export const HANDSHAKE_PURPOSE = 'fettle.v1 handshake';
 
@@ -42,6 +45,10 @@ export const Order = z.object({
   release: OrderedRelease.optional(),
   /** Roll back the data too (`rollback --with-data`). */
   withData: z.boolean().default(false),
+  /** Is the data backed up before the switch? */
+  backup: z.boolean().default(true),
+  /** Needed for `restore`: the sequence number of the backup that is put back. */
+  backupSeq: z.number().int().positive().optional(),
   /** A person insists: a release that was blocked by an earlier failure is tried again. */
   force: z.boolean().default(false),
   /** Hub time. The agent measures from the handshake's clock reading, so a device without a clock works. */
@@ -71,6 +78,38 @@ export const Problem = z.object({
 });
 export type Problem = z.infer<typeof Problem>;
 
+/** A sealed backup on the device. */
+export const BackupReport = z.object({
+  seq: z.number().int().positive(),
+  /** When it was made, by the device's clock. */
+  at,
+  /** What ran when it was made. */
+  from: version.optional(),
+  /** What was switched to afterwards; absent where a restore made it. */
+  to: version.optional(),
+  /** The backup that was put back afterwards, where a restore made this one. */
+  restores: z.number().int().positive().optional(),
+  bytes: z.number().nonnegative(),
+  files: z.number().int().nonnegative(),
+  /** Made by a switch to the release that runs now: `rollback --with-data` would put it back. */
+  ofRunning: z.boolean().default(false),
+});
+export type BackupReport = z.infer<typeof BackupReport>;
+
+/** What a `restore` put back. */
+export const Restored = z.object({
+  seq: z.number().int().positive(),
+  at,
+  from: version.optional(),
+  to: version.optional(),
+  restores: z.number().int().positive().optional(),
+  /** Paths in it that are no longer backed up: they were left alone. */
+  skipped: z.array(z.string().max(300)).max(50).default([]),
+  /** Paths that are backed up now, and are not in it: they were left alone. */
+  absent: z.array(z.string().max(300)).max(50).default([]),
+});
+export type Restored = z.infer<typeof Restored>;
+
 /** How an update ended, kept by the agent until the hub has acknowledged it. */
 export const Outcome = z.object({
   update: id,
@@ -93,6 +132,10 @@ export const Outcome = z.object({
   /** Where a failed version's data was put aside, relative to the app's folder. */
   setAside: z.string().max(200).optional(),
   dataRestored: z.boolean().optional(),
+  /** The new version ran and was rolled back, and its data stays as it left it: there was no backup. */
+  dataLeft: z.literal(true).optional(),
+  /** For a `restore` that got as far as choosing: which backup. */
+  restored: Restored.optional(),
   startedAt: at,
   endedAt: at,
 });
@@ -139,6 +182,12 @@ export const HubMessage = z.discriminatedUnion('type', [
     update: id.optional(),
     lines: z.number().int().max(500),
   }),
+  z.object({
+    type: z.literal('settings'),
+    /** Days that backups are kept. 0: only the newest, and that of the running release. */
+    retentionDays: z.number().int().min(0).max(36_500),
+  }),
+  z.object({ type: z.literal('list-backups'), request: id, app: name }),
   z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),
 ]);
 export type HubMessage = z.infer<typeof HubMessage>;
@@ -175,6 +224,13 @@ export const AgentMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('outcome'), outcome: Outcome }),
   z.object({ type: z.literal('cancel-result'), update: id, accepted: z.boolean(), state: z.string().max(40) }),
   z.object({ type: z.literal('log'), request: id, text: z.string().max(64_000), problem: Problem.optional() }),
+  z.object({
+    type: z.literal('backups'),
+    request: id,
+    /** Newest first. */
+    backups: z.array(BackupReport).max(MAX_BACKUPS),
+    problem: Problem.optional(),
+  }),
   z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),
 ]);
 export type AgentMessage = z.infer<typeof AgentMessage>;

@@ -2,13 +2,14 @@ import type { Kysely } from 'kysely';
 import type { Outbox } from '../chat/outbox.ts';
 import { FettleError } from '../domain/errors.ts';
 import { type Clock, type RandomBytes, shortId } from '../domain/id.ts';
+import type { SettingsReader } from '../domain/settings.ts';
 import { isCancellable, isFinal, stateOf, type UpdateState } from '../domain/update.ts';
 import type { Gateway, Peer } from '../gateway/gateway.ts';
 import type { AgentMessage, AppReport, Outcome, Problem } from '../protocol/messages.ts';
 import { connectDevice, disconnectAll, disconnectDevice, saveInventory } from '../store/devices.ts';
 import type { Database } from '../store/schema.ts';
 import { activeUpdates, addUpdate, findUpdate, moveUpdate, patchUpdate, type UpdateRow } from '../store/updates.ts';
-import { inProgress, type NewUpdate, queueDeadline, rowFor, unusedId } from './new-update.ts';
+import { inProgress, type NewUpdate, queueDeadline, rowFor, running, unusedId } from './new-update.ts';
 import type { Telling } from './telling.ts';
 
 /**
@@ -32,6 +33,7 @@ export interface EngineDeps {
   readonly outbox: Pick<Outbox, 'wake'>;
   readonly telling: Telling;
   readonly gateway: () => Pick<Gateway, 'send' | 'isConnected'>;
+  readonly settings: SettingsReader;
   /** An app that the device's file wants installed, and that nobody has asked for yet. Never throws. */
   readonly onMissing: (device: string, report: AppReport) => Promise<void>;
   readonly log: (line: string) => void;
@@ -111,6 +113,8 @@ export function createEngine(deps: EngineDeps): Engine {
           ...release,
           withData: row.with_data === 1,
           force: row.force === 1,
+          backup: deps.settings.current().backup,
+          ...(row.backup === null ? {} : { backupSeq: row.backup }),
           notBefore: now,
           expiresAt: now + ORDER_MS,
         },
@@ -383,18 +387,11 @@ export function createEngine(deps: EngineDeps): Engine {
           for (const resolve of cancelWaiters.get(message.update) ?? []) resolve(message);
           return;
         case 'log':
+        case 'backups':
         case 'hello':
         case 'unknown':
           return;
       }
     },
-  };
-}
-
-/** What the device runs and was to run, for an outcome that the hub itself writes. */
-function running(row: UpdateRow): { running?: string; from?: string; to?: string } {
-  return {
-    ...(row.from_version === null ? {} : { running: row.from_version, from: row.from_version }),
-    ...(row.to_version === null ? {} : { to: row.to_version }),
   };
 }

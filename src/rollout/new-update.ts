@@ -85,3 +85,11 @@ export function rowFor(id: string, update: NewUpdate, now: number): UpdateRow {
     backup: update.backup ?? null,
   };
 }
+
+/** What the device runs and was to run, for an outcome that the hub itself writes. */
+export function running(row: UpdateRow): { running?: string; from?: string; to?: string } {
+  return {
+    ...(row.from_version === null ? {} : { running: row.from_version, from: row.from_version }),
+    ...(row.to_version === null ? {} : { to: row.to_version }),
+  };
+}

@@ -6,6 +6,7 @@ import { newestEligible, type Release } from '../domain/release.ts';
 import type { Language, Route } from '../domain/reply.ts';
 import type { UpdateKind } from '../domain/update.ts';
 import { compareVersions, readVersion, sameVersion } from '../domain/version.ts';
+import type { BackupReader } from '../gateway/backup-reader.ts';
 import type { AppReport } from '../protocol/messages.ts';
 import type { ReleaseChecker } from '../releases/index.ts';
 import { type DeviceWithApps, listDevices } from '../store/devices.ts';
@@ -32,6 +33,8 @@ export interface AskedUpdate {
   readonly version?: string | undefined;
   readonly force: boolean;
   readonly withData: boolean;
+  /** Which backup a `restore` puts back. */
+  readonly backup?: number | undefined;
   readonly who: { readonly id: string; readonly name: string };
   readonly route: Route;
   readonly eventId: string;
@@ -47,6 +50,8 @@ export interface Decision {
   readonly from?: string | undefined;
   readonly to?: string | undefined;
   readonly release?: Release | undefined;
+  /** Which backup is put back. */
+  readonly backup?: number | undefined;
 }
 
 export interface Requests {
@@ -65,6 +70,7 @@ export interface RequestsDeps {
   readonly clock: Clock;
   readonly checker: ReleaseChecker;
   readonly engine: () => Pick<Engine, 'begin'>;
+  readonly backups: Pick<BackupReader, 'list'>;
   readonly apps: readonly RequestedApp[];
   readonly choices: Pick<AppChoices, 'of' | 'unskip'>;
   /** Of what nobody asked for. */
@@ -113,6 +119,12 @@ export function createRequests(deps: RequestsDeps): Requests {
       if (report?.lastGood === undefined) throw new FettleError('no_last_good', { data: { app: app.name } });
       return { ...known, kind: 'rollback', to: report.lastGood };
     }
+    if (asked.kind === 'restore') {
+      if (isSelf(app.name)) throw new FettleError('not_restorable', { data: { app: app.name } });
+      if (from === undefined) throw new FettleError('not_installed', { data: { app: app.name } });
+      await findBackup(device, app.name, asked.backup, signal);
+      return { ...known, kind: 'restore', to: from, backup: asked.backup };
+    }
     const { pinned, pinnedBy, skipped } = await deps.choices.of(app.name);
     if (pinned !== undefined && !asked.force && !(asked.version !== undefined && sameVersion(asked.version, pinned))) {
       throw new FettleError('pinned', {
@@ -125,6 +137,17 @@ export function createRequests(deps: RequestsDeps): Requests {
       throw new FettleError('release_blocked', { data: { app: app.name, version: release.version } });
     }
     return { ...known, kind: from === undefined ? 'install' : 'update', to: release.version, release };
+  }
+
+  /** Is there such a backup? A device that is away is not asked: it refuses by itself what it does not have. */
+  async function findBackup(device: DeviceWithApps, app: string, seq: number | undefined, signal: AbortSignal) {
+    if (device.connected !== 1 && seq !== undefined) return;
+    const all = await deps.backups.list(device.id, device.name, app, signal);
+    if (seq !== undefined && all.some((backup) => backup.seq === seq)) return;
+    const known = all.slice(0, 10).map((backup) => `${app}/${backup.seq}`);
+    const backup = seq === undefined ? undefined : `${app}/${seq}`;
+    const commands = known.slice(0, 3).map((id) => `/update restore ${id}`);
+    throw new FettleError('unknown_backup', { data: { app, backup, known, try: commands } });
   }
 
   /** The wanted release; without a version the newest that is not skipped, asked for now. */
@@ -249,6 +272,7 @@ function rowOf(
     release: release && { version: release.version, channel: release.channel, digest: release.digest },
     withData,
     force,
+    backup: decision.backup,
   };
 }
 

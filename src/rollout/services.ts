@@ -3,9 +3,11 @@ import type { Adapter } from '../chat/contract.ts';
 import type { Choices, Preferences, Services } from '../commands/index.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
+import type { SettingsReader } from '../domain/settings.ts';
+import type { BackupReader } from '../gateway/backup-reader.ts';
 import type { LogReader } from '../gateway/log-reader.ts';
 import type { ReleaseChecker } from '../releases/index.ts';
-import { listDevices } from '../store/devices.ts';
+import { type DeviceWithApps, listDevices } from '../store/devices.ts';
 import { eventsOf } from '../store/events.ts';
 import type { Database } from '../store/schema.ts';
 import { activeUpdates, endedUpdates, findUpdate, type UpdateRow } from '../store/updates.ts';
@@ -21,8 +23,9 @@ export interface ServicesDeps {
   readonly engine: Engine;
   readonly requests: Requests;
   readonly logs: LogReader;
+  readonly backups: Pick<BackupReader, 'list'>;
   readonly apps: readonly RequestedApp[];
-  readonly settings: Preferences;
+  readonly settings: Preferences & Pick<SettingsReader, 'current'>;
   readonly choices: Choices;
   readonly version: string;
   readonly adapters: readonly Adapter[];
@@ -67,7 +70,21 @@ export function createServices(deps: ServicesDeps): Services {
     check: (app, signal) => checker.check(appOf(app), { signal }),
     known: async (app) => (await checker.known(appOf(app))) ?? { offer: { releases: [], channels: {} } },
     request: (order, signal) => requests.request(order, signal),
-    plan: async (order, signal) => planOf(await requests.decide(order, signal), order),
+    async plan(order, signal) {
+      const decision = await requests.decide(order, signal);
+      return planOf(decision, { withData: order.withData, backup: deps.settings.current().backup });
+    },
+    async backups(wanted, signal) {
+      const devices = await listDevices(db);
+      const asked = wanted === undefined ? deps.apps : [appOf(wanted)];
+      const lists = await Promise.all(
+        asked.map(async ({ name }) => {
+          const device = deviceOf(devices, name);
+          return (await deps.backups.list(device.id, device.name, name, signal)).map((b) => ({ ...b, app: name }));
+        }),
+      );
+      return lists.flat();
+    },
     async cancel(id) {
       const wanted = id ?? (await oneToCancel());
       const row = await findUpdate(db, wanted);
@@ -96,12 +113,16 @@ export function createServices(deps: ServicesDeps): Services {
     async readLog(of, signal) {
       if ('update' in of) return logOfUpdate(db, of.update, of.lines);
       const app = appOf(of.app);
-      const devices = await listDevices(db);
-      const device = devices.find((d) => d.apps.some((report) => report.app === app.name)) ?? devices[0];
-      if (!device) throw new FettleError('device_offline', { data: { device: 'this machine' }, retryable: true });
+      const device = deviceOf(await listDevices(db), app.name);
       return deps.logs.read(device.id, device.name, app.name, of.lines, signal);
     },
   };
+}
+
+function deviceOf(devices: readonly DeviceWithApps[], app: string): DeviceWithApps {
+  const device = devices.find((d) => d.apps.some((report) => report.app === app)) ?? devices[0];
+  if (!device) throw new FettleError('device_offline', { data: { device: 'this machine' }, retryable: true });
+  return device;
 }
 
 /** What happened, in order, with times: from the store, so that it is there when the device is not. */

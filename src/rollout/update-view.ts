@@ -16,6 +16,7 @@ export function viewOf(row: UpdateRow, deviceName: string): UpdateView {
     state: row.state,
     from: row.from_version ?? undefined,
     to: row.to_version ?? undefined,
+    backup: row.backup ?? undefined,
     requestedBy: row.requested_by,
     requestedByName: row.requested_by_name,
     requestedAt: row.requested_at,

@@ -84,6 +84,7 @@ function wire(): void {
         return id;
       },
     }),
+    backups: { list: async () => [] },
     apps,
     choices,
     language: () => 'en',

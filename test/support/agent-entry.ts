@@ -1,7 +1,7 @@
 /**
  * The real agent, but for one thing: it kills itself with SIGKILL at a named point of an update.
  * `--kill STATE:entered` right after the state is on disk, before its work; `--kill STATE:worked` when its work is
- * done, before the next state is on disk. Each point once (`--twice`, `--forever`), however often the agent is
+ * done, before the next state is on disk; `STATE:moved` when a path's data has been moved, before that is on disk. Each point once (`--twice`, `--forever`), however often the agent is
  * started: a file remembers.
  */
 import { existsSync, writeFileSync } from 'node:fs';
@@ -49,6 +49,8 @@ if (values.rehearse) {
         write(entry) {
           const before = journal.get(entry.order.update);
           if (before && before.state !== entry.state) dieOnce(`${before.state}:worked`);
+          const paths = entry.restored.length - (before?.restored.length ?? 0);
+          if (before?.state === entry.state && paths > 0) dieOnce(`${entry.state}:moved`);
           journal.write(entry);
           if (before?.state !== entry.state || before.resumes !== entry.resumes) dieOnce(`${entry.state}:entered`);
         },

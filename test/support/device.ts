@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import type { Manifest } from '../../agent/backup/manifest.ts';
 import { openSlots } from '../../agent/install/slots.ts';
 import { type JournalEntry, openJournal } from '../../agent/journal.ts';
 import { createKeeperClient, type KeeperClient } from '../../agent/keeper/client.ts';
@@ -16,7 +17,15 @@ import { makeFolder, switchLink, writeDurably } from '../../src/files/durable.ts
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import { readFolder } from '../../src/origin/folder.ts';
 import { openKey } from '../../src/protocol/key.ts';
-import type { AgentMessage, AppReport, Order, OrderedRelease, Outcome } from '../../src/protocol/messages.ts';
+import type {
+  AgentMessage,
+  AppReport,
+  BackupReport,
+  HubMessage,
+  Order,
+  OrderedRelease,
+  Outcome,
+} from '../../src/protocol/messages.ts';
 import { type TestEntry, writeArchive } from './artifact.ts';
 import { freePort } from './free-port.ts';
 import { until } from './until.ts';
@@ -35,11 +44,17 @@ export interface Device {
   /** Sends an order for `app@version` and answers the update's id. */
   order(kind: Order['kind'], version?: string, more?: Partial<Order>): Promise<string>;
   cancel(update: string): void;
+  /** Says anything to the agent. */
+  say(message: HubMessage): Promise<void>;
   /** The outcome of an update, once it is there; it is acknowledged. */
   outcome(update: string, limitMs?: number): Promise<Outcome>;
   /** What the app answers now. */
   version(): Promise<string | undefined>;
   data(): string;
+  /** Asks the agent for its backups. */
+  backups(): Promise<readonly BackupReport[]>;
+  /** Makes the app ill on the data of a backup, which stays whole. */
+  poison(seq: number): void;
   journal(update: string): JournalEntry | undefined;
   inventory(): readonly AppReport[] | undefined;
   /** Starts the agent anew with these points to kill itself at. */
@@ -57,7 +72,7 @@ export const AGENT_RELEASES: Readonly<Record<string, 'good' | 'crashes'>> = {
   '2.2.0': 'crashes',
 };
 
-/** How a release of the test's app behaves. */
+/** How a release of the test's app behaves. Each is ill where its data says `poison`, and writes a file then. */
 export type Behaviour = 'good' | 'crashes' | 'ill' | 'lies' | 'late-crash' | 'migrates-and-ill';
 
 const RELEASES: Readonly<Record<string, Behaviour>> = {
@@ -174,6 +189,7 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
         kind,
         ...(release ? { release: { version: release.version, channel: release.channel, digest: release.digest } } : {}),
         withData: false,
+        backup: true,
         force: false,
         notBefore: Date.now(),
         expiresAt: Date.now() + 300_000,
@@ -185,6 +201,10 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
     cancel: (update) => {
       gateway.send(device, { type: 'cancel', update });
     },
+    async say(message) {
+      await until('the agent to connect', () => gateway.isConnected(device) && device);
+      gateway.send(device, message);
+    },
     async outcome(update, limitMs = 60_000) {
       const found = await until(`the outcome of ${update}`, () => outcomes.find((o) => o.update === update), limitMs);
       gateway.send(device, { type: 'outcome-ack', update });
@@ -192,6 +212,24 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
     },
     version: () => askVersion(port),
     data: () => readFileSync(join(layout.app('app').shared, 'data', 'store.json'), 'utf8'),
+    async backups() {
+      const request = `b-${randomBytes(6).toString('hex')}`;
+      await made.say({ type: 'list-backups', request, app: 'app' });
+      const isIt = (m: AgentMessage) => m.type === 'backups' && m.request === request;
+      const answer = await until('the list of backups', () => messages.find(isIt));
+      return answer.type === 'backups' ? answer.backups : [];
+    },
+    poison(seq) {
+      const folder = join(layout.app('app').backups, String(seq));
+      const content = '{"format":1,"notes":["poison"]}\n';
+      writeFileSync(join(folder, 'data', 'data', 'store.json'), content);
+      const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
+      const sha256 = createHash('sha256').update(content).digest('hex');
+      const entries = manifest.entries.map((e) =>
+        e.path === 'data/store.json' ? { ...e, size: content.length, sha256 } : e,
+      );
+      writeFileSync(join(folder, 'manifest.json'), JSON.stringify({ ...manifest, entries }));
+    },
     journal: (update) => openJournal(layout.agent.journal).get(update),
     inventory: () => messages.filter((m) => m.type === 'inventory').at(-1)?.apps,
     startAgent: (...kill) => start([process.execPath, join(import.meta.dirname, 'agent-entry.ts')], kill),
@@ -288,13 +326,15 @@ await import(${JSON.stringify(entry)});
 
 function program(version: string, behaviour: Behaviour): string {
   return `import { createServer } from 'node:http';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 console.log('app ${version} starts with token', process.env.API_TOKEN);
 ${behaviour === 'migrates-and-ill' ? `writeFileSync('data/store.json', '{"format":2}\\n'); writeFileSync('data/new-file', 'x');` : ''}
 ${behaviour === 'crashes' ? `console.error('cannot start'); process.exit(3);` : ''}
 ${behaviour === 'late-crash' ? `setTimeout(() => process.exit(4), 200);` : ''}
+const poisoned = existsSync('data/store.json') && readFileSync('data/store.json', 'utf8').includes('poison');
+if (poisoned) writeFileSync('data/written-by-ill', 'x');
 createServer((request, response) => {
-  response.writeHead(${behaviour === 'ill' || behaviour === 'migrates-and-ill' ? 500 : 200});
+  response.writeHead(${behaviour === 'ill' || behaviour === 'migrates-and-ill' ? 500 : 'poisoned ? 500 : 200'});
   response.end(JSON.stringify({ version: '${behaviour === 'lies' ? '1.0.0' : version}' }));
 }).listen(Number(process.env.PORT), '127.0.0.1');
 process.on('SIGTERM', () => process.exit(0));

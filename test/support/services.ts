@@ -1,4 +1,4 @@
-import type { Checked, Services, UpdateRequest, UpdateView } from '../../src/commands/services.ts';
+import type { BackupView, Checked, Services, UpdateRequest, UpdateView } from '../../src/commands/services.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import type { Release } from '../../src/domain/release.ts';
 import type { Language, Route } from '../../src/domain/reply.ts';
@@ -188,7 +188,7 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
   function choose(request: UpdateRequest): { from: string | undefined; to: string | undefined } {
     const from = running.get(request.app);
     const known = newestFirst(RELEASES[request.app] ?? []);
-    if (request.kind === 'restart') return { from, to: from };
+    if (request.kind === 'restart' || request.kind === 'restore') return { from, to: from };
     if (request.kind === 'rollback') throw new FettleError('no_last_good', { data: { app: request.app } });
     const to = request.version ?? known[0];
     if (to === undefined || !known.includes(to)) {
@@ -321,6 +321,15 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
       { id: 'd-1', name: 'this-machine', connected: true, lastSeenAt: Date.now(), apps: names.map(report) },
     ],
     adapters: () => [{ platform: 'terminal', state: 'connected', since: Date.now() - 60_000 }],
+    async backups(wanted) {
+      const at = Date.now() - 2 * DAY;
+      const sizes = { bytes: 21, files: 1 };
+      const of = (app: string): BackupView[] => [
+        { app, seq: 4, at: at + DAY, from: '3.0.1', restores: 2, ...sizes, ofRunning: false },
+        { app, seq: 3, at, from: '2.0.2', to: '3.0.1', ...sizes, ofRunning: true },
+      ];
+      return names.filter((name) => wanted === undefined || name === wanted).flatMap(of);
+    },
     readLog: async () => 'a line\nanother line',
   };
 

@@ -21,6 +21,8 @@ export interface UpdateLike {
   readonly state: UpdateState;
   readonly from?: string | undefined;
   readonly to?: string | undefined;
+  /** Which backup a `restore` puts back. */
+  readonly backup?: number | undefined;
   readonly requestedAt: number;
   readonly endedAt?: number | undefined;
   readonly cancelRequested?: boolean | undefined;
@@ -50,8 +52,27 @@ export interface OutcomeLike {
   readonly backup?: number | undefined;
   readonly setAside?: string | undefined;
   readonly dataRestored?: boolean | undefined;
+  /** The new version ran, was rolled back, and its data stays as it left it. */
+  readonly dataLeft?: boolean | undefined;
+  /** Which backup a `restore` put back, or tried to. */
+  readonly restored?: RestoredLike | undefined;
   readonly startedAt: number;
   readonly endedAt: number;
+}
+
+/** A backup as a `restore` names it. */
+export interface RestoredLike {
+  readonly seq: number;
+  readonly at: number;
+  /** What ran when it was made, and what was switched to. */
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  /** A restore made it, of this backup. */
+  readonly restores?: number | undefined;
+  /** Paths in it that are no longer backed up. */
+  readonly skipped?: readonly string[] | undefined;
+  /** Paths that are backed up now and are not in it. */
+  readonly absent?: readonly string[] | undefined;
 }
 
 export interface Messages {
@@ -84,6 +105,8 @@ export interface CardTexts {
   readonly rollbackTitle: (app: string, to: string | undefined) => string;
   /** What is being done in a state, for the progress line. */
   readonly doing: Readonly<Record<UpdateState, string>>;
+  /** Where a restore does something else. */
+  readonly doingRestore: Readonly<Partial<Record<UpdateState, string>>>;
   readonly cancelling: string;
   readonly of: (done: string, total: string) => string;
   readonly files: (done: number, total: number | undefined) => string;
@@ -100,7 +123,20 @@ export interface CardTexts {
   readonly dataRestored: string;
   readonly dataKept: string;
   readonly databaseKept: string;
+  readonly dataLeft: string;
   readonly setAside: (where: string) => string;
+  readonly restoreTitle: (app: string, backup: string) => string;
+  /** `made` is relative. */
+  readonly restored: (app: string, backup: string, about: string | undefined, outage: string | undefined) => string;
+  /** When and before what a backup was made. */
+  readonly backupMade: (backup: RestoredLike, app: string, made: string) => string;
+  readonly restoreUndone: (app: string, backup: string) => string;
+  readonly dataFromBefore: string;
+  readonly wrongDataAside: (where: string) => string;
+  readonly beforeIsBackup: (backup: string) => string;
+  readonly beforeIsAside: (where: string) => string;
+  readonly notInBackup: (paths: readonly string[]) => string;
+  readonly notKeptNow: (paths: readonly string[]) => string;
   readonly notUpdated: (app: string, to: string | undefined, kind: UpdateKind) => string;
   readonly notInstalled: (app: string, to: string | undefined) => string;
   readonly untouched: (app: string, version: string | undefined) => string;

@@ -39,6 +39,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `There is no update ${t(d.id)}.`,
     next: didYouMean(d) ?? '/update history lists the past ones, /update status those that run.',
   }),
+  unknown_backup: (d) => ({
+    text: d.backup ? `There is no backup ${t(d.backup)}.` : `Which backup${ofApp(d)}?`,
+    next: list(d.known).length > 0 ? `There is: ${list(d.known).join(', ')}.` : `There are no backups${ofApp(d)} yet.`,
+  }),
   bad_arguments: (d) => ({ text: badArguments(d), next: d.usage ? `Usage: ${t(d.usage)}` : undefined }),
   unknown_setting: (d) => ({
     text: `There is no setting “${t(d.key)}”.`,
@@ -113,6 +117,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
           next: `Give it a source in fettle.yaml.`,
         },
   not_installed: (d) => ({ text: `${App(d)} is not installed.`, next: `/update now ${t(d.app)} installs it.` }),
+  not_restorable: (d) => ({
+    text: `${App(d)} must not forget what it has said and heard, so its database is not put back from a chat.`,
+    next: 'docs/recovery.md says how to do it by hand, with Fettle stopped.',
+  }),
   no_updater: (d) => ({
     text: `No agent here can update ${app(d)}: an app is updated by the agent on its own machine.`,
     next: 'Start hub and agent together with `fettle up`, or update it where it was installed.',
@@ -205,10 +213,16 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: 'Make room, then try again.',
   }),
   io_failed: (d) => ({ text: `The device's disk does not work as it should${because(d)}.`, next: 'Look at the disk.' }),
-  backup_failed: (d) => ({
-    text: `The data${ofApp(d)} could not be backed up${d.path ? `: ${t(d.path)}` : ''}${because(d)}.`,
-    next: 'Nothing is switched without a backup. Mend this, then try again.',
-  }),
+  backup_failed: (d) =>
+    d.backup
+      ? {
+          text: `Backup ${t(d.backup)} can't be put back${d.path ? `: ${t(d.path)}` : ''}${because(d)}.`,
+          next: `Choose another: /update backups ${t(d.app)}`.trim(),
+        }
+      : {
+          text: `The data${ofApp(d)} could not be backed up${d.path ? `: ${t(d.path)}` : ''}${because(d)}.`,
+          next: 'Nothing is switched without a backup. Mend this, then try again.',
+        },
   start_failed: (d) => ({
     text: `${version(d)} could not be started${because(d)}.`,
     next: "Look at the app's `run` in fettle.yaml and at the log.",

@@ -44,6 +44,14 @@ const cards: CardTexts = {
     'rollback-failed': 'rollback failed',
     'timed-out': 'timed out',
   },
+  doingRestore: {
+    received: 'checking the backup',
+    staged: "copying today's data",
+    swapping: "backing up today's data",
+    starting: 'putting the backup in place',
+    restarting: 'starting on the data from before',
+    reprobing: 'checking that it works as before',
+  },
   cancelling: 'cancelling',
   of: (done, total) => `${done} of ${total}`,
   files: (done, total) => (total === undefined ? `${done} files` : `${done} of ${total} files`),
@@ -61,19 +69,34 @@ const cards: CardTexts = {
   dataRestored: 'Its data is as it was before the update.',
   dataKept: 'Its data was not touched.',
   databaseKept: 'It went on with its database: nothing was forgotten.',
+  dataLeft: 'Its data is as the failed version left it: no backup was made before the switch.',
   setAside: (where) => `What the failed version wrote was set aside in ${where}.`,
+  restoreTitle: (name, backup) => `${name}: restore of backup ${backup}`,
+  restored: (name, backup, made, outage) =>
+    `${name} runs on the data of backup ${backup}${made ? ` (${made})` : ''}${outageOf(outage)}`,
+  backupMade: ({ from, to, restores }, name, made) =>
+    `made ${made}${restores !== undefined ? `, before a restore of ${name}/${restores}` : to ? `, before ${from ? `${from} → ` : ''}${to}` : ''}`,
+  restoreUndone: (name, backup) => `${name} did not work on the data of backup ${backup}`,
+  dataFromBefore: 'Its data is as it was before the restore.',
+  wrongDataAside: (where) => `The data that did not work is in ${where}.`,
+  beforeIsBackup: (backup) => `The data from before is backup ${backup}.`,
+  beforeIsAside: (where) => `The data from before is in ${where}; no backup of it was made.`,
+  notInBackup: (paths) => `Not in that backup, and left as it was: ${paths.join(', ')}.`,
+  notKeptNow: (paths) => `In that backup, but no longer backed up, so not restored: ${paths.join(', ')}.`,
   notUpdated: (name, to, kind) =>
-    kind === 'restart'
-      ? `${name} was not restarted`
-      : kind === 'rollback'
-        ? `${name} did not go back${to ? ` to ${to}` : ''}`
-        : `${name} was not updated${to ? ` to ${to}` : ''}`,
+    kind === 'restore'
+      ? `The data of ${name} was not restored`
+      : kind === 'restart'
+        ? `${name} was not restarted`
+        : kind === 'rollback'
+          ? `${name} did not go back${to ? ` to ${to}` : ''}`
+          : `${name} was not updated${to ? ` to ${to}` : ''}`,
   notInstalled: (name, to) => `${name}${v(to)} was not installed`,
   untouched: (name, running) => `${name}${v(running)} never noticed and runs on.`,
   cancelled: (name, to, kind) =>
-    `${kind === 'restart' ? `Restart of ${name}` : kind === 'rollback' ? `Rollback of ${name}` : `${kind === 'install' ? 'Installation' : 'Update'} of ${name}${to ? ` to ${to}` : ''}`} cancelled`,
+    `${kind === 'restore' ? `Restore of the data of ${name}` : kind === 'restart' ? `Restart of ${name}` : kind === 'rollback' ? `Rollback of ${name}` : `${kind === 'install' ? 'Installation' : 'Update'} of ${name}${to ? ` to ${to}` : ''}`} cancelled`,
   timedOut: (name, to, kind) =>
-    `${kind === 'restart' ? 'Restart' : kind === 'rollback' ? 'Rollback' : 'Update'} of ${name}${to && kind !== 'restart' ? ` to ${to}` : ''} timed out`,
+    `${kind === 'restore' ? 'Restore' : kind === 'restart' ? 'Restart' : kind === 'rollback' ? 'Rollback' : 'Update'} of ${name}${to && kind !== 'restart' && kind !== 'restore' ? ` to ${to}` : ''} timed out`,
   timedOutWhy: 'The device did not take it in time. It reports what it did, if anything, when it is back.',
   rollbackFailed: (name) => `${name} could not be brought back`,
   notServing: (name) => `${name} may not be serving. Fettle goes on trying to start it.`,
@@ -95,7 +118,7 @@ function outcome(update: UpdateLike): string {
     : '';
   switch (update.state) {
     case 'succeeded':
-      return `${update.kind === 'restart' ? 'restarted' : update.kind === 'rollback' ? 'went back' : update.kind === 'install' ? 'installed' : 'updated'}${outageOf(outage)}`;
+      return `${update.kind === 'restore' ? 'restored' : update.kind === 'restart' ? 'restarted' : update.kind === 'rollback' ? 'went back' : update.kind === 'install' ? 'installed' : 'updated'}${outageOf(outage)}`;
     case 'failed':
     case 'rolled-back':
     case 'rollback-failed':

@@ -47,6 +47,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `没有 ${t(d.id)} 这次更新。`,
     next: didYouMean(d) ?? '/update history 列出过去的更新，/update status 列出进行中的更新。',
   }),
+  unknown_backup: (d) => ({
+    text: d.backup ? `没有备份 ${t(d.backup)}。` : `恢复${of(d)}哪个备份？`,
+    next: list(d.known).length > 0 ? `现有：${list(d.known).join('、')}。` : `还没有${of(d)}备份。`,
+  }),
   bad_arguments: (d) => ({ text: badArguments(d), next: d.usage ? `用法：${t(d.usage)}` : undefined }),
   unknown_setting: (d) => ({
     text: `没有名为“${t(d.key)}”的设置。`,
@@ -116,6 +120,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
           next: '请在 fettle.yaml 中为它配置 source。',
         },
   not_installed: (d) => ({ text: `${app(d)} 尚未安装。`, next: `/update now ${t(d.app)} 安装它。` }),
+  not_restorable: (d) => ({
+    text: `${app(d)} 不能忘记它说过和听到的内容，因此不能从聊天中恢复它的数据库。`,
+    next: '请停止 Fettle 后手动恢复，方法见 docs/recovery.md。',
+  }),
   no_updater: (d) => ({
     text: `这里没有能更新 ${app(d)} 的 agent：应用由同一台机器上的 agent 更新。`,
     next: '请用 `fettle up` 同时启动 hub 和 agent，或在安装它的地方更新。',
@@ -202,10 +210,16 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: '请腾出空间后再试。',
   }),
   io_failed: (d) => ({ text: `设备磁盘工作不正常${because(d)}。`, next: '请检查磁盘。' }),
-  backup_failed: (d) => ({
-    text: `无法备份${of(d)}数据${d.path ? `：${t(d.path)}` : ''}${because(d)}。`,
-    next: '没有备份就不会切换。请解决后再试。',
-  }),
+  backup_failed: (d) =>
+    d.backup
+      ? {
+          text: `备份 ${t(d.backup)} 不能恢复${d.path ? `：${t(d.path)}` : ''}${because(d)}。`,
+          next: `请选择另一个：/update backups ${t(d.app)}`.trim(),
+        }
+      : {
+          text: `无法备份${of(d)}数据${d.path ? `：${t(d.path)}` : ''}${because(d)}。`,
+          next: '没有备份就不会切换。请解决后再试。',
+        },
   start_failed: (d) => ({
     text: `${version(d)}无法启动${because(d)}。`,
     next: '请检查 fettle.yaml 中的 `run` 和日志。',

@@ -11,7 +11,7 @@ const HEALTH = { healthy: '健康', ill: '异常', stopped: '已停止', unknown
 
 const outageOf = (outage: string | undefined) => (outage ? `，中断 ${outage}` : '');
 
-const NOUN = { install: '安装', update: '更新', rollback: '回滚', restart: '重启' } as const;
+const NOUN = { install: '安装', update: '更新', rollback: '回滚', restart: '重启', restore: '数据恢复' } as const;
 
 const cards: CardTexts = {
   cancel: '取消',
@@ -46,6 +46,14 @@ const cards: CardTexts = {
     'rollback-failed': '回滚失败',
     'timed-out': '超时',
   },
+  doingRestore: {
+    received: '检查备份',
+    staged: '复制当前数据',
+    swapping: '备份当前数据',
+    starting: '放入备份的数据',
+    restarting: '用原来的数据启动',
+    reprobing: '检查是否和原来一样正常',
+  },
   cancelling: '正在取消',
   of: (done, total) => `${done} / ${total}`,
   files: (done, total) => (total === undefined ? `${done} 个文件` : `${done} / ${total} 个文件`),
@@ -62,12 +70,30 @@ const cards: CardTexts = {
   dataRestored: '数据已恢复到更新之前的样子。',
   dataKept: '数据没有被改动。',
   databaseKept: '它沿用原来的数据库，没有丢失任何记录。',
+  dataLeft: '数据停留在失败的版本留下的样子：切换前没有备份。',
   setAside: (where) => `失败的版本所写的数据已另存到 ${where}。`,
-  notUpdated: (name, to, kind) => `${name} 没有${NOUN[kind]}${to && kind !== 'restart' ? `到 ${to}` : ''}`,
+  restoreTitle: (name, backup) => `${name}：恢复备份 ${backup}`,
+  restored: (name, backup, made, outage) =>
+    `${name} 现在使用备份 ${backup} 的数据${made ? `（${made}）` : ''}${outageOf(outage)}`,
+  backupMade: ({ from, to, restores }, name, made) =>
+    `${made}备份${restores !== undefined ? `，恢复 ${name}/${restores} 之前` : to ? `，${from ? `${from} → ` : ''}${to} 之前` : ''}`,
+  restoreUndone: (name, backup) => `${name} 用备份 ${backup} 的数据不能正常运行`,
+  dataFromBefore: '数据已回到恢复之前的样子。',
+  wrongDataAside: (where) => `不能正常运行的那份数据在 ${where}。`,
+  beforeIsBackup: (backup) => `原来的数据是备份 ${backup}。`,
+  beforeIsAside: (where) => `原来的数据在 ${where}；没有为它做备份。`,
+  notInBackup: (paths) => `该备份中没有、因此保持不变：${paths.join('、')}。`,
+  notKeptNow: (paths) => `该备份中有、但已不再备份，因此没有恢复：${paths.join('、')}。`,
+  notUpdated: (name, to, kind) =>
+    kind === 'restore'
+      ? `${name} 的数据没有恢复`
+      : `${name} 没有${NOUN[kind]}${to && kind !== 'restart' ? `到 ${to}` : ''}`,
   notInstalled: (name, to) => `${name}${to ? ` ${to}` : ''} 没有安装`,
   untouched: (name, running) => `${name}${running ? ` ${running}` : ''} 未受影响，继续运行。`,
-  cancelled: (name, to, kind) => `${name}${to && kind !== 'restart' ? ` ${to}` : ''} 的${NOUN[kind]}已取消`,
-  timedOut: (name, to, kind) => `${name}${to && kind !== 'restart' ? ` ${to}` : ''} 的${NOUN[kind]}超时`,
+  cancelled: (name, to, kind) =>
+    `${name}${to && kind !== 'restart' && kind !== 'restore' ? ` ${to}` : ''} 的${NOUN[kind]}已取消`,
+  timedOut: (name, to, kind) =>
+    `${name}${to && kind !== 'restart' && kind !== 'restore' ? ` ${to}` : ''} 的${NOUN[kind]}超时`,
   timedOutWhy: '设备没有按时接手。它恢复后会报告做了什么。',
   rollbackFailed: (name) => `${name} 无法恢复`,
   notServing: (name) => `${name} 可能没有提供服务。Fettle 会继续尝试启动它。`,
@@ -89,7 +115,7 @@ function outcome(update: UpdateLike): string {
     : '';
   switch (update.state) {
     case 'succeeded':
-      return `已${NOUN[update.kind]}${outageOf(outage)}`;
+      return `${update.kind === 'restore' ? '已恢复数据' : `已${NOUN[update.kind]}`}${outageOf(outage)}`;
     case 'failed':
     case 'rolled-back':
     case 'rollback-failed':

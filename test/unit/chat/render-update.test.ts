@@ -156,3 +156,91 @@ test('failed says that the old version runs on', () => {
 test('every end but success counts as failed', () => {
   expect(UPDATE_STATES.filter(isFinal).filter((state) => !endedBadly(state))).toEqual(['succeeded']);
 });
+
+describe('a restore', () => {
+  const DAY = 86_400_000;
+  const restore: UpdateLike = { ...update, kind: 'restore', from: '3.0.1', to: '3.0.1', backup: 3, state: 'succeeded' };
+  const ended: OutcomeLike = {
+    ...outcome,
+    from: '3.0.1',
+    outageMs: 300,
+    backup: 4,
+    startedAt: 10 * DAY,
+    endedAt: 10 * DAY,
+    restored: { seq: 3, at: 8 * DAY, from: '2.0.2', to: '3.0.1', skipped: [], absent: [] },
+  };
+
+  test('says on which data the app runs, and where that from before is', () => {
+    const en = finalCard(ended, restore, 'en', admin);
+    expect(en.title).toBe('web runs on the data of backup web/3 (made 2 days ago, before 2.0.2 → 3.0.1), outage 0.3 s');
+    expect(en.text).toEqual(['The data from before is backup web/4.']);
+    const zh = finalCard(ended, restore, 'zh', admin);
+    expect(zh.title).toBe('web 现在使用备份 web/3 的数据（2 天前备份，2.0.2 → 3.0.1 之前），中断 0.3 秒');
+    expect(zh.text).toEqual(['原来的数据是备份 web/4。']);
+  });
+
+  test('of a backup that a restore made; with backups off; with paths that do not fit', () => {
+    const other: OutcomeLike = {
+      ...ended,
+      backup: undefined,
+      setAside: 'failed/u-1-before',
+      restored: { seq: 3, at: 8 * DAY, from: '3.0.1', restores: 1, skipped: ['cache'], absent: ['uploads'] },
+    };
+    const card = finalCard(other, restore, 'en', admin);
+    expect(card.title).toContain('(made 2 days ago, before a restore of web/1)');
+    expect(card.text).toEqual([
+      'The data from before is in apps/web/failed/u-1-before; no backup of it was made.',
+      'In that backup, but no longer backed up, so not restored: cache.',
+      'Not in that backup, and left as it was: uploads.',
+    ]);
+  });
+
+  test('that the app was ill on', () => {
+    const card = finalCard(
+      {
+        ...ended,
+        state: 'rolled-back',
+        dataRestored: true,
+        setAside: 'failed/u-1',
+        problem: { code: 'health_failed', data: { app: 'web', status: 500 } },
+      },
+      { ...restore, state: 'rolled-back' },
+      'en',
+      admin,
+    );
+    expect(card.title).toBe('web did not work on the data of backup web/3');
+    expect(card.text?.at(-1)).toBe(
+      'Its data is as it was before the restore. The data that did not work is in apps/web/failed/u-1.',
+    );
+  });
+
+  test('of a bad backup: not tried again; while it waits, it says what it is', () => {
+    const bad = { code: 'backup_failed', data: { app: 'web', backup: 'web/3', path: 'site/x', reason: 'its hash' } };
+    const card = finalCard(
+      { ...ended, state: 'failed', restored: undefined, problem: bad },
+      { ...restore, state: 'failed' },
+      'en',
+      admin,
+    );
+    expect(card.title).toBe('The data of web was not restored');
+    expect(card.text).toEqual([
+      "Backup web/3 can't be put back: site/x (its hash).",
+      'web 3.0.1 never noticed and runs on.',
+    ]);
+    expect(card.buttons).toBeUndefined();
+    expect(progressCard({ ...restore, state: 'starting' }, 'en')).toMatchObject({
+      title: 'web: restore of backup web/3',
+      progress: { label: 'putting the backup in place', step: 3, steps: 4 },
+    });
+  });
+});
+
+test('data that stays as the failed version left it is told so', () => {
+  const left: OutcomeLike = { ...outcome, state: 'rolled-back', dataRestored: false, dataLeft: true };
+  for (const state of ['rolled-back', 'rollback-failed'] as const) {
+    const card = finalCard({ ...left, state }, { ...update, state }, 'en', admin);
+    expect(words(card)).toContain('Its data is as the failed version left it');
+    expect(words(card)).not.toContain('not touched');
+    expect(words(finalCard({ ...left, state }, { ...update, state }, 'zh', admin))).toContain('失败的版本留下的样子');
+  }
+});

@@ -153,3 +153,35 @@ describe('completion', () => {
     expect(await completions('/update now web --force ')).not.toContain('/update now web --force --force');
   });
 });
+
+test('/update backups lists them, and which is of what runs', async () => {
+  const card = await reply(createWorld(), '/update backups web');
+  expect(card.title).toBe('Backups of web');
+  expect(card.table?.rows).toEqual([
+    ['web/4', '1 day ago', 'before a restore of web/2', '21 B', '1'],
+    ['web/3', '2 days ago', 'before 2.0.2 → 3.0.1 (3.0.1 runs now)', '21 B', '1'],
+  ]);
+  expect((await reply(createWorld(), '/update backups')).table?.rows).toHaveLength(4);
+  const none = createWorld({ apps: [] });
+  expect((await reply(none, '/update backups')).text?.[0]).toMatch(/None yet/);
+});
+
+test('/update restore names its backup with or without the app', async () => {
+  for (const text of ['/update restore web/3', '/update restore web 3', '/update restore 3 web', '恢复备份 web/#3']) {
+    const world = createWorld();
+    const result = await run(world, text);
+    expect(result).toEqual({ deferred: expect.stringMatching(/^u-/) });
+    expect([...world.updates.values()][0]).toMatchObject({ kind: 'restore', app: 'web' });
+    world.stop();
+  }
+  const one = createWorld({ apps: ['web'] });
+  expect(await run(one, '/update restore 3')).toHaveProperty('deferred');
+  one.stop();
+  await expect(run(createWorld(), '/update restore 3')).rejects.toMatchObject({
+    code: 'app_needed',
+    data: { try: ['/update restore web/3', '/update restore hello/3'] },
+  });
+  await expect(run(createWorld(), '/update restore wbe/3')).rejects.toMatchObject({ code: 'unknown_app' });
+  await expect(run(createWorld(), '/update restore web/0')).rejects.toMatchObject({ code: 'bad_arguments' });
+  await expect(run(createWorld(), '/update restore web/three')).rejects.toMatchObject({ code: 'bad_arguments' });
+});

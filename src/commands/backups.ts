@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { argument, type CommandContext, defineCommand } from './contract.ts';
+import type { BackupView } from './services.ts';
+
+/** More than these are told by number only. */
+const MOST = 20;
+
+const EN = {
+  title: (app: string | undefined) => (app ? `Backups of ${app}` : 'Backups'),
+  none: 'None yet. One is made before each switch of an app that keeps data.',
+  columns: ['id', 'made', 'why', 'size', 'files'],
+  before: (step: string) => `before ${step}`,
+  restore: (backup: string) => `before a restore of ${backup}`,
+  unknown: '—',
+  running: (version: string) => ` (${version} runs now)`,
+  older: (count: number) => `and ${count} older`,
+  hint: (backup: string) => `/update restore ${backup} puts that data back; --dry-run only says how`,
+};
+const ZH: typeof EN = {
+  title: (app) => (app ? `${app} 的备份` : '备份'),
+  none: '还没有。保留数据的应用每次切换之前都会备份。',
+  columns: ['编号', '时间', '原因', '大小', '文件数'],
+  before: (step) => `${step} 之前`,
+  restore: (backup) => `恢复 ${backup} 之前`,
+  unknown: '—',
+  running: (version) => `（${version} 正在运行）`,
+  older: (count) => `还有 ${count} 个更早的`,
+  hint: (backup) => `/update restore ${backup} 恢复该数据；加 --dry-run 只说明步骤`,
+};
+const TEXT = { en: EN, zh: ZH };
+
+/** `/update backups`: what a restore could put back. */
+export const backups = defineCommand({
+  name: 'update backups',
+  aliases: ['update backup'],
+  phrases: ['备份', '备份列表', '查看备份', 'backups'],
+  role: 'operator',
+  args: z.object({
+    app: argument(z.string().optional(), { kind: 'app', help: { en: 'one app', zh: '某个应用' } }),
+  }),
+  help: { en: 'Backups of data: when, why, how large', zh: '数据备份：时间、原因、大小' },
+  examples: [
+    { text: '/update backups web', help: { en: 'of one app', zh: '某个应用' } },
+    { text: '/update backups', help: { en: 'of all', zh: '全部应用' } },
+  ],
+  async run(context, { app }) {
+    const text = TEXT[context.language];
+    const all = await context.services.backups(app, context.signal);
+    const [newest] = all;
+    if (!newest) return { reply: { tone: 'info', title: text.title(app), text: [text.none] } };
+    const shown = all.slice(0, MOST);
+    return {
+      reply: {
+        tone: 'info',
+        title: text.title(app),
+        table: { columns: text.columns, rows: shown.map((backup) => rowOf(backup, context)) },
+        ...(all.length > shown.length ? { text: [text.older(all.length - shown.length)] } : {}),
+        hints: [text.hint(`${newest.app}/${newest.seq}`)],
+      },
+    };
+  },
+});
+
+function rowOf(backup: BackupView, { language, words, now }: CommandContext): string[] {
+  const text = TEXT[language];
+  const { app, seq, at, bytes, files } = backup;
+  return [
+    `${app}/${seq}`,
+    words.relative(at, now),
+    `${why(backup, text)}${backup.ofRunning && backup.to ? text.running(backup.to) : ''}`,
+    words.bytes(bytes),
+    String(files),
+  ];
+}
+
+function why({ app, from, to, restores }: BackupView, text: typeof EN): string {
+  if (restores !== undefined) return text.restore(`${app}/${restores}`);
+  if (to === undefined) return text.unknown;
+  return text.before([from, to].filter((version) => version !== undefined).join(' → '));
+}

@@ -1,0 +1,24 @@
+import type { RandomBytes } from '../domain/id.ts';
+import type { AgentMessage, BackupReport } from '../protocol/messages.ts';
+import type { Gateway } from './gateway.ts';
+import { createQuestions } from './questions.ts';
+
+/** Asks devices which backups they have. Nothing is kept here: they come and go on the device. */
+export interface BackupReader {
+  /** Newest first. @throws {FettleError} `device_offline` or what the device says */
+  list(device: string, name: string, app: string, signal: AbortSignal): Promise<readonly BackupReport[]>;
+  /** An answer came in. */
+  answer(message: Extract<AgentMessage, { type: 'backups' }>): void;
+}
+
+export function createBackupReader(gateway: () => Pick<Gateway, 'send'>, random: RandomBytes): BackupReader {
+  const questions = createQuestions<Extract<AgentMessage, { type: 'backups' }>>(gateway, random, 'b');
+  return {
+    async list(device, name, app, signal) {
+      const of = { device, name, app };
+      const { backups } = await questions.ask(of, (request) => ({ type: 'list-backups', request, app }), signal);
+      return backups;
+    },
+    answer: questions.answer,
+  };
+}
