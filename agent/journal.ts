@@ -70,12 +70,15 @@ export interface Journal {
   prune(now: number): void;
 }
 
-/** Opens the journal in `folder`. A file that can't be read, or whose state this version does not know, is set aside. */
-export function openJournal(folder: string): Journal {
-  makeFolder(folder);
+/**
+ * Opens the journal in `folder`. A file that can't be read, or whose state this version does not know, is set aside;
+ * `leave` only lists it: that is for who is not the agent, which is to see it for itself.
+ */
+export function openJournal(folder: string, strange: 'set-aside' | 'leave' = 'set-aside'): Journal {
+  if (strange === 'set-aside') makeFolder(folder);
   const entries = new Map<string, JournalEntry>();
   const unreadable: string[] = [];
-  for (const file of readdirSync(folder)
+  for (const file of namesIn(folder)
     .filter((name) => name.endsWith('.json'))
     .sort()) {
     const path = join(folder, file);
@@ -83,8 +86,10 @@ export function openJournal(folder: string): Journal {
     if (entry) {
       entries.set(entry.order.update, entry);
     } else {
-      renameSync(path, `${path}.unreadable`);
-      syncFolder(folder);
+      if (strange === 'set-aside') {
+        renameSync(path, `${path}.unreadable`);
+        syncFolder(folder);
+      }
       unreadable.push(file.slice(0, -'.json'.length));
     }
   }
@@ -104,6 +109,15 @@ export function openJournal(folder: string): Journal {
       }
     },
   };
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 function read(path: string): JournalEntry | undefined {

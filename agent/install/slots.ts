@@ -25,6 +25,15 @@ export interface SlotRecord {
 
 const MARKER = join('.fettle', 'slot.json');
 
+/** The record of the slot at a path; `undefined` where it is not complete. */
+export function readSlotRecord(path: string): SlotRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(join(path, MARKER), 'utf8')) as SlotRecord;
+  } catch {
+    return undefined;
+  }
+}
+
 export interface Slots {
   /** The name for a release's slot. */
   nameFor(version: string, digest: string): string;
@@ -65,13 +74,7 @@ export function openSlots(folder: AppFolder): Slots {
   return {
     path,
     nameFor: (version, digest) => `${version}-${createHash('sha256').update(digest).digest('hex').slice(0, 8)}`,
-    record(slot) {
-      try {
-        return JSON.parse(readFileSync(join(path(slot), MARKER), 'utf8')) as SlotRecord;
-      } catch {
-        return undefined;
-      }
-    },
+    record: (slot) => readSlotRecord(path(slot)),
     current: () => linked(folder.current),
     lastGood: () => linked(folder.lastGood),
     prepare(slot) {

@@ -36,6 +36,8 @@ export interface AppsDeps {
   readonly times: KeeperTimes;
   readonly environment: NodeJS.ProcessEnv;
   readonly log: Log;
+  /** Takes charge of these alone; of all unless given. */
+  readonly only?: readonly string[];
 }
 
 const FIRST = ['agent', 'hub'];
@@ -74,7 +76,8 @@ export function createApps(deps: AppsDeps): Apps {
       if (!record) lost.set(name, { startId, processes });
       else if (!found.has(record.startId ?? '')) file.note(name, { startId });
     }
-    for (const name of file.names()) add(name, found.get(file.get(name)?.startId ?? '') ?? []);
+    const ours = file.names().filter((name) => deps.only?.includes(name) ?? true);
+    for (const name of ours) add(name, found.get(file.get(name)?.startId ?? '') ?? []);
     pruneExits();
   }
 

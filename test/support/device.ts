@@ -10,6 +10,7 @@ import { createGzip } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { type JournalEntry, openJournal } from '../../agent/journal.ts';
 import { createKeeperClient, type KeeperClient } from '../../agent/keeper/client.ts';
+import { findByStartId } from '../../agent/keeper/scan.ts';
 import { type HomeLayout, homeLayout } from '../../config/home.ts';
 import { publish } from '../../src/cli/publish.ts';
 import { makeFolder, writeDurably } from '../../src/files/durable.ts';
@@ -43,6 +44,12 @@ export interface Device {
   /** Starts the agent anew with these points to kill itself at. */
   startAgent(...kill: string[]): Promise<void>;
   stopAgent(): Promise<void>;
+  /** Ends keeper and agent with SIGKILL; the app runs on. */
+  killAll(): Promise<void>;
+  /** A new keeper, after {@link Device.killAll}. */
+  startKeeper(): Promise<void>;
+  /** For commands on this device. */
+  readonly environment: NodeJS.ProcessEnv;
   close(): Promise<void>;
 }
 
@@ -106,10 +113,12 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   writeDurably(layout.hub.port, `${(server.address() as AddressInfo).port}\n`);
 
-  const process_ = spawn(process.execPath, ['src/main.ts', 'keeper', '--home', home], {
-    env: environment,
-    stdio: ['ignore', 'ignore', openSync(layout.keeper.log, 'a')],
-  });
+  const runKeeper = () =>
+    spawn(process.execPath, ['src/main.ts', 'keeper', '--home', home], {
+      env: environment,
+      stdio: ['ignore', 'ignore', openSync(layout.keeper.log, 'a')],
+    });
+  let process_ = runKeeper();
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   await keeper.ask('hello', {}, { timeoutMs: 20_000 });
 
@@ -170,6 +179,18 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
       await keeper.ask('keep', { app: 'agent', spec });
       await keeper.ask('start', { app: 'agent' });
       await until('the agent to connect', () => gateway.isConnected(device));
+    },
+    environment,
+    async killAll() {
+      const { agent } = (await keeper.ask('status', {})).apps;
+      process_.kill('SIGKILL');
+      await ended(process_);
+      for (const { pid } of findByStartId(agent?.running?.startId ?? '')) process.kill(pid, 'SIGKILL');
+      await until('the agent to be gone', () => findByStartId(agent?.running?.startId ?? '').length === 0);
+    },
+    async startKeeper() {
+      process_ = runKeeper();
+      await keeper.ask('hello', {}, { timeoutMs: 20_000 });
     },
     async stopAgent() {
       await keeper.ask('stop', { app: 'agent' }, { timeoutMs: 20_000 });
