@@ -1,7 +1,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { FettleError, isErrorCode } from '../../src/domain/errors.ts';
 import type { Problem } from '../../src/protocol/messages.ts';
 import { look, probe } from '../health/probe.ts';
+import { KeeperRefusal } from '../keeper/client.ts';
 import { runsFrom } from '../keeper/processes.ts';
 import type { Started } from '../keeper/protocol.ts';
 import { deadlineOf } from '../updater/deadlines.ts';
@@ -96,7 +98,7 @@ export async function bring(context: GoBack, target: SlotState): Promise<State> 
     });
   } catch (error) {
     signal.throwIfAborted();
-    return { result: 'not-started', problem: problemOf(error, app) };
+    return { result: 'not-started', problem: problemOf(asOurs(error), app) };
   }
 
   async function holdOrMakeRoom(): Promise<void> {
@@ -105,10 +107,28 @@ export async function bring(context: GoBack, target: SlotState): Promise<State> 
       await hold();
     } catch {
       // A full disk: the agent's reserve is for this.
-      rmSync(join(layout.agent.dir, 'ballast'), { force: true });
-      await hold();
+      makeRoom();
+      // Without a keeper the hold is for the one that comes later alone: its absence is no reason not to start.
+      await hold().catch((error: unknown) => {
+        if (!context.alone) throw error;
+        options.log(`the hold could not be written: ${String(error)}`);
+      });
     }
   }
+
+  function makeRoom(): void {
+    try {
+      rmSync(join(layout.agent.dir, 'ballast'), { force: true });
+    } catch {
+      // A read-only disk has no room to give.
+    }
+  }
+}
+
+/** A refusal of the keeper's says by its code what it is about. */
+export function asOurs(error: unknown): unknown {
+  if (!(error instanceof KeeperRefusal) || !isErrorCode(error.code)) return error;
+  return new FettleError(error.code, { data: { reason: error.message.replace(/^\w+: reason=/, '') }, cause: error });
 }
 
 async function proven(
@@ -135,7 +155,8 @@ async function proven(
     return { result: 'well', started };
   } catch (error) {
     signal.throwIfAborted();
-    const problem = problemOf(error, app);
+    const known = problemOf(error, app);
+    const problem = version === null ? known : { ...known, data: { version, ...known.data } };
     return problem.code === 'crashed' ? { result: 'ended', problem } : { result: 'ill', started, problem };
   }
 }

@@ -34,6 +34,8 @@ export interface GoBack {
   readonly slots: Slots;
   readonly driver: RestartDriver;
   readonly checks: readonly Check[];
+  /** No keeper lives: this process does its work. */
+  readonly alone: boolean;
 }
 
 /**

@@ -7,7 +7,7 @@ import type { JournalEntry } from '../journal.ts';
 import { findByStartId } from '../keeper/scan.ts';
 import { createKeptDriver } from '../restart/kept.ts';
 import { readTail } from '../updater/log-tail.ts';
-import { bring, type State, stateNow } from './bring.ts';
+import { asOurs, bring, type State, stateNow } from './bring.ts';
 import { candidates, findSlots, isWhole, type SlotsFound } from './candidates.ts';
 import { type Charge, takeCharge } from './charge.ts';
 import { checksFor } from './checks.ts';
@@ -42,7 +42,7 @@ export async function rescueApp(options: RescueOptions): Promise<RescueReport> {
     return await rescueWith(options, charge, known, { found, find });
   } catch (error) {
     if (error instanceof Refused) return { ...bare, result: 'refused', refusal: error.refusal };
-    throw error;
+    throw asOurs(error);
   } finally {
     await charge?.release();
   }
@@ -74,7 +74,7 @@ async function rescueWith(
   };
   const checks = checksFor(app, keeper, layout);
   const journal = peekJournal(layout.agent.journal);
-  const context: GoBack = { options, known, journal, slots, driver, checks };
+  const context: GoBack = { options, known, journal, slots, driver, checks, alone: own !== undefined };
   const look = () => findSlots(folder, known.spec, options.environment);
 
   if (!known.configured) find({ kind: 'no-configuration' });
@@ -117,7 +117,10 @@ async function rescueWith(
   mendLastGood(slotsNow);
   // Nothing is started after this but by a keeper that lives.
   own?.settle();
-  if ((await driver.status(app)) && slots.current() !== undefined && app !== 'agent') await driver.release(app);
+  if ((await driver.status(app)) && slots.current() !== undefined && app !== 'agent') {
+    // Where the disk refuses it, the hold runs out by itself.
+    await driver.release(app).catch((error: unknown) => options.log(`the hold stays: ${String(error)}`));
+  }
   return report();
 
   async function tryAll(): Promise<State> {
