@@ -60,7 +60,11 @@ export interface Slots {
 }
 
 export function openSlots(folder: AppFolder): Slots {
-  for (const dir of [folder.releases, folder.shared, folder.tmp]) makeFolder(dir);
+  try {
+    for (const dir of [folder.releases, folder.shared, folder.tmp]) makeFolder(dir);
+  } catch {
+    // A full or read-only disk: what is there can still be looked at and started; who needs more finds out.
+  }
   const path = (slot: string) => join(folder.releases, slot);
   const linked = (link: string) => {
     const target = readLink(link);

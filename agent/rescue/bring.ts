@@ -1,4 +1,5 @@
-import { rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { lstatSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FettleError, isErrorCode } from '../../src/domain/errors.ts';
 import type { Problem } from '../../src/protocol/messages.ts';
@@ -83,6 +84,7 @@ export async function bring(context: GoBack, target: SlotState): Promise<State> 
     if (before !== target.slot) {
       say({ step: 'switching', version });
       if (before !== undefined && !isOwn(app)) slots.collectKept(before, config.keep);
+      moveFolderAside(layout.app(app).current);
       slots.activate(target.slot);
     }
     step();
@@ -123,6 +125,12 @@ export async function bring(context: GoBack, target: SlotState): Promise<State> 
       // A read-only disk has no room to give.
     }
   }
+}
+
+/** Somebody copied a home without its links: a folder can't be replaced by a link in one step, and may have data. */
+function moveFolderAside(current: string): void {
+  if (!lstatSync(current, { throwIfNoEntry: false })?.isDirectory()) return;
+  renameSync(current, `${current}-was-a-folder-${randomUUID().slice(0, 8)}`);
 }
 
 /** A refusal of the keeper's says by its code what it is about. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HomeLayout } from '../../config/home.ts';
 import { FettleError } from '../../src/domain/errors.ts';
@@ -39,8 +40,8 @@ const STOP_MS = 30_000;
  */
 export async function takeCharge(options: RescueOptions): Promise<Charge> {
   const { layout, signal, log } = options;
-  const rescue = tryLock(layout.agent.rescue);
-  if (!rescue) throw new Refused({ why: 'rescue-runs' });
+  const rescue = rescueLock(layout);
+  if (rescue === 'taken') throw new Refused({ why: 'rescue-runs' });
   let keeper: KeeperClient | undefined;
   let agent: Lock | undefined;
   let startAgain = false;
@@ -68,12 +69,17 @@ export async function takeCharge(options: RescueOptions): Promise<Charge> {
         .catch((error: unknown) => log(`the agent could not be started again: ${String(error)}`));
     }
     keeper?.close();
-    rescue?.release();
+    if (typeof rescue === 'object') rescue.release();
   }
 
   let own: OwnKeeper | undefined;
   try {
     own = await ownKeeper(options);
+    if (rescue === 'impossible' && !own) {
+      throw new FettleError('home_not_writable', {
+        data: { home: layout.home, reason: 'its disk is full or read-only' },
+      });
+    }
     keeper = own ?? (await livingKeeper(layout));
     // The agent itself is to be started: its lock is its own, and what it does is ended with it.
     if (options.app === 'agent') return { keeper, own, agentIsOurs: () => false, takeAgent, release };
@@ -135,6 +141,19 @@ async function livingKeeper(layout: HomeLayout): Promise<KeeperClient> {
     keeper.close();
     if (error instanceof KeeperRefusal) throw error;
     throw new Refused({ why: 'keeper-silent', pids: pidsOf(layout, 'keeper') });
+  }
+}
+
+/**
+ * The first rescue on a read-only disk can't make its lock. Where no keeper lives that is no loss: the keeper's lock,
+ * which is there, keeps a second rescue out as well.
+ */
+function rescueLock(layout: HomeLayout): Lock | 'taken' | 'impossible' {
+  try {
+    return tryLock(layout.agent.rescue) ?? 'taken';
+  } catch (error) {
+    if (existsSync(layout.agent.rescue) || !existsSync(layout.keeper.lock)) throw error;
+    return 'impossible';
   }
 }
 

@@ -53,6 +53,7 @@ export type Step =
 export type Refusal =
   | { readonly why: 'unknown-app'; readonly known: readonly string[] }
   | { readonly why: 'not-installed' }
+  | { readonly why: 'other-user'; readonly uid: number }
   | { readonly why: 'rescue-runs' }
   | { readonly why: 'keeper-silent'; readonly pids: readonly number[] }
   | { readonly why: 'agent-alone'; readonly pids: readonly number[] }

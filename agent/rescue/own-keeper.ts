@@ -33,11 +33,11 @@ export function openOwnKeeper(deps: {
   const lock = takeLock(layout.keeper.lock);
   try {
     let open = true;
-    // The keeper's own timers keep no process alive: its socket does, and here there is none.
-    const awake = setInterval(() => undefined, 60_000);
     const file = closable(openKeepFile(layout.keeper.keep, log), () => open);
     const { home, keeper } = layout;
     const apps = createApps({ home, exits: keeper.exits, file, times: KEEPER_TIMES, environment, log, only });
+    // The keeper's own timers keep no process alive: its socket does, and here there is none.
+    const awake = setInterval(() => undefined, 60_000);
     const never = () => {
       throw new FettleError('internal', { data: { reason: 'not while the keeper is away' } });
     };

@@ -1,10 +1,14 @@
+import { statSync } from 'node:fs';
+import { constants } from 'node:os';
 import { basename } from 'node:path';
 import type { UpdateState } from '../../src/domain/update.ts';
 import { isFinal, stateOf } from '../../src/domain/update.ts';
 import type { Problem } from '../../src/protocol/messages.ts';
 import { openSlots } from '../install/slots.ts';
 import type { JournalEntry } from '../journal.ts';
+import type { KeptApp } from '../keeper/protocol.ts';
 import { findByStartId } from '../keeper/scan.ts';
+import { UNCOMMITTED_STARTS } from '../keeper/times.ts';
 import { createKeptDriver } from '../restart/kept.ts';
 import { readTail } from '../updater/log-tail.ts';
 import { asOurs, bring, type State, stateNow } from './bring.ts';
@@ -35,6 +39,9 @@ export async function rescueApp(options: RescueOptions): Promise<RescueReport> {
   const bare = { app: options.app, found, already: false, watched: false, log: options.layout.appLog(options.app) };
   let charge: Charge | undefined;
   try {
+    // Files of another user's would keep the home's own from reading them, and the app would run as somebody else.
+    const owner = statSync(options.layout.home).uid;
+    if (owner !== process.geteuid?.()) throw new Refused({ why: 'other-user', uid: owner });
     // Before anything is taken: a name that nobody knows must not leave anything behind.
     knowApp(options);
     charge = await takeCharge(options);
@@ -124,7 +131,7 @@ async function rescueWith(
   return report();
 
   async function tryAll(): Promise<State> {
-    const crashes = (await driver.status(app))?.crashes ?? 0;
+    const crashes = crashesInRow(await driver.status(app));
     if (state.started !== undefined && state.result !== 'well') tellOfState(state, slotsNow.current?.record?.version);
     else if (crashes > 0) find({ kind: 'crashed', times: crashes });
     const failedNow = state.started !== undefined && !alone;
@@ -222,6 +229,15 @@ function tellOfCurrent({ current, all }: SlotsFound, find: (found: Found) => voi
 function endOf({ order, state, restored, setAside }: JournalEntry): NonNullable<RescueReport['update']> {
   const dataRestored = state !== 'succeeded' && restored.length > 0;
   return { id: order.update, state: state satisfies UpdateState, dataRestored, ...(setAside ? { setAside } : {}) };
+}
+
+/**
+ * Crashes of an app that was failing again and again when it was last seen; 0 where it was stopped, or failed seldom:
+ * counts of weeks ago say nothing against a version.
+ */
+function crashesInRow(kept: KeptApp | undefined): number {
+  const asked = kept?.lastExit?.code === 0 || kept?.lastExit?.code === 128 + constants.signals.SIGTERM;
+  return kept && !kept.running && !asked && kept.crashes >= UNCOMMITTED_STARTS ? kept.crashes : 0;
 }
 
 /** `keep.json` may name a program that is gone (a Node that was removed): the configuration may know better. */

@@ -77,6 +77,11 @@ function refusalLines(app: string, refusal: Refusal, configProblem: string | und
       return [`There is no app ${app} here. There are: ${refusal.known.join(', ') || 'none'}.`];
     case 'not-installed':
       return [`${app} has no version on this device that could be started. \`/update now ${app}\` installs one.`];
+    case 'other-user':
+      return [
+        `This home belongs to another user (id ${refusal.uid}). Nothing was done.`,
+        `  Run it as that user: \`sudo -u '#${refusal.uid}' fettle rescue ${app}\`.`,
+      ];
     case 'rescue-runs':
       return ['Another `fettle rescue` is at work on this home. Wait for it, then ask again if need be.'];
     case 'keeper-silent':

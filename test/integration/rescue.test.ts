@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openJournal } from '../../agent/journal.ts';
@@ -62,6 +62,19 @@ describe('with keeper and agent dead', () => {
     expect(await rescue(device)).toMatchObject({ code: 0, report: { result: 'well', version: '1.1.0' } });
     expect(programsOf(device)).toEqual(before);
     await expectRunning('1.1.0');
+  });
+
+  test('current is a folder instead of a link → it is kept beside, last-good runs', async () => {
+    await updated();
+    await device.killAll();
+    for (const pid of programsOf(device)) process.kill(pid, 'SIGKILL');
+    rmSync(folder().current);
+    mkdirSync(folder().current);
+    writeFileSync(join(folder().current, 'mine'), 'x');
+    expect(await rescue(device)).toMatchObject({ code: 0, report: { result: 'well', version: '1.0.0' } });
+    await expectRunning('1.0.0');
+    const [aside] = readdirSync(folder().dir).filter((name) => name.startsWith('current-was-a-folder-'));
+    expect(readFileSync(join(folder().dir, aside ?? '', 'mine'), 'utf8')).toBe('x');
   });
 
   test.each(['missing', 'no link'] as const)('current %s, the app dead → last-good runs', async (how) => {

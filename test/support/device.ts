@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createWriteStream, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, createWriteStream, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -113,11 +113,15 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   writeDurably(layout.hub.port, `${(server.address() as AddressInfo).port}\n`);
 
-  const runKeeper = () =>
-    spawn(process.execPath, ['src/main.ts', 'keeper', '--home', home], {
+  const runKeeper = () => {
+    const log = openSync(layout.keeper.log, 'a');
+    const child = spawn(process.execPath, ['src/main.ts', 'keeper', '--home', home], {
       env: environment,
-      stdio: ['ignore', 'ignore', openSync(layout.keeper.log, 'a')],
+      stdio: ['ignore', 'ignore', log],
     });
+    closeSync(log);
+    return child;
+  };
   let process_ = runKeeper();
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   await keeper.ask('hello', {}, { timeoutMs: 20_000 });

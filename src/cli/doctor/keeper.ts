@@ -64,10 +64,7 @@ function* keptApp({ layout }: Facts, name: string, app: KeptApp): Generator<Find
   if (!app.running) {
     if (app.desired === 'stopped' || app.hold) {
       yield name === 'agent'
-        ? wrong(
-            'The agent is stopped: nothing is updated, and no app is switched back',
-            '`fettle down`, then `fettle up --detach`.',
-          )
+        ? wrong('The agent is stopped: nothing is updated, and no app is switched back', 'fettle rescue agent')
         : note(`${name} is stopped`, app.hold ? undefined : `\`/update restart ${name}\` starts it.`);
     } else {
       const exit = app.lastExit?.code == null ? '' : ` with status ${app.lastExit.code}`;
