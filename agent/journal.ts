@@ -75,7 +75,10 @@ export interface Journal {
   write(entry: JournalEntry): void;
   /** Ids of files that can't be read, or whose state this version does not know. */
   readonly unreadable: readonly string[];
-  /** Puts those files aside as `ID.json.unreadable`. Not done at once: an older agent may still be able to read them. */
+  /**
+   * Makes the journal this agent's: puts those files aside as `ID.json.unreadable`. Not done at once: an older agent may
+   * still be able to read them.
+   */
   setAside(): void;
   /** Removes acknowledged outcomes that are old enough. */
   prune(now: number): void;
@@ -83,10 +86,9 @@ export interface Journal {
 
 /** Opens the journal in `folder`. Changes nothing there. */
 export function openJournal(folder: string): Journal {
-  makeFolder(folder);
   const entries = new Map<string, JournalEntry>();
   const unreadable: string[] = [];
-  for (const file of readdirSync(folder)
+  for (const file of namesIn(folder)
     .filter((name) => name.endsWith('.json'))
     .sort()) {
     const path = join(folder, file);
@@ -100,6 +102,7 @@ export function openJournal(folder: string): Journal {
   return {
     unreadable,
     setAside() {
+      makeFolder(folder);
       for (const update of unreadable) {
         const path = join(folder, `${update}.json`);
         if (existsSync(path)) renameSync(path, `${path}.unreadable`);
@@ -120,6 +123,15 @@ export function openJournal(folder: string): Journal {
       }
     },
   };
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 function read(path: string): JournalEntry | undefined {

@@ -46,6 +46,8 @@ export interface HomeLayout {
   readonly agent: {
     readonly dir: string;
     readonly lock: string;
+    /** The lock of `fettle rescue`: one at a time. */
+    readonly rescue: string;
     readonly journal: string;
     readonly orders: string;
     readonly key: string;
@@ -92,6 +94,7 @@ export function homeLayout(homeFolder: string, runtimeFolder: string): HomeLayou
     agent: {
       dir: at('agent'),
       lock: at('agent', 'lock'),
+      rescue: at('agent', 'rescue-lock'),
       journal: at('agent', 'journal'),
       orders: at('agent', 'orders'),
       key: at('agent', 'key'),

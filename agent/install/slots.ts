@@ -25,6 +25,15 @@ export interface SlotRecord {
 
 const MARKER = join('.fettle', 'slot.json');
 
+/** The record of the slot at a path; `undefined` where it is not complete. */
+export function readSlotRecord(path: string): SlotRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(join(path, MARKER), 'utf8')) as SlotRecord;
+  } catch {
+    return undefined;
+  }
+}
+
 export interface Slots {
   /** The name for a release's slot. */
   nameFor(version: string, digest: string): string;
@@ -51,7 +60,11 @@ export interface Slots {
 }
 
 export function openSlots(folder: AppFolder): Slots {
-  for (const dir of [folder.releases, folder.shared, folder.tmp]) makeFolder(dir);
+  try {
+    for (const dir of [folder.releases, folder.shared, folder.tmp]) makeFolder(dir);
+  } catch {
+    // A full or read-only disk: what is there can still be looked at and started; who needs more finds out.
+  }
   const path = (slot: string) => join(folder.releases, slot);
   const linked = (link: string) => {
     const target = readLink(link);
@@ -65,13 +78,7 @@ export function openSlots(folder: AppFolder): Slots {
   return {
     path,
     nameFor: (version, digest) => `${version}-${createHash('sha256').update(digest).digest('hex').slice(0, 8)}`,
-    record(slot) {
-      try {
-        return JSON.parse(readFileSync(join(path(slot), MARKER), 'utf8')) as SlotRecord;
-      } catch {
-        return undefined;
-      }
-    },
+    record: (slot) => readSlotRecord(path(slot)),
     current: () => linked(folder.current),
     lastGood: () => linked(folder.lastGood),
     prepare(slot) {

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FettleError } from '../../src/domain/errors.ts';
 import type { App, AppDeps, StopOptions } from './contract.ts';
@@ -8,7 +7,7 @@ import type { KeptRecord } from './keep-file.ts';
 import { type Log, reasonOf } from './log.ts';
 import { bootId, monotonicMs } from './proc.ts';
 import type { Started } from './protocol.ts';
-import { adoptedRun, ownRun, type Run, readExit } from './run.ts';
+import { adoptedRun, forgetExit, ownRun, type Run, readExit } from './run.ts';
 import { type FoundProcess, findByStartId } from './scan.ts';
 import { currentSlotOf, goToSlot, lastGoodOf } from './slots.ts';
 import { prepareStart, spawnApp } from './spawn.ts';
@@ -76,7 +75,7 @@ export function createApp(deps: AppDeps, found: readonly FoundProcess[]): App {
     const prepared = prepareStart(spec, deps.environment);
     const startId = idOnDisk();
     const exit = exitFile(startId);
-    rmSync(exit, { force: true });
+    forgetExit(exit);
     const marks = { FETTLE_START: startId, FETTLE_APP: name };
     const child = await spawnApp(prepared, marks, { log: spec.log, exit }, log);
     const at = Date.now();
@@ -91,7 +90,7 @@ export function createApp(deps: AppDeps, found: readonly FoundProcess[]): App {
       starts: counts ? record().starts + 1 : 0,
     });
     file.flush();
-    if (last !== null && last !== startId) rmSync(exitFile(last), { force: true });
+    if (last !== null && last !== startId) forgetExit(exitFile(last));
     log(`started from ${run.slot}, pid ${run.pid}`);
     return { startId, pid: run.pid, slot: run.slot, at };
   }

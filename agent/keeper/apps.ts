@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { FettleError } from '../../src/domain/errors.ts';
 import { createApp } from './app.ts';
@@ -8,6 +8,7 @@ import { type KeepFile, newRecord } from './keep-file.ts';
 import { type Log, reasonOf } from './log.ts';
 import { bootId } from './proc.ts';
 import type { KeepSpec, KeptApp } from './protocol.ts';
+import { forgetExit } from './run.ts';
 import { type FoundProcess, scanProcesses } from './scan.ts';
 import type { KeeperTimes } from './times.ts';
 
@@ -36,6 +37,8 @@ export interface AppsDeps {
   readonly times: KeeperTimes;
   readonly environment: NodeJS.ProcessEnv;
   readonly log: Log;
+  /** Takes charge of these alone; of all unless given. */
+  readonly only?: readonly string[];
 }
 
 const FIRST = ['agent', 'hub'];
@@ -74,13 +77,14 @@ export function createApps(deps: AppsDeps): Apps {
       if (!record) lost.set(name, { startId, processes });
       else if (!found.has(record.startId ?? '')) file.note(name, { startId });
     }
-    for (const name of file.names()) add(name, found.get(file.get(name)?.startId ?? '') ?? []);
+    const ours = file.names().filter((name) => deps.only?.includes(name) ?? true);
+    for (const name of ours) add(name, found.get(file.get(name)?.startId ?? '') ?? []);
     pruneExits();
   }
 
   function pruneExits(): void {
     const known = new Set(file.names().flatMap((name) => file.get(name)?.startId ?? []));
-    for (const name of readdirSync(deps.exits)) if (!known.has(name)) rmSync(join(deps.exits, name), { force: true });
+    for (const name of readdirSync(deps.exits)) if (!known.has(name)) forgetExit(join(deps.exits, name));
   }
 
   function newStartId(name: string): string {

@@ -137,15 +137,34 @@ function startIds(records: ReadonlyMap<string, KeptRecord>): Set<string> {
   return new Set([...records.values()].flatMap((r) => [r.startId, r.nextStartId].filter((id) => id !== null)));
 }
 
+/** What `keep.json` has, for who does not keep: nothing is changed. `broken` says what of it makes no sense. */
+export function peekKeepFile(path: string): { readonly records: ReadonlyMap<string, KeptRecord>; broken: string } {
+  try {
+    return parseRecords(readFileSync(path, 'utf8'));
+  } catch (error) {
+    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return { records: new Map(), broken: absent ? '' : reasonOf(error) };
+  }
+}
+
 function read(path: string, log: Log): Map<string, KeptRecord> {
-  const records = new Map<string, KeptRecord>();
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return records;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
     throw error;
   }
+  const { records, broken } = parseRecords(text);
+  if (broken) {
+    log(`ALARM keep.json can't be understood, kept as keep.json.bad:${broken}`);
+    renameSync(path, `${path}.bad`);
+  }
+  return records;
+}
+
+function parseRecords(text: string): { records: Map<string, KeptRecord>; broken: string } {
+  const records = new Map<string, KeptRecord>();
   let broken = '';
   try {
     for (const [app, value] of Object.entries(object(object(JSON.parse(text), 'file').apps, 'apps'))) {
@@ -159,11 +178,7 @@ function read(path: string, log: Log): Map<string, KeptRecord> {
   } catch (error) {
     broken = ` ${reasonOf(error)}`;
   }
-  if (broken) {
-    log(`ALARM keep.json can't be understood, kept as keep.json.bad:${broken}`);
-    renameSync(path, `${path}.bad`);
-  }
-  return records;
+  return { records, broken };
 }
 
 function readRecord(value: Record<string, unknown>): KeptRecord {

@@ -17,6 +17,8 @@ const SQLITE_BUSY = 5;
  * `BEGIN IMMEDIATE`, not `locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE` ✗: there each starter keeps a shared lock that
  * refuses the exclusive one to all others, so of six that start in the same instant none wins.
  *
+ * The journal stays in memory ✗: on a full disk a file for it can't be made, and no keeper could be started.
+ *
  * Nothing else in the process may open the file: closing it would drop the lock (POSIX).
  *
  * @throws {FettleError} `home_in_use` where another process, or this one, holds it; `home_not_writable`
@@ -26,7 +28,7 @@ export function takeLock(path: string): Lock {
   try {
     makeFolder(dirname(path));
     database = new (sqlite().DatabaseSync)(path);
-    database.exec('BEGIN IMMEDIATE');
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN IMMEDIATE');
   } catch (error) {
     database?.close();
     const code = (error as { errcode?: number }).errcode;

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { monotonicMs } from './proc.ts';
 import { isAlive } from './processes.ts';
 import { type FoundProcess, findByStartId } from './scan.ts';
@@ -48,6 +48,15 @@ export function readExit(exitFile: string): number | null {
     return /^\d{1,3}\n$/.test(text) ? Number(text) : null;
   } catch {
     return null;
+  }
+}
+
+/** Removes a status that was written down. A disk that is read-only is no reason not to start an app. */
+export function forgetExit(exitFile: string): void {
+  try {
+    rmSync(exitFile, { force: true });
+  } catch {
+    // A later keeper may take the app for ended: it then ends what it finds, and starts it again.
   }
 }
 

@@ -29,10 +29,10 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 /**
  * Looks everything up that could fail later, where nobody would see why.
+ * @param slot real path; what `current` names unless given
  * @throws {FettleError} `start_failed`
  */
-export function prepareStart(spec: KeepSpec, inherited: NodeJS.ProcessEnv): Prepared {
-  const slot = slotOf(spec);
+export function prepareStart(spec: KeepSpec, inherited: NodeJS.ProcessEnv, slot: string = slotOf(spec)): Prepared {
   const fill = (value: string) => value.replaceAll('{slot}', slot);
   const env: Record<string, string> = {};
   for (const name of spec.inherit ?? []) {

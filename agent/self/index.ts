@@ -6,7 +6,6 @@ import { SELF_APPS, type SelfApp } from '../../src/domain/app.ts';
 import { readLink, readTrimmed, switchLink } from '../../src/files/durable.ts';
 import type { Check } from '../health/contract.ts';
 import { createProcessCheck } from '../health/process.ts';
-import { openSlots } from '../install/slots.ts';
 import type { RestartDriver } from '../restart/contract.ts';
 import { releaseOf, slotOf } from '../updater/prepare.ts';
 import type { SelfParts } from '../updater/task.ts';
@@ -107,7 +106,7 @@ export function createSelf(deps: SelfDeps): Self {
     restart: deps.restart,
     async look() {
       for (const app of SELF_APPS) {
-        const installed = openSlots(layout.app(app)).current() !== undefined;
+        const installed = readLink(layout.app(app).current) !== undefined;
         const kept = app === 'agent' || (await deps.kept?.status(app)) !== undefined;
         if (installed && kept) present[app] = selfAppConfig(app, config);
         else delete present[app];

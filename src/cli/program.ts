@@ -125,14 +125,53 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
       },
     );
   program
+    .command('rescue')
+    .description(
+      'get an app to run again on this device, whatever else is dead: no hub, agent, keeper or network is needed',
+    )
+    .argument('<app>', 'the app; `hub` and `agent` are apps, too')
+    .option('--to <version>', 'start this version (or slot), which is on the device')
+    .option('--keep-data', 'leave the data as it is, also where an interrupted update would bring the older back')
+    .option('--force', 'also where the app is well, and where the agent is at work on it')
+    .option('--json', 'print one JSON object at the end instead')
+    .addHelpText(
+      'after',
+      `
+An update that was interrupted is taken back first, with the data as it was before. Then the current version is
+started if nothing speaks against it, else the last good one, else the newest other one that is whole. Versions
+whose files are damaged are passed over. Ctrl-C is safe: the same command goes on.
+
+Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it was not started, and why.`,
+    )
+    .action(async (app: string, options: { to?: string; keepData?: boolean; force?: boolean; json?: boolean }) => {
+      const { runRescue } = await import('./rescue.ts');
+      process.exitCode = await runRescue({
+        layout: layout(),
+        environment,
+        config: config(),
+        app,
+        to: options.to,
+        keepData: options.keepData === true,
+        force: options.force === true,
+        json: options.json === true,
+        print: (line) => console.log(line),
+      });
+      // An app that was started here is still a child of this process, which would wait for it.
+      process.exit();
+    });
+  program
     .command('doctor')
-    .description('tell what is wrong with this set-up and how to mend it')
-    .action(async () => {
-      const { runDoctor } = await import('./doctor.ts');
+    .description(
+      'tell what is wrong with this set-up and how to mend it; exit code 1 where something is. Changes nothing',
+    )
+    .option('--json', 'print one JSON object')
+    .action(async (options: { json?: boolean }) => {
+      const { runDoctor } = await import('./doctor/index.ts');
       process.exitCode = await runDoctor({
         layout: layout(),
         environment,
         config: config(),
+        json: options.json === true,
         say: (line) => console.log(line),
       });
     });

@@ -163,7 +163,11 @@ async function keeperAnswers(child: ChildProcess, keeper: KeeperClient, layout: 
   await Promise.race([answered, ended]);
 }
 
-function roleSpec({ layout, environment, config }: UpOptions, role: 'hub' | 'agent'): KeepSpec {
+/** How the keeper starts the hub or the agent. */
+export function roleSpec(
+  { layout, environment, config }: Pick<UpOptions, 'layout' | 'environment' | 'config'>,
+  role: 'hub' | 'agent',
+): KeepSpec {
   return {
     dir: layout.app(role).dir,
     argv: [

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import type { Manifest } from '../../agent/backup/manifest.ts';
 import { openSlots } from '../../agent/install/slots.ts';
 import { type JournalEntry, openJournal } from '../../agent/journal.ts';
 import { createKeeperClient, type KeeperClient } from '../../agent/keeper/client.ts';
+import { findByStartId } from '../../agent/keeper/scan.ts';
 import { finishSlot } from '../../agent/self/finish.ts';
 import { type HomeLayout, homeLayout } from '../../config/home.ts';
 import { publish } from '../../src/cli/publish.ts';
@@ -62,6 +63,12 @@ export interface Device {
   /** The same from a slot of its own, so that it can be updated: `agent` is then an app with these releases. */
   startOwnAgent(...kill: string[]): Promise<void>;
   stopAgent(): Promise<void>;
+  /** Ends keeper and agent with SIGKILL; the app runs on. */
+  killAll(): Promise<void>;
+  /** A new keeper, after {@link Device.killAll}. */
+  startKeeper(): Promise<void>;
+  /** For commands on this device. */
+  readonly environment: NodeJS.ProcessEnv;
   close(): Promise<void>;
 }
 
@@ -142,15 +149,17 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
   writeDurably(layout.hub.port, `${(server.address() as AddressInfo).port}\n`);
 
   let keeperProcess: ChildProcess;
-  const startKeeper = () => {
+  const runKeeper = () => {
+    const log = openSync(layout.keeper.log, 'a');
     keeperProcess = spawn(process.execPath, ['src/main.ts', 'keeper', '--home', home], {
       env: environment,
-      stdio: ['ignore', 'ignore', openSync(layout.keeper.log, 'a')],
+      stdio: ['ignore', 'ignore', log],
     });
+    closeSync(log);
     // What the start script does for the keeper's own update.
-    keeperProcess.once('exit', (code) => code === 75 && startKeeper());
+    keeperProcess.once('exit', (code) => code === 75 && runKeeper());
   };
-  startKeeper();
+  runKeeper();
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   await keeper.ask('hello', {}, { timeoutMs: 20_000 });
 
@@ -251,6 +260,18 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
         switchLink(layout.keeper.current, relative(layout.keeper.dir, slots.path(slot)));
       }
       await start(['{slot}/.fettle/node', '{slot}/.fettle/fettle', 'agent'], kill);
+    },
+    environment,
+    async killAll() {
+      const { agent } = (await keeper.ask('status', {})).apps;
+      keeperProcess.kill('SIGKILL');
+      await ended(keeperProcess);
+      for (const { pid } of findByStartId(agent?.running?.startId ?? '')) process.kill(pid, 'SIGKILL');
+      await until('the agent to be gone', () => findByStartId(agent?.running?.startId ?? '').length === 0);
+    },
+    async startKeeper() {
+      runKeeper();
+      await keeper.ask('hello', {}, { timeoutMs: 20_000 });
     },
     async stopAgent() {
       await keeper.ask('stop', { app: 'agent' }, { timeoutMs: 20_000 });

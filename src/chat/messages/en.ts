@@ -100,7 +100,8 @@ const cards: CardTexts = {
   timedOutWhy: 'The device did not take it in time. It reports what it did, if anything, when it is back.',
   rollbackFailed: (name) => `${name} could not be brought back`,
   notServing: (name) => `${name} may not be serving. Fettle goes on trying to start it.`,
-  rescue: (name) => `Fettle goes on trying to start it. Its log: /update logs ${name}. Then: /update restart ${name}`,
+  rescue: (name) =>
+    `Fettle goes on trying to start it. Its log: /update logs ${name}. Then: /update restart ${name}, or on the device: fettle rescue ${name}`,
   fieldWhat: 'version',
   fieldProof: 'proof',
   fieldTook: 'took',

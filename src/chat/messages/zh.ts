@@ -97,7 +97,8 @@ const cards: CardTexts = {
   timedOutWhy: '设备没有按时接手。它恢复后会报告做了什么。',
   rollbackFailed: (name) => `${name} 无法恢复`,
   notServing: (name) => `${name} 可能没有提供服务。Fettle 会继续尝试启动它。`,
-  rescue: (name) => `Fettle 会继续尝试启动它。日志：/update logs ${name}；然后：/update restart ${name}`,
+  rescue: (name) =>
+    `Fettle 会继续尝试启动它。日志：/update logs ${name}；然后：/update restart ${name}，或在设备上运行：fettle rescue ${name}`,
   fieldWhat: '版本',
   fieldProof: '证明',
   fieldTook: '用时',

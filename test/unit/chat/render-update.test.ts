@@ -140,6 +140,7 @@ test('rollback-failed says what to do on the device', () => {
     admin,
   );
   expect(card.hints?.join()).toContain('/update restart web');
+  expect(card.hints?.join()).toContain('fettle rescue web');
 });
 
 test('failed says that the old version runs on', () => {

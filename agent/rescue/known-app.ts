@@ -1,0 +1,69 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type AppConfig, AppSchema } from '../../config/agent-schema.ts';
+import { isSelf } from '../../src/domain/app.ts';
+import { createRedactor, type Redact, secretValues } from '../../src/domain/redact.ts';
+import { listBackups } from '../backup/manifest.ts';
+import { type KeptRecord, peekKeepFile } from '../keeper/keep-file.ts';
+import type { KeepSpec } from '../keeper/protocol.ts';
+import { Refused, type RescueOptions } from './contract.ts';
+
+/** Everything that is known of the app without anybody being asked. */
+export interface KnownApp {
+  readonly app: string;
+  readonly spec: KeepSpec;
+  /** `keep.json` has it; otherwise the keeper has to be told. */
+  readonly kept: KeptRecord | undefined;
+  /** From the file, else made from what is known: then its process alone is watched. */
+  readonly config: AppConfig;
+  readonly configured: boolean;
+  readonly redact: Redact;
+}
+
+/**
+ * `keep.json` says how the app is started, the configuration how one knows that it is well; each stands in for the
+ * other as far as it can.
+ * @throws {Refused} `unknown-app` · `no-spec`
+ */
+export function knowApp(options: RescueOptions): KnownApp {
+  const { layout, app } = options;
+  const { records } = peekKeepFile(layout.keeper.keep);
+  const kept = records.get(app);
+  const folder = layout.app(app);
+  if (!kept && !options.config && !existsSync(folder.dir)) {
+    const known = new Set([...records.keys(), ...foldersIn(dirname(folder.dir))]);
+    throw new Refused({ why: 'unknown-app', known: [...known].sort() });
+  }
+  const spec = kept?.spec ?? options.spec;
+  if (!spec) throw new Refused({ why: 'no-spec' });
+  const config = options.config ?? ownConfig(app) ?? madeFrom(app, spec, folder.backups);
+  const secrets = secretValues({ ...spec.env, ...config.env });
+  return {
+    app,
+    spec,
+    kept,
+    config,
+    configured: options.config !== undefined || isSelf(app),
+    redact: createRedactor({ secrets, homes: [layout.home, options.userHome] }),
+  };
+}
+
+function ownConfig(app: string): AppConfig | undefined {
+  if (!isSelf(app)) return undefined;
+  return AppSchema.parse({ run: app, healthy: { for: app === 'hub' ? '1s' : '5s' }, stop: { grace: '15s' } });
+}
+
+/** What can be told without the file: how it ends, and from its backups, what it keeps. */
+function madeFrom(app: string, spec: KeepSpec, backups: string): AppConfig {
+  const keep = new Set(listBackups(backups, app).flatMap(({ roots }) => roots));
+  const made = AppSchema.parse({ run: 'unknown', keep: [...keep] });
+  return { ...made, env: spec.env, stop: { signal: spec.stopSignal, grace: spec.graceMs } };
+}
+
+function foldersIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => existsSync(join(folder, name, 'releases')));
+  } catch {
+    return [];
+  }
+}
