@@ -19,16 +19,19 @@ import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
 import { openKey } from '../protocol/key.ts';
-import { createReleaseChecker, createReleaseSources, createRetries, createSeenInStore } from '../releases/index.ts';
+import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';
+import { createAnnouncer } from '../rollout/announce.ts';
 import { createEngine } from '../rollout/engine.ts';
 import { createRequests, type RequestedApp } from '../rollout/requests.ts';
 import { createServices } from '../rollout/services.ts';
 import { createTelling } from '../rollout/telling.ts';
 import { viewOf } from '../rollout/update-view.ts';
+import { rememberAdminChat } from '../store/admin-chats.ts';
 import { listDevices } from '../store/devices.ts';
 import { openStore } from '../store/open.ts';
 import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
+import { createHandsOffParts, defaultSettings } from './hands-off.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
 import { untilTold } from './signals.ts';
 import { VERSION } from './version.ts';
@@ -66,7 +69,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     random: () => randomInt(1_000_000) / 1_000_000,
     log: logEvent,
   });
-  const telling = createTelling({ outbox, roleOf });
+  const settings = defaultSettings(loaded);
+  const platforms = adapters.map(({ platform }) => platform);
+  const announcer = createAnnouncer({ outbox, settings, platforms });
+  const telling = createTelling({ outbox, announcer, roleOf });
   const apps = requestedApps(loaded);
 
   let gateway: Gateway | undefined;
@@ -79,6 +85,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     telling,
     gateway: reachable,
     onMissing: (device, report) => requests.installMissing(device, report),
+    onChange: () => handsOff.soon(),
     log: logLine,
   });
   const requests = createRequests({
@@ -90,6 +97,20 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     language: loaded.language,
     log: logLine,
   });
+  const { notices, handsOff, schedule } = createHandsOffParts({
+    db,
+    clock,
+    random,
+    checker,
+    apps,
+    settings,
+    engine,
+    announcer,
+    telling,
+    outbox,
+    isAsked: (app) => requests.isAsked(app),
+    log: logLine,
+  });
   const logs = createLogReader(reachable, random);
   const services = createServices({
     db,
@@ -97,6 +118,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     checker,
     engine,
     requests,
+    notices,
     logs,
     apps,
     defaultApp: loaded.defaultApp,
@@ -112,6 +134,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     language: loaded.language,
     // The person at the machine itself is held up by nothing.
     rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
+    onAdmin: (seen) => rememberAdminChat(db, { ...seen, at: clock.now() }),
+    onAnswered: () => handsOff.soon(),
     redact,
     log: logEvent,
   });
@@ -176,12 +200,14 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   }
 
   const port = await listen(server, layout, environment.port, loaded.hub.port);
-  const retries = createRetries({ checker, apps, clock });
-  retries.start();
+  for (const { adminChat } of adapters)
+    if (adminChat) await rememberAdminChat(db, { route: adminChat, language: undefined, at: clock.now() });
   await engine.start();
   outbox.start();
   await router.start();
   for (const adapter of adapters) await adapter.start(router.sink(adapter.platform));
+  await handsOff.start();
+  schedule.start();
   logLine(`hub ${VERSION} listens on 127.0.0.1:${port}`);
   await commitStart(layout);
 
@@ -190,7 +216,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   );
   for (const adapter of adapters) await adapter.stop();
   await router.stop();
-  await retries.stop();
+  await schedule.stop();
+  await handsOff.stop();
   await engine.stop();
   await gateway.stop();
   await outbox.stop();

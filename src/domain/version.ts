@@ -22,3 +22,13 @@ export function isPrerelease(version: string): boolean {
 export function newestFirst(versions: readonly string[]): string[] {
   return [...versions].sort((a, b) => semver.rcompare(a, b, { loose: true }));
 }
+
+/**
+ * What may break between versions, as npm's `^` counts it: the first number, and before 1.0.0 the second (`0.4`).
+ * `undefined` where the text is no version.
+ */
+export function majorOf(version: string): string | undefined {
+  const parsed = semver.parse(version, { loose: true });
+  if (!parsed) return undefined;
+  return parsed.major === 0 ? `0.${parsed.minor}` : String(parsed.major);
+}
