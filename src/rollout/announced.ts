@@ -21,7 +21,8 @@ export async function beginAnnounced(
   row: UpdateRow,
   now: number,
 ): Promise<boolean> {
-  const patch = queueDeadline({ requested_at: now });
+  // How long it took counts from here, as a person's does from the request.
+  const patch = { requested_at: now, ...queueDeadline({ requested_at: now }) };
   const moved = await moveUpdate(trx, { id: row.id, from: ['announced'], to: 'queued', at: now, actor: 'hub', patch });
   const begun = moved ? await findUpdate(trx, row.id) : undefined;
   if (begun) await telling.card(trx, begun, now);
