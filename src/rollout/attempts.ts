@@ -18,14 +18,20 @@ export type Attempts =
   | { readonly state: 'retry'; readonly at: number; readonly tries: number }
   | { readonly state: 'left'; readonly tries: number };
 
-/** @param ended updates of one app on one device to one release, newest first */
-export function attemptsOf(ended: readonly UpdateRow[]): Attempts {
-  const failed = ended.filter((row) => row.automatic === 1 && row.final_state !== 'cancelled');
-  const [last] = failed;
+/** @param ended automatic updates of one app on one device, newest first */
+export function attemptsOf(ended: readonly UpdateRow[], version: string): Attempts {
+  const counted = ended.filter((row) => row.to_version === version && row.final_state !== 'cancelled');
+  const [last] = counted;
   if (!last || last.final_state === 'succeeded') return { state: 'fresh' };
-  const tries = failed.length;
+  const tries = counted.length;
   if (!mayPass(last) || tries > RETRIES) return { state: 'left', tries };
   return { state: 'retry', at: (last.ended_at ?? 0) + waitAfter(tries), tries };
+}
+
+/** Releases that failed too often, or for a reason that does not pass. */
+export function givenUp(ended: readonly UpdateRow[]): readonly string[] {
+  const versions = [...new Set(ended.flatMap((row) => row.to_version ?? []))];
+  return versions.filter((version) => attemptsOf(ended, version).state === 'left');
 }
 
 /** Milliseconds until the next try: 10, 20, 40 minutes … a day. */

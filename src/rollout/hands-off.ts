@@ -6,7 +6,7 @@ import type { AutoUpdates } from './auto.ts';
 import type { Notices } from './notices.ts';
 
 /**
- * When it is looked at what is to be announced or begun: after a source was asked (by whom ever), after a change of
+ * When it is looked at what is to be announced or begun: after a source has answered (whoever asked), after a change of
  * settings, when an update has ended or a device has reported, and at the times that notices and automatic updates
  * name. Each look reads everything from the store, so that one too many changes nothing and one is never missed for good.
  */
@@ -42,7 +42,10 @@ export function createHandsOff(deps: {
   return {
     async start() {
       await deps.auto.start();
-      ends.push(deps.checker.onAsked(soon), deps.settings.onChange(soon));
+      const onAsked = ({ answered }: { readonly answered: boolean }) => {
+        if (answered) soon();
+      };
+      ends.push(deps.checker.onAsked(onAsked), deps.settings.onChange(soon));
       soon();
     },
     async stop() {

@@ -5,8 +5,8 @@ import { type AppChoice, readAppChoice, skippedVersions } from '../store/app-set
 import type { DeviceWithApps } from '../store/devices.ts';
 import { declinedVersions } from '../store/notices.ts';
 import type { Database } from '../store/schema.ts';
-import { attemptsAt, installedBefore } from '../store/updates.ts';
-import { type Attempts, attemptsOf } from './attempts.ts';
+import { automaticEnds, installedBefore } from '../store/updates.ts';
+import { type Attempts, attemptsOf, givenUp } from './attempts.ts';
 import { type Candidates, candidatesOf } from './candidates.ts';
 
 /** What the store says of one app on one device: everything that decides what is announced and what comes by itself. */
@@ -39,34 +39,29 @@ export async function outlookOf(
   if (report?.version === undefined) return undefined;
   const known = await checker.known(app);
   if (!known) return undefined;
-  const [choice, skipped, declined, installed] = await Promise.all([
+  const [choice, skipped, declined, installed, ended] = await Promise.all([
     readAppChoice(db, app.name),
     skippedVersions(db, app.name),
     declinedVersions(db, app.name),
     installedBefore(db, app.name, device.id),
+    automaticEnds(db, app.name, device.id),
   ]);
   const running = report.version;
-  // What ran here and runs no more was left by somebody, or by the device: to take it again would undo that.
-  const left = [...declined, ...installed];
-  for (;;) {
-    const candidates = candidatesOf({
-      auto: choice.auto,
-      pinned: choice.pinned !== undefined,
-      running,
-      offer: known.offer,
-      channel: app.channel,
-      expired: known.offer.warning !== undefined,
-      skipped,
-      blocked: report.blocked,
-      left,
-    });
-    const version = candidates.auto?.version;
-    const attempts: Attempts =
-      version === undefined
-        ? { state: 'fresh' }
-        : attemptsOf(await attemptsAt(db, { app: app.name, device: device.id, version }));
-    if (version === undefined || attempts.state !== 'left')
-      return { app, device, report, running, choice, known, skipped, left, candidates, attempts };
-    left.push(version);
-  }
+  const { blocked } = report;
+  // What ran here and runs no more was left by somebody, or by the device: to take it again would undo that. What is
+  // blocked is ruled out anyway, and holds up nothing that is older.
+  const left = [...declined, ...installed, ...givenUp(ended).filter((version) => !blocked.includes(version))];
+  const candidates = candidatesOf({
+    auto: choice.auto,
+    pinned: choice.pinned !== undefined,
+    running,
+    offer: known.offer,
+    channel: app.channel,
+    expired: known.offer.warning !== undefined,
+    skipped,
+    blocked,
+    left,
+  });
+  const attempts = attemptsOf(ended, candidates.auto?.version ?? '');
+  return { app, device, report, running, choice, known, skipped, left, candidates, attempts };
 }

@@ -42,7 +42,9 @@ export function quietEnd(settings: Pick<HubSettings, 'quiet' | 'timezone'>, at: 
   const { quiet, timezone } = settings;
   if (quiet === null || !isQuiet(settings, at)) return at;
   const left = (quiet.to - wallClock(at, timezone).minute + DAY) % DAY;
-  // A change of the clocks on the way moves the end: it is looked for from before the earliest that it can be.
+  const usual = (Math.floor(at / MINUTE) + left) * MINUTE;
+  if (wallClock(usual, timezone).minute === quiet.to) return usual;
+  // The clocks change on the way: the end is looked for from before the earliest that it can be.
   const start = Math.floor(at / MINUTE) + Math.max(1, left - LARGEST_CHANGE);
   for (let minute = start; minute < start + 2 * DAY; minute += 1) {
     if (!within(quiet, wallClock(minute * MINUTE, timezone).minute)) return minute * MINUTE;
@@ -61,6 +63,8 @@ export function nextTimeOfDay(minute: number, timezone: string, at: number): num
   const now = wallClock(at, timezone);
   const ahead = (minute - now.minute + DAY) % DAY;
   const start = Math.floor(at / MINUTE) + 1;
+  const usual = (start - 1 + (ahead === 0 ? DAY : ahead)) * MINUTE;
+  if (wallClock(usual, timezone).minute === minute && !changes(usual, timezone)) return usual;
   for (let look = Math.max(start, start + ahead - 1 - LARGEST_CHANGE); look < start + 2 * DAY; look += 1) {
     const here = wallClock(look * MINUTE, timezone);
     const before = wallClock((look - 1) * MINUTE, timezone);
@@ -70,6 +74,12 @@ export function nextTimeOfDay(minute: number, timezone: string, at: number): num
     if (first && !passedBefore(minute, timezone, look, here.day)) return look * MINUTE;
   }
   return at + DAY * MINUTE;
+}
+
+/** Have the clocks changed in the hours before? */
+function changes(at: number, timezone: string): boolean {
+  const before = wallClock(at - LARGEST_CHANGE * MINUTE, timezone).minute;
+  return (before + LARGEST_CHANGE) % DAY !== wallClock(at, timezone).minute;
 }
 
 function passedBefore(minute: number, timezone: string, look: number, day: string): boolean {

@@ -125,7 +125,9 @@ export function createSchedule(deps: ScheduleDeps): Schedule {
           alarm.ring(nextRound);
         }),
         // Somebody's question may have failed: it is asked again when they were told.
-        deps.checker.onAsked(() => alarm.ring(clock.now() + RETRY_MS)),
+        deps.checker.onAsked(({ answered }) => {
+          if (!answered) alarm.ring(clock.now() + RETRY_MS);
+        }),
       );
       alarm.ring(nextRound);
     },

@@ -5,7 +5,7 @@ import { endedBadly, finalCard, progressCard } from '../chat/render-update.ts';
 import { type Role, roleAllows } from '../domain/app.ts';
 import type { Language, Route } from '../domain/reply.ts';
 import type { Database } from '../store/schema.ts';
-import { attemptsAt, type UpdateRow } from '../store/updates.ts';
+import { automaticEnds, type UpdateRow } from '../store/updates.ts';
 import type { Announcer } from './announce.ts';
 import { attemptsOf } from './attempts.ts';
 import { viewOf } from './update-view.ts';
@@ -96,7 +96,7 @@ function createAutomaticTelling(announcer: Announcer): Telling {
       if (row.state === 'cancelled') return;
       const about = endedBadly(row.state) ? 'failure' : 'news';
       if (!announcer.tells(about)) return;
-      const attempts = attemptsOf(await attemptsTo(trx, row));
+      const attempts = attemptsOf(await endsOf(trx, row), row.to_version ?? '');
       if (attempts.state === 'retry' && attempts.tries > 1) return;
       const after: After =
         attempts.state === 'retry'
@@ -111,12 +111,13 @@ function createAutomaticTelling(announcer: Announcer): Telling {
   };
 }
 
-async function attemptsTo(trx: Kysely<Database>, row: UpdateRow): Promise<UpdateRow[]> {
-  return attemptsAt(trx, { app: row.app, device: row.device, version: row.to_version ?? '' });
+async function endsOf(trx: Kysely<Database>, row: UpdateRow): Promise<UpdateRow[]> {
+  return automaticEnds(trx, row.app, row.device);
 }
 
 async function triesBefore(trx: Kysely<Database>, row: UpdateRow): Promise<number> {
-  const attempts = attemptsOf((await attemptsTo(trx, row)).filter(({ id }) => id !== row.id));
+  const before = (await endsOf(trx, row)).filter(({ id }) => id !== row.id);
+  const attempts = attemptsOf(before, row.to_version ?? '');
   return attempts.state === 'fresh' ? 0 : attempts.tries;
 }
 

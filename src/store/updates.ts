@@ -99,18 +99,15 @@ export async function endedUpdates(db: Kysely<Database>, app: string | undefined
   return query.orderBy('ended_at', 'desc').limit(limit).execute();
 }
 
-/** Ended updates of one app on one device to one release, newest first. */
-export async function attemptsAt(
-  db: Kysely<Database>,
-  of: { readonly app: string; readonly device: string; readonly version: string },
-): Promise<UpdateRow[]> {
+/** Ended automatic updates of one app on one device, newest first. */
+export async function automaticEnds(db: Kysely<Database>, app: string, device: string): Promise<UpdateRow[]> {
   return db
     .selectFrom('updates')
     .selectAll()
+    .where('automatic', '=', 1)
     .where('final_state', 'is not', null)
-    .where('app', '=', of.app)
-    .where('device', '=', of.device)
-    .where('to_version', '=', of.version)
+    .where('app', '=', app)
+    .where('device', '=', device)
     .orderBy('ended_at', 'desc')
     .execute();
 }

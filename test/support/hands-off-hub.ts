@@ -60,6 +60,7 @@ export interface HandsOffOptions {
   readonly settings: TestSettings;
   /** Where messages go; without one they stay in the outbox. */
   readonly chat?: FakeChat | undefined;
+  readonly onLog?: ((line: string) => void) | undefined;
   readonly random?: (() => number) | undefined;
 }
 
@@ -73,7 +74,10 @@ export async function startHandsOffHub(options: HandsOffOptions): Promise<HandsO
   const store = await openStore(options.db);
   const { db } = store;
   const log: string[] = [];
-  const note = (line: string) => void log.push(line);
+  const note = (line: string) => {
+    log.push(line);
+    options.onLog?.(line);
+  };
   const folder: ReleaseSource<'folder'> = {
     kind: 'folder',
     async read(_, { app }) {

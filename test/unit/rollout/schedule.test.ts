@@ -20,7 +20,7 @@ let random: number;
 let takes: number;
 let aborted: number;
 let problems: Map<string, number>;
-const listeners = new Set<() => void>();
+const listeners = new Set<(asked: { readonly answered: boolean }) => void>();
 
 const npm = (name: string, source = name) => ({
   name,
@@ -42,8 +42,8 @@ const checker: Pick<ReleaseChecker, 'check' | 'known' | 'onAsked'> = {
         });
       });
     }
-    for (const listener of listeners) listener();
     const wait = problems.get(source);
+    for (const listener of listeners) listener({ answered: wait === undefined });
     if (wait !== undefined) throw new FettleError('source_unreachable', { data: { source }, retryable: true });
     return { offer: { releases: [], channels: {} }, checkedAt: Date.now() };
   },
