@@ -187,6 +187,7 @@ export function createTerminalAdapter(options: TerminalOptions): Adapter {
 
   return {
     platform: TERMINAL,
+    adminChat: { platform: TERMINAL, chat: TERMINAL },
     capabilities: {
       edit: true,
       buttons: true,

@@ -64,6 +64,7 @@ export function resume(entry: JournalEntry, found: Found): Resumption {
     case 'discarding':
       return again();
     case 'requested':
+    case 'announced':
     case 'approving':
     case 'queued':
     case 'sent':

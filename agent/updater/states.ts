@@ -32,6 +32,7 @@ export interface StateWork {
 export type DeviceState = Exclude<
   UpdateState,
   | 'requested'
+  | 'announced'
   | 'approving'
   | 'queued'
   | 'sent'

@@ -95,6 +95,8 @@ export interface Sink {
 export interface Adapter {
   readonly platform: string;
   readonly capabilities: Capabilities;
+  /** A chat that always belongs to an admin: news goes there from the start. */
+  readonly adminChat?: Route | undefined;
   /** Resolves when the connection is being made; a fatal refusal shows in `connection()`. */
   start(sink: Sink): Promise<void>;
   stop(): Promise<void>;

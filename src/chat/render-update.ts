@@ -9,7 +9,7 @@ import { MESSAGES, type Messages, type OutcomeLike, type UpdateLike } from './me
 /** What a person sees as the steps, in order. States of one step share a place. */
 const STEPS: Readonly<Record<'replace' | 'restart' | 'restore' | 'revert', readonly (readonly UpdateState[])[]>> = {
   replace: [
-    ['requested', 'approving', 'queued', 'sent', 'received'],
+    ['requested', 'announced', 'approving', 'queued', 'sent', 'received'],
     ['fetching'],
     ['staged', 'rehearsing'],
     ['waiting', 'stopping'],
@@ -18,7 +18,7 @@ const STEPS: Readonly<Record<'replace' | 'restart' | 'restore' | 'revert', reado
     ['probing', 'committing'],
   ],
   restart: [
-    ['requested', 'approving', 'queued', 'sent', 'received', 'fetching', 'staged', 'rehearsing'],
+    ['requested', 'announced', 'approving', 'queued', 'sent', 'received', 'fetching', 'staged', 'rehearsing'],
     ['waiting', 'stopping', 'swapping'],
     ['starting'],
     ['probing', 'committing'],

@@ -3,7 +3,7 @@ import { type Role, roleAllows } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import type { Redact } from '../domain/redact.ts';
-import type { Language, Reply } from '../domain/reply.ts';
+import type { Language, Reply, Route } from '../domain/reply.ts';
 import { finishEvent, pruneEvents, storeEvent, unfinishedEvents } from '../store/inbox.ts';
 import type { Database } from '../store/schema.ts';
 import type { CommandAnswer, CommandTable } from './command-table.ts';
@@ -43,6 +43,10 @@ export interface RouterDeps {
   readonly language: () => Language;
   /** How much one person and one chat may ask; `undefined`: as much as they like. */
   readonly rateOf: (platform: string) => Rate | undefined;
+  /** An admin has given a command in a chat; the language is that of the request, where it has one. */
+  readonly onAdmin?: ((seen: { route: Route; language: Language | undefined }) => Promise<void>) | undefined;
+  /** A command was run and answered: it may have changed something. */
+  readonly onAnswered?: (() => void) | undefined;
   readonly redact: Redact;
   readonly log: (event: string, data: Readonly<Record<string, unknown>>) => void;
 }
@@ -123,6 +127,7 @@ export function createRouter(deps: RouterDeps): Router {
       });
     });
     deps.outbox.wake();
+    deps.onAnswered?.();
   }
 
   async function answerTo(platform: string, request: Request, language: Language): Promise<CommandAnswer | 'silence'> {
@@ -149,8 +154,14 @@ export function createRouter(deps: RouterDeps): Router {
       log('not_allowed', { who: who.id, command: meaning.name });
       throw new FettleError('not_allowed', { data: { needed: meaning.role, has: role } });
     }
-    log('command', { who: who.id, command: meaning.name, event: request.eventId });
     const { route, eventId } = request;
+    log('command', { who: who.id, command: meaning.name, event: request.eventId });
+    if (roleAllows(role, 'admin')) {
+      // What comes of it is no part of the answer.
+      await deps
+        .onAdmin?.({ route, language: request.locale })
+        .catch((error: unknown) => log('admin_chat_failed', { error: explain(error) }));
+    }
     return withDeadline((signal) => meaning.run({ who, role, route, eventId, language, words: messages, now, signal }));
   }
 

@@ -21,7 +21,8 @@ import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
 import { openKey } from '../protocol/key.ts';
-import { createReleaseChecker, createReleaseSources, createRetries, createSeenInStore } from '../releases/index.ts';
+import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';
+import { createAnnouncer } from '../rollout/announce.ts';
 import { createChoices } from '../rollout/choices.ts';
 import { createDeviceSettings } from '../rollout/device-settings.ts';
 import { createEngine } from '../rollout/engine.ts';
@@ -30,10 +31,12 @@ import { createServices } from '../rollout/services.ts';
 import { createSettings } from '../rollout/settings.ts';
 import { createTelling } from '../rollout/telling.ts';
 import { viewOf } from '../rollout/update-view.ts';
+import { rememberAdminChat } from '../store/admin-chats.ts';
 import { listDevices } from '../store/devices.ts';
 import { openStore } from '../store/open.ts';
 import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
+import { createHandsOffParts } from './hands-off.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
 import { createReadiness } from './readiness.ts';
 import { untilTold } from './signals.ts';
@@ -72,7 +75,6 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     random: () => randomInt(1_000_000) / 1_000_000,
     log: logEvent,
   });
-  const telling = createTelling({ outbox, roleOf });
   const apps = [...requestedApps(loaded), ...selfApps(loaded)];
   const settings = await createSettings({
     db,
@@ -82,6 +84,9 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     log: logLine,
   });
   const choices = createChoices({ db, clock, checker, apps });
+  const platforms = adapters.map(({ platform }) => platform);
+  const announcer = createAnnouncer({ outbox, settings, platforms });
+  const telling = createTelling({ outbox, announcer, roleOf });
 
   let gateway: Gateway | undefined;
   const reachable = () => gateway ?? { send: () => false, isConnected: () => false };
@@ -96,6 +101,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     gateway: reachable,
     settings,
     onMissing: (device, report) => requests.installMissing(device, report),
+    onChange: () => handsOff.soon(),
     log: logLine,
   });
   const requests = createRequests({
@@ -109,6 +115,20 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     language: () => settings.current().language,
     log: logLine,
   });
+  const { notices, handsOff, schedule } = createHandsOffParts({
+    db,
+    clock,
+    random,
+    checker,
+    apps,
+    settings,
+    engine,
+    announcer,
+    telling,
+    outbox,
+    isAsked: (app) => requests.isAsked(app),
+    log: logLine,
+  });
   const logs = createLogReader(reachable, random);
   const services = createServices({
     db,
@@ -116,6 +136,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     checker,
     engine,
     requests,
+    notices,
     logs,
     backups,
     apps,
@@ -133,6 +154,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     language: () => settings.current().language,
     // The person at the machine itself is held up by nothing.
     rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
+    onAdmin: (seen) => rememberAdminChat(db, { ...seen, at: clock.now() }),
+    onAnswered: () => handsOff.soon(),
     redact,
     log: logEvent,
   });
@@ -201,13 +224,15 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   }
 
   const port = await listen(server, layout, environment.port, loaded.hub.port);
-  const retries = createRetries({ checker, apps, clock });
-  retries.start();
+  for (const { adminChat } of adapters)
+    if (adminChat) await rememberAdminChat(db, { route: adminChat, language: undefined, at: clock.now() });
   await engine.start();
   outbox.start();
   await router.start();
   for (const adapter of adapters) await adapter.start(router.sink(adapter.platform));
   await readiness.start();
+  await handsOff.start();
+  schedule.start();
   logLine(`hub ${VERSION} listens on 127.0.0.1:${port}`);
   await commitStart(layout);
 
@@ -217,8 +242,9 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   await readiness.stop();
   for (const adapter of adapters) await adapter.stop();
   await router.stop();
-  await retries.stop();
   deviceSettings.stop();
+  await schedule.stop();
+  await handsOff.stop();
   await engine.stop();
   await gateway.stop();
   await outbox.stop();

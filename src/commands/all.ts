@@ -5,6 +5,7 @@ export { cancel } from './cancel.ts';
 export { check } from './check.ts';
 export { help } from './help.ts';
 export { history } from './history.ts';
+export { later } from './later.ts';
 export { logs } from './logs.ts';
 export { now } from './now.ts';
 export { pin } from './pin.ts';

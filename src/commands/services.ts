@@ -48,6 +48,14 @@ export interface Services {
    * @throws {FettleError} `nothing_to_cancel` · `unknown_update {id}` · `bad_arguments` where several fit
    */
   cancel(id: string | undefined, who: Person): Promise<CancelResult>;
+  /**
+   * A release is announced once more, a day from now, unless it was installed, skipped, pinned or superseded.
+   *
+   * @param version as typed; without one, the newest that could be announced
+   * @throws {FettleError} `unknown_version {app, version, newest}` · `already_running_version` · `already_latest` ·
+   *   `not_installed`
+   */
+  later(app: string, version: string | undefined): Promise<{ readonly version: string; readonly at: number }>;
   readonly updates: {
     /** Under way, oldest first. */
     active(app?: string): Promise<readonly UpdateView[]>;

@@ -32,6 +32,8 @@ const DAY = 24 * 60 * MINUTE;
 
 const TABLE = {
   requested: row('hub', 'safe', MINUTE, ['approving', 'queued', 'failed', 'cancelled', 'timed-out']),
+  // Automatic and told; it begins when its grace is over. The update itself carries the time.
+  announced: row('hub', 'safe', 30 * SECOND, ['queued', 'failed', 'cancelled', 'timed-out']),
   approving: row('hub', 'safe', 7 * DAY, ['queued', 'failed', 'cancelled', 'timed-out']),
   queued: row('hub', 'safe', 7 * DAY, ['sent', 'failed', 'cancelled', 'timed-out']),
   sent: row('hub', 'safe', 5 * MINUTE, ['queued', 'received', 'failed', 'cancelled', 'timed-out']),

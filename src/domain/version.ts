@@ -44,3 +44,9 @@ export function majorStep(version: string): { readonly version: string; readonly
   const { major, minor } = parsed;
   return major > 0 ? { version: `${major + 1}.0.0`, zero: false } : { version: `0.${minor + 1}.0`, zero: true };
 }
+
+/** Does nothing lie between two versions that may break what relies on them? */
+export function sameMajor(a: string, b: string): boolean {
+  const step = majorStep(a)?.version;
+  return step !== undefined && step === majorStep(b)?.version;
+}

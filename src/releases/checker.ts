@@ -74,6 +74,8 @@ export interface ReleaseChecker {
    * @throws {FettleError} `unknown_version` {version, newest: the newest five}, and those of {@link check}
    */
   resolve(app: CheckedApp, version: string | undefined, options: { readonly signal: AbortSignal }): Promise<Release>;
+  /** Called when a source has been asked, by whom ever, and its answer or problem is stored. Answers how to end it. */
+  onAsked(listener: (asked: { readonly answered: boolean }) => void): () => void;
 }
 
 export interface CheckerDeps {
@@ -97,6 +99,10 @@ interface Flight {
 export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
   const { db, clock, sources } = deps;
   const flights = new Map<string, Flight>();
+  const listeners = new Set<(asked: { readonly answered: boolean }) => void>();
+  const tell = (answered: boolean) => {
+    for (const listener of listeners) listener({ answered });
+  };
 
   const check: ReleaseChecker['check'] = async (app, { signal, automatic }) => {
     const source = need(app);
@@ -153,11 +159,13 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
       const nextAt = clock.now() + backoff(failures);
       const data = { ...known.data, nextAt: new Date(nextAt).toISOString() };
       await saveProblem(db, key, { code: known.code, data, retryable: known.retryable, failures }, nextAt);
+      tell(false);
       throw new FettleError(known.code, { data, retryable: known.retryable, cause: error });
     }
     const at = clock.now();
     if (answer === 'unchanged') await saveUnchanged(db, key, at);
     else await saveAnswer(db, key, { ...answer, at });
+    tell(true);
     const stored = await readSource(db, key);
     if (!stored) throw new FettleError('internal', { data: { reason: 'a source that was saved is not there' } });
     return stored;
@@ -211,7 +219,12 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
     return resolved;
   };
 
-  return { check, known, resolve };
+  const onAsked: ReleaseChecker['onAsked'] = (listener) => {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  };
+
+  return { check, known, resolve, onAsked };
 }
 
 function need(app: CheckedApp): Source {

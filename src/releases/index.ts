@@ -8,9 +8,9 @@ import { createFolderSource } from './folder.ts';
 import { createNpmSource } from './npm.ts';
 import type { ReleaseSources } from './release-source.ts';
 
+export { sourceKey } from '../origin/source-key.ts';
 export { type CheckedApp, createReleaseChecker, type ReleaseChecker } from './checker.ts';
 export type { ReleaseSource, ReleaseSources } from './release-source.ts';
-export { createRetries } from './retries.ts';
 
 export interface SourceDeps {
   readonly npm: NpmOrigin;

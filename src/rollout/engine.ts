@@ -7,9 +7,22 @@ import { isCancellable, isFinal, stateOf, type UpdateState } from '../domain/upd
 import type { Gateway, Peer } from '../gateway/gateway.ts';
 import type { AgentMessage, AppReport, Outcome, Problem } from '../protocol/messages.ts';
 import { connectDevice, disconnectAll, disconnectDevice, saveInventory } from '../store/devices.ts';
+import { declineRelease } from '../store/notices.ts';
 import type { Database } from '../store/schema.ts';
-import { activeUpdates, addUpdate, findUpdate, moveUpdate, patchUpdate, type UpdateRow } from '../store/updates.ts';
-import { inProgress, type NewUpdate, queueDeadline, rowFor, running, unusedId } from './new-update.ts';
+import {
+  activeUpdates,
+  addUpdate,
+  findUpdate,
+  moveUpdate,
+  patchUpdate,
+  type UpdateRow,
+  unknownUpdates,
+} from '../store/updates.ts';
+import { createAlarm } from './alarm.ts';
+import { makeRoom } from './announced.ts';
+import { createCancelQuestions } from './cancel-question.ts';
+import { type NewUpdate, queueDeadline, rowFor, unusedId } from './new-update.ts';
+import { failedHere, ORDER_MS, orderOf } from './order.ts';
 import type { Telling } from './telling.ts';
 
 /**
@@ -17,14 +30,10 @@ import type { Telling } from './telling.ts';
  * before anything is sent; a restart at any point goes on from the rows.
  */
 
-/** An order is good for this long; one that did not arrive is made anew. */
-const ORDER_MS = 5 * 60_000;
-/** Deadlines of the hub's own states are looked at this often. */
+/** While an update waits at the hub for a device that is there, it is looked at this often. */
 const TICK_MS = 5_000;
 /** Progress is written at most this often; a change of state at once. */
 const PROGRESS_MS = 400;
-/** A device that has not answered a cancel by then is as good as offline. */
-const CANCEL_MS = 10_000;
 
 export interface EngineDeps {
   readonly db: Kysely<Database>;
@@ -33,17 +42,26 @@ export interface EngineDeps {
   readonly outbox: Pick<Outbox, 'wake'>;
   readonly telling: Telling;
   readonly gateway: () => Pick<Gateway, 'send' | 'isConnected'>;
-  readonly settings: SettingsReader;
+  readonly settings: Pick<SettingsReader, 'current'>;
   /** An app that the device's file wants installed, and that nobody has asked for yet. Never throws. */
   readonly onMissing: (device: string, report: AppReport) => Promise<void>;
+  /** An update ended, or a device reported: what may be done by itself may be another thing now. */
+  readonly onChange?: (() => void) | undefined;
   readonly log: (line: string) => void;
 }
 
 export interface Engine {
   start(): Promise<void>;
   stop(): Promise<void>;
-  /** Writes the update and its card, in one transaction, then sends the order. @throws {FettleError} `in_progress` */
+  /**
+   * Writes the update and its card, in one transaction, then sends the order. An automatic update of the app that is
+   * only announced gives way.
+   *
+   * @throws {FettleError} `in_progress`
+   */
   begin(update: NewUpdate): Promise<string>;
+  /** Sends what is queued: for who queued it without {@link begin}. */
+  dispatch(): Promise<void>;
   /** `accepted` false: too late. */
   cancel(id: string): Promise<{ readonly accepted: boolean; readonly state: UpdateState }>;
   connected(peer: Peer): Promise<number>;
@@ -53,11 +71,16 @@ export interface Engine {
 
 export function createEngine(deps: EngineDeps): Engine {
   const { db, clock, log } = deps;
-  const cancelWaiters = new Map<string, Set<(result: { accepted: boolean; state: string } | undefined) => void>>();
+  const questions = createCancelQuestions(deps.gateway);
   const lastProgress = new Map<string, number>();
   /** Updates that an inventory did not mention although the device has them. */
   const missed = new Set<string>();
-  let timer: NodeJS.Timeout | undefined;
+  const onChange = deps.onChange ?? (() => undefined);
+  const alarm = createAlarm({
+    clock,
+    work: tick,
+    onError: (error) => log(`deadlines could not be looked at: ${String(error)}`),
+  });
   let dispatching: Promise<void> = Promise.resolve();
 
   /** Work in one transaction; messages that it wrote are sent after the commit. */
@@ -77,8 +100,19 @@ export function createEngine(deps: EngineDeps): Engine {
   function dispatch(): Promise<void> {
     dispatching = dispatching
       .then(sendQueued)
+      .then(async () => alarm.reset(await nextLook()))
       .catch((error: unknown) => log(`orders could not be sent: ${String(error)}`));
     return dispatching;
+  }
+
+  /** When there is something to be done with no word from a device; `undefined`: never. Idle, the hub sleeps. */
+  async function nextLook(): Promise<number | undefined> {
+    const times = (await activeUpdates(db)).flatMap((row) => {
+      if (row.state === 'announced' || row.deadline_at === null) return [];
+      const waits = row.state === 'queued' && deps.gateway().isConnected(row.device);
+      return waits ? [clock.now() + TICK_MS] : [row.deadline_at];
+    });
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   async function sendQueued(): Promise<void> {
@@ -97,28 +131,7 @@ export function createEngine(deps: EngineDeps): Engine {
         }),
       );
       if (!moved) continue;
-      const release =
-        row.digest === null || row.to_version === null
-          ? {}
-          : { release: { version: row.to_version, channel: row.channel ?? 'stable', digest: row.digest } };
-      deps.gateway().send(row.device, {
-        type: 'order',
-        now: clock.now(),
-        order: {
-          id: orderId,
-          update: row.id,
-          device: row.device,
-          app: row.app,
-          kind: row.kind,
-          ...release,
-          withData: row.with_data === 1,
-          force: row.force === 1,
-          backup: deps.settings.current().backup,
-          ...(row.backup === null ? {} : { backupSeq: row.backup }),
-          notBefore: now,
-          expiresAt: now + ORDER_MS,
-        },
-      });
+      deps.gateway().send(row.device, orderOf(row, { id: orderId, now, backup: deps.settings.current().backup }));
     }
   }
 
@@ -127,23 +140,12 @@ export function createEngine(deps: EngineDeps): Engine {
     row: UpdateRow,
     state: 'failed' | 'cancelled' | 'timed-out',
     problem: Problem | undefined,
+    by: 'person' | 'hub' = 'hub',
   ): Promise<boolean> {
     const now = clock.now();
     missed.delete(row.id);
     return change(async (trx) => {
-      const outcome: Outcome | undefined =
-        state === 'failed' && problem
-          ? {
-              update: row.id,
-              app: row.app,
-              kind: row.kind,
-              state,
-              problem,
-              startedAt: row.requested_at,
-              endedAt: now,
-              ...running(row),
-            }
-          : undefined;
+      const outcome = state === 'failed' && problem ? failedHere(row, problem, now) : undefined;
       const moved = await moveUpdate(trx, {
         id: row.id,
         from: [row.state],
@@ -153,9 +155,10 @@ export function createEngine(deps: EngineDeps): Engine {
         patch: outcome ? { outcome: JSON.stringify(outcome) } : {},
         data: problem,
       });
+      if (moved && by === 'person') await decline(trx, row);
       if (moved) await deps.telling.end(trx, await rowOf(trx, row.id), now);
       return moved;
-    });
+    }).finally(onChange);
   }
 
   async function requeue(row: UpdateRow): Promise<void> {
@@ -165,9 +168,11 @@ export function createEngine(deps: EngineDeps): Engine {
     );
   }
 
-  async function tick(): Promise<void> {
+  async function tick(): Promise<undefined> {
     const now = clock.now();
     for (const row of await activeUpdates(db)) {
+      // Its time is its beginning, and not the engine's business.
+      if (row.state === 'announced') continue;
       if (row.deadline_at === null || now < row.deadline_at) continue;
       if (row.state === 'sent') {
         // The order has expired at the device as well: it is made anew, and the device knows a known update.
@@ -233,6 +238,7 @@ export function createEngine(deps: EngineDeps): Engine {
       if (moved) await deps.telling.end(trx, await rowOf(trx, row.id), now);
       lastProgress.delete(row.id);
     });
+    onChange();
     // Whatever we made of it: it is in the store, or of no update of ours.
     deps.gateway().send(peer.device, { type: 'outcome-ack', update: outcome.update });
   }
@@ -260,6 +266,7 @@ export function createEngine(deps: EngineDeps): Engine {
     for (const id of running) if (id !== undefined) missed.delete(id);
     // Not waited for: a source that is slow must not hold up what the device says.
     for (const report of message.apps) if (report.install !== undefined) void deps.onMissing(peer.device, report);
+    onChange();
     await dispatch();
   }
 
@@ -288,18 +295,9 @@ export function createEngine(deps: EngineDeps): Engine {
     });
   }
 
-  /** `undefined` where the device can't be asked or does not answer. */
-  async function askToCancel(device: string, id: string): Promise<{ accepted: boolean; state: string } | undefined> {
-    const answered = Promise.withResolvers<{ accepted: boolean; state: string } | undefined>();
-    const waiters = cancelWaiters.get(id) ?? new Set();
-    cancelWaiters.set(id, waiters.add(answered.resolve));
-    const late = setTimeout(() => answered.resolve(undefined), CANCEL_MS);
-    if (!deps.gateway().send(device, { type: 'cancel', update: id })) answered.resolve(undefined);
-    const answer = await answered.promise;
-    clearTimeout(late);
-    waiters.delete(answered.resolve);
-    if (waiters.size === 0) cancelWaiters.delete(id);
-    return answer;
+  /** Whoever cancels an automatic update leaves its release to people. */
+  async function decline(trx: Kysely<Database>, row: UpdateRow): Promise<void> {
+    if (row.automatic === 1 && row.to_version !== null) await declineRelease(trx, row.app, row.to_version, clock.now());
   }
 
   return {
@@ -308,23 +306,21 @@ export function createEngine(deps: EngineDeps): Engine {
       // What was sent when the last hub stopped may or may not have arrived. The device says first what it has taken;
       // only what it does not know is ordered anew.
       for (const row of await activeUpdates(db)) if (row.state === 'sent') await requeue(row);
-      timer = setInterval(
-        () => void tick().catch((error: unknown) => log(`deadlines could not be looked at: ${String(error)}`)),
-        TICK_MS,
-      );
+      for (const row of await unknownUpdates(db))
+        log(`${row.id} of ${row.app} is in a state that this version does not know (${row.state}): left alone`);
+      await dispatch();
     },
     async stop() {
-      clearInterval(timer);
+      await alarm.stop();
       await dispatching;
     },
     async begin(update) {
       const now = clock.now();
       const id = await change(async (trx) => {
-        const [active] = await activeUpdates(trx, { app: update.app, device: update.device });
-        if (active) throw inProgress(active);
+        await makeRoom(trx, update, deps.telling, now);
         const made = await unusedId(trx, deps.random);
         const row = rowFor(made, update, now);
-        await addUpdate(trx, row, 'person');
+        await addUpdate(trx, row, update.automatic ? 'hub' : 'person');
         await moveUpdate(trx, {
           id: made,
           from: ['requested'],
@@ -339,21 +335,24 @@ export function createEngine(deps: EngineDeps): Engine {
       void dispatch();
       return id;
     },
+    dispatch,
     async cancel(id) {
       const row = await rowOf(db, id);
       if (!isCancellable(row.state)) return { accepted: false, state: row.state };
       // Only what no device was ever told of ends here: an order that was sent may be under way, whatever the row says.
-      if (row.order_id === null && (await endHere(row, 'cancelled', undefined)))
+      if (row.order_id === null && (await endHere(row, 'cancelled', undefined, 'person')))
         return { accepted: true, state: 'cancelled' };
-      const answer = await askToCancel(row.device, id);
+      const answer = await questions.ask(row.device, id);
       if (!answer) {
         // Kept: when the device is back it is told, or the update ends here if it never heard of it.
         await patchUpdate(db, id, { cancel_requested: 1 });
+        await decline(db, row);
         throw new FettleError('device_offline', { data: { device: row.device, app: row.app }, retryable: true });
       }
       if (answer.accepted) {
         await change(async (trx) => {
           await patchUpdate(trx, id, { cancel_requested: 1 });
+          await decline(trx, row);
           const now = await rowOf(trx, id);
           if (!isFinal(now.state)) await deps.telling.card(trx, now, clock.now());
         });
@@ -372,6 +371,7 @@ export function createEngine(deps: EngineDeps): Engine {
       if (!(await disconnectDevice(db, peer.device, epoch, clock.now()))) return;
       // An order that was under way is made anew at the next connect; the device refuses none that it has taken.
       for (const row of await activeUpdates(db, { device: peer.device })) if (row.state === 'sent') await requeue(row);
+      await dispatch();
     },
     async received(peer, _epoch, message) {
       switch (message.type) {
@@ -384,7 +384,7 @@ export function createEngine(deps: EngineDeps): Engine {
         case 'outcome':
           return onOutcome(peer, message.outcome);
         case 'cancel-result':
-          for (const resolve of cancelWaiters.get(message.update) ?? []) resolve(message);
+          questions.answered(message.update, message);
           return;
         case 'log':
         case 'backups':

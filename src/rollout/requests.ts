@@ -59,6 +59,8 @@ export interface Requests {
   decide(asked: AskedUpdate, signal: AbortSignal): Promise<Decision>;
   /** Decides and begins. A second call for one event answers with the first one's id. */
   request(asked: AskedUpdate, signal: AbortSignal): Promise<{ readonly id: string }>;
+  /** Is a person's request for the app being decided right now? */
+  isAsked(app: string): boolean;
   /** A device's file wants an app installed that is not there: done once, asked by nobody. */
   installMissing(device: string, report: AppReport): Promise<void>;
   /** Why an app that its device wants installed could not even be asked for. */
@@ -85,6 +87,8 @@ export function createRequests(deps: RequestsDeps): Requests {
   const { db, checker } = deps;
   /** Apps whose first installation is being prepared: inventories come faster than sources answer. */
   const installing = new Set<string>();
+  /** Apps that requests are being decided for, one entry a request. */
+  const asking: string[] = [];
   const missing = new Map<string, { readonly at: number; readonly error: FettleError }>();
 
   function appOf(name: string): RequestedApp {
@@ -105,7 +109,8 @@ export function createRequests(deps: RequestsDeps): Requests {
     const app = appOf(asked.app);
     const { device, report } = await deviceOf(app.name);
     const [active] = await activeUpdates(db, { app: app.name, device: device.id });
-    if (active) throw inProgress(active);
+    // An automatic update that is only announced gives way to what a person asks for.
+    if (active && active.state !== 'announced') throw inProgress(active);
     const from = report?.version;
     // The hub is updated by the agent beside it, and by no other.
     if (isSelf(app.name) && from === undefined) throw new FettleError('no_updater', { data: { app: app.name } });
@@ -184,18 +189,25 @@ export function createRequests(deps: RequestsDeps): Requests {
         await count(asked, before.to_version ?? undefined);
         return { id: before.id };
       }
-      const decision = await decide(asked, signal);
-      const id = await deps.engine().begin({
-        ...rowOf(decision, asked.withData, asked.force),
-        requestedBy: asked.who.id,
-        requestedByName: asked.who.name,
-        route: JSON.stringify(asked.route),
-        eventId: asked.eventId,
-        language: asked.language,
-      });
-      await count(asked, decision.to);
-      return { id };
+      asking.push(asked.app);
+      try {
+        const decision = await decide(asked, signal);
+        const id = await deps.engine().begin({
+          ...rowOf(decision, asked.withData, asked.force),
+          requestedBy: asked.who.id,
+          requestedByName: asked.who.name,
+          route: JSON.stringify(asked.route),
+          eventId: asked.eventId,
+          language: asked.language,
+        });
+        await count(asked, decision.to);
+        return { id };
+      } finally {
+        asking.splice(asking.indexOf(asked.app), 1);
+      }
     },
+
+    isAsked: (app) => asking.includes(app),
 
     async installMissing(device, report) {
       const app = deps.apps.find((known) => known.name === report.app);

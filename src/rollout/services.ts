@@ -12,6 +12,7 @@ import { eventsOf } from '../store/events.ts';
 import type { Database } from '../store/schema.ts';
 import { activeUpdates, endedUpdates, findUpdate, type UpdateRow } from '../store/updates.ts';
 import type { Engine } from './engine.ts';
+import type { Notices } from './notices.ts';
 import { planOf } from './plan.ts';
 import type { RequestedApp, Requests } from './requests.ts';
 import { viewOf } from './update-view.ts';
@@ -22,6 +23,7 @@ export interface ServicesDeps {
   readonly checker: ReleaseChecker;
   readonly engine: Engine;
   readonly requests: Requests;
+  readonly notices: Pick<Notices, 'later'>;
   readonly logs: LogReader;
   readonly backups: Pick<BackupReader, 'list'>;
   readonly apps: readonly RequestedApp[];
@@ -91,6 +93,7 @@ export function createServices(deps: ServicesDeps): Services {
       if (!row) throw new FettleError('unknown_update', { data: { id: wanted } });
       return { id: wanted, app: row.app, ...(await engine.cancel(wanted)) };
     },
+    later: (app, version) => deps.notices.later(appOf(app).name, version),
     updates: {
       active: async (app) => views(await activeUpdates(db, { app })),
       history: async (app, limit) => views(await endedUpdates(db, app, limit)),

@@ -1,16 +1,19 @@
 import type { Kysely } from 'kysely';
 import type { Outbox } from '../chat/outbox.ts';
+import { type After, automaticFinalCard, withdrawnCard } from '../chat/render-notice.ts';
 import { endedBadly, finalCard, progressCard } from '../chat/render-update.ts';
 import { type Role, roleAllows } from '../domain/app.ts';
 import type { Language, Route } from '../domain/reply.ts';
 import type { Database } from '../store/schema.ts';
-import type { UpdateRow } from '../store/updates.ts';
+import { automaticEnds, type UpdateRow } from '../store/updates.ts';
+import type { Announcer } from './announce.ts';
+import { attemptsOf } from './attempts.ts';
 import { viewOf } from './update-view.ts';
 
 /**
- * What the asker of an update is told: a card that goes on (`ID/card`), and one final answer (`ID/final`), a message
- * of its own, because an edit rings nobody's phone. Keys are unique for ever, so there is one of each whatever
- * restarts in between.
+ * What is told of an update: a card that goes on (`ID/card`), and one final answer (`ID/final`), a message of its
+ * own, because an edit rings nobody's phone. Keys are unique for ever, so there is one of each whatever restarts in
+ * between. Whoever asked is told where they asked; of an automatic update, every admin's chat is.
  */
 export interface Telling {
   /** The card as the update is now. Inside the transaction that made it so. */
@@ -21,13 +24,30 @@ export interface Telling {
 
 export interface TellingDeps {
   readonly outbox: Pick<Outbox, 'put'>;
+  readonly announcer: Announcer;
   /** Ends of logs are for admins; whoever asked may have become one or ceased to be one. */
   readonly roleOf: (platform: string, person: string) => Role | undefined | Promise<Role | undefined>;
 }
 
 export function createTelling(deps: TellingDeps): Telling {
+  const automatic = createAutomaticTelling(deps.announcer);
+
+  /** Nobody asked and nobody waits: an app that its device wants installed. Its failure is news for admins. */
+  async function unasked(trx: Kysely<Database>, row: UpdateRow, now: number): Promise<void> {
+    if (!endedBadly(row.state)) return;
+    const view = viewOf(row, row.device);
+    await deps.announcer.announce(trx, {
+      // One message for one release, however often it is tried: the newest reason is shown.
+      key: `unasked/${row.kind}/${row.app}/${row.to_version ?? ''}@${row.device}`,
+      about: 'failure',
+      reply: (language) => finalCard(view.outcome, view, language, { admin: true }),
+      now,
+    });
+  }
+
   return {
     async card(trx, row, now) {
+      if (row.automatic === 1) return automatic.card(trx, row, now);
       if (row.route === null) return;
       const route = JSON.parse(row.route) as Route;
       const reply = progressCard(viewOf(row, row.device), languageOf(row));
@@ -35,7 +55,8 @@ export function createTelling(deps: TellingDeps): Telling {
       await deps.outbox.put(trx, { key: `${row.id}/card`, route, reply, answers, final: false, failed: false, now });
     },
     async end(trx, row, now) {
-      if (row.route === null) return;
+      if (row.automatic === 1) return automatic.end(trx, row, now);
+      if (row.route === null) return unasked(trx, row, now);
       const route = JSON.parse(row.route) as Route;
       const view = viewOf(row, row.device);
       const [platform = '', ...person] = row.requested_by.split(':');
@@ -55,6 +76,49 @@ export function createTelling(deps: TellingDeps): Telling {
       });
     },
   };
+}
+
+/**
+ * Automatic updates. Their card begins as the notice (see `auto.ts`) and goes on as any other. A further try of one
+ * that failed has no card, and its failure is told only if it was the last: the first failure said that it goes on.
+ */
+function createAutomaticTelling(announcer: Announcer): Telling {
+  return {
+    async card(trx, row, now) {
+      if (!announcer.tells('news') || row.state === 'announced' || (await triesBefore(trx, row)) > 0) return;
+      const view = viewOf(row, row.device);
+      const reply = (language: Language) =>
+        row.state === 'cancelled' ? withdrawnCard(view, language) : progressCard(view, language);
+      await announcer.announce(trx, { key: `${row.id}/card`, about: 'news', reply, now });
+    },
+    async end(trx, row, now) {
+      await this.card(trx, row, now);
+      if (row.state === 'cancelled') return;
+      const about = endedBadly(row.state) ? 'failure' : 'news';
+      if (!announcer.tells(about)) return;
+      const attempts = attemptsOf(await endsOf(trx, row), row.to_version ?? '');
+      if (attempts.state === 'retry' && attempts.tries > 1) return;
+      const after: After =
+        attempts.state === 'retry'
+          ? { what: 'again', inMs: attempts.at - now }
+          : attempts.state === 'left' && attempts.tries > 1
+            ? { what: 'left', tries: attempts.tries }
+            : undefined;
+      const view = viewOf(row, row.device);
+      const reply = (language: Language) => automaticFinalCard(view, after, language);
+      await announcer.announce(trx, { key: `${row.id}/final`, about, reply, final: true, now });
+    },
+  };
+}
+
+async function endsOf(trx: Kysely<Database>, row: UpdateRow): Promise<UpdateRow[]> {
+  return automaticEnds(trx, row.app, row.device);
+}
+
+async function triesBefore(trx: Kysely<Database>, row: UpdateRow): Promise<number> {
+  const before = (await endsOf(trx, row)).filter(({ id }) => id !== row.id);
+  const attempts = attemptsOf(before, row.to_version ?? '');
+  return attempts.state === 'fresh' ? 0 : attempts.tries;
 }
 
 function languageOf(row: UpdateRow): Language {

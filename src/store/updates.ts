@@ -1,5 +1,5 @@
 import type { Insertable, Kysely, Selectable, Updateable } from 'kysely';
-import { isFinal, type UpdateState } from '../domain/update.ts';
+import { isFinal, isUpdateState, type UpdateState } from '../domain/update.ts';
 import type { Database, UpdateTable } from './schema.ts';
 
 /** Updates and their events. A state changes by compare-and-set, with its event in the same transaction. */
@@ -58,7 +58,8 @@ export async function patchUpdate(trx: Kysely<Database>, id: string, patch: Upda
 }
 
 export async function findUpdate(db: Kysely<Database>, id: string): Promise<UpdateRow | undefined> {
-  return db.selectFrom('updates').selectAll().where('id', '=', id).executeTakeFirst();
+  const row = await db.selectFrom('updates').selectAll().where('id', '=', id).executeTakeFirst();
+  return row && isUpdateState(row.state) ? row : undefined;
 }
 
 /** The update that an event asked for: a command that is run again finds it. */
@@ -66,11 +67,25 @@ export async function findByEvent(db: Kysely<Database>, eventId: string): Promis
   return db.selectFrom('updates').selectAll().where('event_id', '=', eventId).executeTakeFirst();
 }
 
-/** Under way, oldest first. */
-export async function activeUpdates(
-  db: Kysely<Database>,
-  where: { readonly app?: string | undefined; readonly device?: string | undefined } = {},
-): Promise<UpdateRow[]> {
+/**
+ * Under way, oldest first. Without those in a state that this version does not know: a newer hub wrote them, and goes
+ * on with them when it is back.
+ */
+export async function activeUpdates(db: Kysely<Database>, where: OfApp = {}): Promise<UpdateRow[]> {
+  return (await unendedUpdates(db, where)).filter((row) => isUpdateState(row.state));
+}
+
+/** Under way, in a state that this version does not know. */
+export async function unknownUpdates(db: Kysely<Database>, where: OfApp = {}): Promise<UpdateRow[]> {
+  return (await unendedUpdates(db, where)).filter((row) => !isUpdateState(row.state));
+}
+
+interface OfApp {
+  readonly app?: string | undefined;
+  readonly device?: string | undefined;
+}
+
+async function unendedUpdates(db: Kysely<Database>, where: OfApp): Promise<UpdateRow[]> {
   let query = db.selectFrom('updates').selectAll().where('final_state', 'is', null);
   if (where.app !== undefined) query = query.where('app', '=', where.app);
   if (where.device !== undefined) query = query.where('device', '=', where.device);
@@ -82,6 +97,33 @@ export async function endedUpdates(db: Kysely<Database>, app: string | undefined
   let query = db.selectFrom('updates').selectAll().where('final_state', 'is not', null);
   if (app !== undefined) query = query.where('app', '=', app);
   return query.orderBy('ended_at', 'desc').limit(limit).execute();
+}
+
+/** Ended automatic updates of one app on one device, newest first. */
+export async function automaticEnds(db: Kysely<Database>, app: string, device: string): Promise<UpdateRow[]> {
+  return db
+    .selectFrom('updates')
+    .selectAll()
+    .where('automatic', '=', 1)
+    .where('final_state', 'is not', null)
+    .where('app', '=', app)
+    .where('device', '=', device)
+    .orderBy('ended_at', 'desc')
+    .execute();
+}
+
+/** Releases that an update has brought to a device, in no order. */
+export async function installedBefore(db: Kysely<Database>, app: string, device: string): Promise<readonly string[]> {
+  const rows = await db
+    .selectFrom('updates')
+    .select('to_version')
+    .distinct()
+    .where('app', '=', app)
+    .where('device', '=', device)
+    .where('kind', 'in', ['install', 'update'])
+    .where('final_state', '=', 'succeeded')
+    .execute();
+  return rows.flatMap((row) => row.to_version ?? []);
 }
 
 async function addEvent(

@@ -307,6 +307,9 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
       if (accepted) change(update.id, { cancelRequested: true });
       return { id: update.id, app: update.app, accepted, state: update.state };
     },
+    async later(app, version) {
+      return { version: version ?? RELEASES[app]?.at(-1) ?? '', at: Date.now() + DAY };
+    },
     updates: {
       active: async (app) =>
         [...updates.values()].filter((update) => !isFinal(update.state) && (app === undefined || update.app === app)),

@@ -1,6 +1,7 @@
 import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
 import type { Language } from '../../domain/reply.ts';
 import type { FinalState, UpdateKind, UpdateState } from '../../domain/update.ts';
+import type { NoticeTexts } from './notices.ts';
 
 /** The message catalogue: one file a language, each whole. What is missing does not compile. */
 
@@ -92,6 +93,7 @@ export interface Messages {
   /** A text for every code. */
   readonly problems: Readonly<Record<ErrorCode, ProblemWriter>>;
   readonly cards: CardTexts;
+  readonly notices: NoticeTexts;
   readonly router: RouterTexts;
 }
 

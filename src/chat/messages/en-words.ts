@@ -6,6 +6,7 @@ import { durationParts, formatTime, momentOf, relativePart, text as t } from './
 
 export const STATES: Record<UpdateState, string> = {
   requested: 'asked for',
+  announced: 'about to begin by itself',
   approving: 'waiting for approval',
   queued: 'waiting for the device',
   sent: 'handed to the device',

@@ -1,6 +1,7 @@
 import type { ErrorData } from '../../domain/errors.ts';
 import { isErrorCode } from '../../domain/errors.ts';
 import type { CardTexts, Messages, UpdateLike } from './contract.ts';
+import { notices } from './en-notices.ts';
 import { problems } from './en-problems.ts';
 import { because, duration, relative, STATES, v } from './en-words.ts';
 import { about, formatBytes } from './format.ts';
@@ -20,6 +21,7 @@ const cards: CardTexts = {
   rollbackTitle: (name, to) => `${name}: back to ${to ?? 'the last good version'}`,
   doing: {
     requested: 'starting',
+    announced: 'about to begin by itself',
     approving: 'waiting for approval',
     queued: 'waiting for the device',
     sent: 'handing it to the device',
@@ -146,6 +148,7 @@ export const en: Messages = {
   problem,
   problems,
   cards,
+  notices,
   router: {
     strangerTitle: 'Hello',
     stranger: "I don't know you yet, so I can't do anything for you here. Please ask an admin of this bot to add you.",

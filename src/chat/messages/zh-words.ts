@@ -6,6 +6,7 @@ import { durationParts, relativePart, text as t } from './format.ts';
 
 export const STATES: Record<UpdateState, string> = {
   requested: '已请求',
+  announced: '即将自动开始',
   approving: '等待批准',
   queued: '等待设备',
   sent: '已交给设备',

@@ -2,6 +2,7 @@ import type { ErrorData } from '../../domain/errors.ts';
 import { isErrorCode } from '../../domain/errors.ts';
 import type { CardTexts, Messages, UpdateLike } from './contract.ts';
 import { about, formatBytes } from './format.ts';
+import { notices } from './zh-notices.ts';
 import { problems } from './zh-problems.ts';
 import { because, duration, relative, STATES } from './zh-words.ts';
 
@@ -22,6 +23,7 @@ const cards: CardTexts = {
   rollbackTitle: (name, to) => `${name}：回到 ${to ?? '上一个正常版本'}`,
   doing: {
     requested: '开始',
+    announced: '即将自动开始',
     approving: '等待批准',
     queued: '等待设备',
     sent: '交给设备',
@@ -143,6 +145,7 @@ export const zh: Messages = {
   problem,
   problems,
   cards,
+  notices,
   router: {
     strangerTitle: '您好',
     stranger: '我还不认识您，所以在这里不能为您做什么。请联系这个机器人的管理员添加您。',

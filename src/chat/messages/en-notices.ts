@@ -1,0 +1,42 @@
+import { v } from './en-words.ts';
+import type { NoticeTexts } from './notices.ts';
+
+/** English. */
+export const notices: NoticeTexts = {
+  available: (app, version) => `${app} ${version} is available`,
+  fieldVersion: 'version',
+  fieldSize: 'size',
+  fieldPublished: 'published',
+  fieldBetween: 'versions between',
+  update: 'Update',
+  later: 'Later',
+  skip: 'Skip this version',
+  begins: (app, version, grace) =>
+    grace === undefined ? `${app} is being updated to ${version} now.` : `${app} updates to ${version} in ${grace}.`,
+  withdrawnTitle: (app, version) => `${app} was not updated${version ? ` to ${version}` : ''} by itself`,
+  withdrawn: {
+    'taken-over': 'Somebody began something else with it meanwhile.',
+    off: 'Automatic updates were turned off for it meanwhile.',
+    pinned: 'It was pinned meanwhile.',
+    skipped: 'This version was skipped meanwhile.',
+    blocked: 'This version failed here before.',
+    left: 'This version is left to you.',
+    quiet: 'The quiet hours have begun. It is looked at again at their end.',
+    gone: 'Its source does not offer this version any more.',
+    superseded: 'There is a newer version.',
+    changed: 'It runs another version by now.',
+    expired: "Its source's index has expired.",
+  },
+  declined: (version) => `Cancelled. Version${v(version)} is left to you; a newer one comes by itself again.`,
+  digestTitle: (count) => (count === 1 ? '1 app has a new version' : `${count} apps have new versions`),
+  columns: ['app', 'runs', 'newest'],
+  updateApp: (app, version) => `Update ${app} to ${version}`,
+  expiresTitle: (app, past) => `The release index of ${app} ${past ? 'has expired' : 'expires soon'}`,
+  expires: (source, when, past) =>
+    past
+      ? `${source} was vouched for until ${when}. There are no automatic updates from it now.`
+      : `${source} is vouched for until ${when}. Automatic updates from it stop then.`,
+  expiresNext: 'Whoever publishes it has to publish it anew.',
+  triesAgain: (wait) => `It is tried again in ${wait}.`,
+  leftToYou: (tries) => `It was tried ${tries} times. This version is left to you now.`,
+};

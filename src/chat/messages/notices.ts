@@ -1,0 +1,49 @@
+/** Why an announced automatic update did not begin. A text for each in every language. */
+export const WITHDRAWN = [
+  /** A person began something else with the app. */
+  'taken-over',
+  'off',
+  'pinned',
+  'skipped',
+  'blocked',
+  /** Cancelled before, or left to people. */
+  'left',
+  'quiet',
+  /** The release is not offered any more, or is another one now. */
+  'gone',
+  /** Something newer came meanwhile. */
+  'superseded',
+  /** The app runs another version by now, or is not there. */
+  'changed',
+  /** Nobody vouches for the source's index any more. */
+  'expired',
+] as const;
+export type Withdrawn = (typeof WITHDRAWN)[number];
+
+/** Wording of what nobody asked for: news, automatic updates, warnings. */
+export interface NoticeTexts {
+  readonly available: (app: string, version: string) => string;
+  readonly fieldVersion: string;
+  readonly fieldSize: string;
+  readonly fieldPublished: string;
+  readonly fieldBetween: string;
+  readonly update: string;
+  readonly later: string;
+  readonly skip: string;
+  /** `grace` as people say it; `undefined`: it begins now. */
+  readonly begins: (app: string, version: string, grace: string | undefined) => string;
+  readonly withdrawnTitle: (app: string, version: string | undefined) => string;
+  readonly withdrawn: Readonly<Record<Withdrawn, string>>;
+  /** A person cancelled it. */
+  readonly declined: (version: string | undefined) => string;
+  readonly digestTitle: (count: number) => string;
+  readonly columns: readonly [app: string, running: string, newest: string];
+  readonly updateApp: (app: string, version: string) => string;
+  readonly expiresTitle: (app: string, past: boolean) => string;
+  readonly expires: (source: string, when: string, past: boolean) => string;
+  readonly expiresNext: string;
+  /** After an automatic update that failed: it is tried again after `wait`. */
+  readonly triesAgain: (wait: string) => string;
+  /** After the last try. */
+  readonly leftToYou: (tries: number) => string;
+}

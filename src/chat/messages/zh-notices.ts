@@ -1,0 +1,41 @@
+import type { NoticeTexts } from './notices.ts';
+
+/** Chinese. */
+export const notices: NoticeTexts = {
+  available: (app, version) => `${app} 有新版本 ${version}`,
+  fieldVersion: '版本',
+  fieldSize: '大小',
+  fieldPublished: '发布于',
+  fieldBetween: '期间版本',
+  update: '更新',
+  later: '稍后',
+  skip: '跳过此版本',
+  begins: (app, version, grace) =>
+    grace === undefined ? `${app} 正在更新到 ${version}。` : `${app} 将在 ${grace}后自动更新到 ${version}。`,
+  withdrawnTitle: (app, version) => `${app} 没有自动更新${version ? `到 ${version}` : ''}`,
+  withdrawn: {
+    'taken-over': '期间有人对它开始了其他操作。',
+    off: '期间已关闭它的自动更新。',
+    pinned: '期间它已被固定版本。',
+    skipped: '期间此版本已被跳过。',
+    blocked: '此版本在这里失败过。',
+    left: '此版本由您决定。',
+    quiet: '免打扰时段已开始，结束后会再次检查。',
+    gone: '来源不再提供此版本。',
+    superseded: '已有更新的版本。',
+    changed: '它现在运行的是另一个版本。',
+    expired: '来源的索引已过期。',
+  },
+  declined: (version) => `已取消。版本${version ? ` ${version} ` : ''}由您决定；更新的版本仍会自动更新。`,
+  digestTitle: (count) => `${count} 个应用有新版本`,
+  columns: ['应用', '运行版本', '最新版本'],
+  updateApp: (app, version) => `将 ${app} 更新到 ${version}`,
+  expiresTitle: (app, past) => `${app} 的版本索引${past ? '已过期' : '即将过期'}`,
+  expires: (source, when, past) =>
+    past
+      ? `${source} 的有效期到 ${when} 为止，现在不再从它自动更新。`
+      : `${source} 的有效期到 ${when} 为止，之后不再从它自动更新。`,
+  expiresNext: '需要由发布者重新发布。',
+  triesAgain: (wait) => `将在 ${wait}后重试。`,
+  leftToYou: (tries) => `已尝试 ${tries} 次，此版本现在由您决定。`,
+};

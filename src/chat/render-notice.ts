@@ -1,0 +1,126 @@
+import { describeSource, type Source } from '../domain/app.ts';
+import type { Release } from '../domain/release.ts';
+import type { Field, Language, Reply } from '../domain/reply.ts';
+import { MESSAGES, type Messages, type UpdateLike } from './messages/index.ts';
+import { WITHDRAWN } from './messages/notices.ts';
+import { finalCard } from './render-update.ts';
+
+/** What is told unasked, as cards. Pure. */
+
+/** So much of the notes. */
+const NOTES_LINES = 8;
+const NOTES_CHARACTERS = 600;
+
+/** A release that is news. */
+export interface News {
+  readonly app: string;
+  readonly from: string;
+  readonly release: Release;
+  /** Releases that an update jumps over. */
+  readonly between: number;
+}
+
+/** A person is to decide. */
+export function releaseCard(news: News, language: Language, now: number): Reply {
+  const messages = MESSAGES[language];
+  const { notices } = messages;
+  const target = `${news.app}@${news.release.version}`;
+  return {
+    ...facts(news, messages, now),
+    buttons: [
+      { label: notices.update, command: `/update now ${target}`, style: 'primary' },
+      { label: notices.later, command: `/update later ${target}` },
+      { label: notices.skip, command: `/update skip ${target}` },
+    ],
+  };
+}
+
+/** It comes by itself, unless somebody cancels. @param graceMs until then; 0: now */
+export function graceCard(news: News, id: string, graceMs: number, language: Language, now: number): Reply {
+  const messages = MESSAGES[language];
+  const { app, release } = news;
+  const grace = graceMs > 0 ? messages.duration(graceMs).replace(/\.0(?= )/, '') : undefined;
+  const card = facts(news, messages, now);
+  return {
+    ...card,
+    text: [...(card.text ?? []), messages.notices.begins(app, release.version, grace)],
+    buttons: [{ label: messages.cards.cancel, command: `/update cancel ${id}` }],
+  };
+}
+
+/** It did not begin, or ended before it did anything: the card says why. */
+export function withdrawnCard(update: UpdateLike, language: Language): Reply {
+  const { notices } = MESSAGES[language];
+  const reason = WITHDRAWN.find((known) => known === update.note?.data.reason);
+  return {
+    tone: 'info',
+    title: notices.withdrawnTitle(update.app, update.to),
+    text: [reason ? notices.withdrawn[reason] : notices.declined(update.to)],
+  };
+}
+
+/** What comes after an automatic update that failed. */
+export type After =
+  | { readonly what: 'again'; readonly inMs: number }
+  | { readonly what: 'left'; readonly tries: number }
+  | undefined;
+
+/** The end of an automatic update. */
+export function automaticFinalCard(update: UpdateLike, after: After, language: Language): Reply {
+  const messages = MESSAGES[language];
+  const card = finalCard(update.outcome, update, language, { admin: true });
+  if (!after) return card;
+  const line =
+    after.what === 'again'
+      ? messages.notices.triesAgain(messages.duration(after.inMs))
+      : messages.notices.leftToYou(after.tries);
+  return { ...card, text: [...(card.text ?? []), line] };
+}
+
+/** Releases of a day in one message. */
+export function digestCard(news: readonly News[], language: Language): Reply {
+  const { notices } = MESSAGES[language];
+  return {
+    tone: 'info',
+    title: notices.digestTitle(news.length),
+    table: {
+      columns: notices.columns,
+      rows: news.map(({ app, from, release }) => [app, from, release.version]),
+    },
+    buttons: news.map(({ app, release }) => ({
+      label: notices.updateApp(app, release.version),
+      command: `/update now ${app}@${release.version}`,
+    })),
+  };
+}
+
+/** A source whose index nobody vouches for any more, or soon. */
+export function expiryCard(app: string, source: Source, expiresAt: number, language: Language, now: number): Reply {
+  const { notices } = MESSAGES[language];
+  const past = expiresAt <= now;
+  const when = new Date(expiresAt).toISOString().slice(0, 16).replace('T', ' ');
+  return {
+    tone: 'warn',
+    title: notices.expiresTitle(app, past),
+    text: [notices.expires(describeSource(source), `${when} UTC`, past)],
+    hints: [notices.expiresNext],
+  };
+}
+
+function facts({ app, from, release, between }: News, messages: Messages, now: number): Reply {
+  const { notices } = messages;
+  const notes = release.notes?.trim().slice(0, NOTES_CHARACTERS).split('\n').slice(0, NOTES_LINES) ?? [];
+  const fields: Field[] = [{ name: notices.fieldVersion, value: `${from} → ${release.version}` }];
+  if (release.size !== undefined) fields.push({ name: notices.fieldSize, value: messages.bytes(release.size) });
+  if (release.publishedAt !== undefined) {
+    fields.push({ name: notices.fieldPublished, value: messages.relative(release.publishedAt, now) });
+  }
+  if (between > 0) fields.push({ name: notices.fieldBetween, value: String(between) });
+  const text = notes.filter((line) => line !== '');
+  return {
+    tone: 'info',
+    title: notices.available(app, release.version),
+    ...(text.length > 0 ? { text } : {}),
+    fields,
+  };
+}

@@ -1,0 +1,57 @@
+import type { Kysely } from 'kysely';
+import type { Outbox } from '../chat/outbox.ts';
+import type { Language, Reply } from '../domain/reply.ts';
+import type { SettingsReader } from '../domain/settings.ts';
+import { adminChats } from '../store/admin-chats.ts';
+import type { Database } from '../store/schema.ts';
+
+/** Something that nobody asked for, told to every admin's chat, in the chat's language. */
+export interface Announcement {
+  /** Unique for ever; each chat's message adds itself to it. The same key again edits what is there. */
+  readonly key: string;
+  /** `failure` is also told with `notify: failures`; with `notify: off` nothing is. */
+  readonly about: 'news' | 'failure';
+  readonly reply: (language: Language) => Reply;
+  /** Nothing more is said about it: it is tried for longer, and sent anew where it can't be edited. */
+  readonly final?: boolean | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+export interface Announcer {
+  /** Is this kind of thing told at all, as the settings are now? */
+  tells(about: Announcement['about']): boolean;
+  /** Writes the messages in the caller's transaction; wake the outbox after it. False where nothing was written. */
+  announce(trx: Kysely<Database>, announcement: Announcement): Promise<boolean>;
+}
+
+export function createAnnouncer(deps: {
+  readonly outbox: Pick<Outbox, 'put'>;
+  readonly settings: Pick<SettingsReader, 'current'>;
+  /** Platforms that there is an adapter for: chats of others would wait in vain. */
+  readonly platforms: readonly string[];
+}): Announcer {
+  const tells: Announcer['tells'] = (about) => {
+    const { notify } = deps.settings.current();
+    return notify === 'all' || (notify === 'failures' && about === 'failure');
+  };
+  return {
+    tells,
+    async announce(trx, { key, about, reply, final, now }) {
+      if (!tells(about)) return false;
+      const chats = (await adminChats(trx)).filter(({ route }) => deps.platforms.includes(route.platform));
+      for (const chat of chats) {
+        await deps.outbox.put(trx, {
+          key: `${key}@${chat.id}`,
+          route: chat.route,
+          reply: reply(chat.language ?? deps.settings.current().language),
+          final: final ?? false,
+          // What nobody asked for can't have failed whoever reads it: scripts end with 0.
+          failed: false,
+          now,
+        });
+      }
+      return chats.length > 0;
+    },
+  };
+}

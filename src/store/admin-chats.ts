@@ -1,0 +1,48 @@
+import type { Kysely } from 'kysely';
+import { LANGUAGES, type Language, type Route } from '../domain/reply.ts';
+import type { Database } from './schema.ts';
+
+/** The chats that news goes to: the terminal, and each one in which an admin has given a command. */
+
+export interface AdminChat {
+  /** Unique among chats, for the keys of messages. */
+  readonly id: string;
+  readonly route: Route;
+  /** Of the last command there; `undefined` where it is not known. */
+  readonly language: Language | undefined;
+}
+
+/** `seen_at` is only written anew after this: each command would cost a write otherwise. */
+const SEEN_MS = 24 * 60 * 60_000;
+
+/** Keeps a chat: news goes there from now on. What identifies a thread or a message in it is left out. */
+export async function rememberAdminChat(
+  db: Kysely<Database>,
+  seen: { readonly route: Route; readonly language: Language | undefined; readonly at: number },
+): Promise<void> {
+  const { platform, chat } = seen.route;
+  const before = await db
+    .selectFrom('admin_chats')
+    .select(['language', 'seen_at'])
+    .where('platform', '=', platform)
+    .where('chat', '=', chat)
+    .executeTakeFirst();
+  const language = seen.language ?? before?.language ?? null;
+  if (before && before.language === language && seen.at - before.seen_at < SEEN_MS) return;
+  const now = { language, seen_at: seen.at };
+  await db
+    .insertInto('admin_chats')
+    .values({ platform, chat, route: JSON.stringify({ platform, chat }), ...now })
+    .onConflict((conflict) => conflict.columns(['platform', 'chat']).doUpdateSet(now))
+    .execute();
+}
+
+/** All of them, always in the same order. */
+export async function adminChats(db: Kysely<Database>): Promise<readonly AdminChat[]> {
+  const rows = await db.selectFrom('admin_chats').selectAll().orderBy('platform').orderBy('chat').execute();
+  return rows.map((row) => ({
+    id: `${row.platform}:${row.chat}`,
+    route: JSON.parse(row.route) as Route,
+    language: LANGUAGES.find((known) => known === row.language),
+  }));
+}
