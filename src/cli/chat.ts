@@ -19,6 +19,8 @@ export interface ChatOptions {
   readonly color: boolean;
   /** Each input line is a message and waits for the answer of the one before. Default: where input is no terminal. */
   readonly script?: boolean | undefined;
+  /** A script is told what it asked, and nothing else: news waits for somebody who reads it. Default: it is told all. */
+  readonly onlyAnswers?: boolean | undefined;
   /** Ends the chat. */
   readonly signal?: AbortSignal | undefined;
   readonly connectMs?: number | undefined;
@@ -128,7 +130,7 @@ async function runScript(options: ChatOptions): Promise<number> {
   const client = connectTerminal({
     socket: options.socket,
     newId: randomUUID,
-    mode: 'chat',
+    mode: options.onlyAnswers ? 'say' : 'chat',
     language: options.language,
     connectMs: options.connectMs ?? CONNECT_MS,
     reconnectMs: options.reconnectMs ?? RECONNECT_MS,

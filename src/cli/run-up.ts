@@ -55,6 +55,7 @@ export async function runUp(options: RunUpOptions): Promise<number> {
         language: environment.language ?? running.loaded.config.language,
         color: environment.color,
         script: kind === 'script',
+        onlyAnswers: true,
         signal: told.signal,
       });
       if (kind !== 'terminal' || told.signal.aborted || (await mayLeave(Object.keys(running.loaded.config.apps))))

@@ -5,10 +5,12 @@ import { argument, defineCommand } from './contract.ts';
 const TEXT = {
   en: {
     accepted: (id: string, app: string) => `Cancelling ${id} of ${app}`,
+    ended: (id: string, app: string) => `${id} of ${app} is cancelled`,
     untouched: 'The running version is not touched.',
   },
   zh: {
     accepted: (id: string, app: string) => `正在取消 ${app} 的 ${id}`,
+    ended: (id: string, app: string) => `已取消 ${app} 的 ${id}`,
     untouched: '正在运行的版本不受影响。',
   },
 };
@@ -35,6 +37,7 @@ export const cancel = defineCommand({
       throw new FettleError('too_late_to_cancel', { data: { id: result.id, app: result.app, state: result.state } });
     }
     const text = TEXT[language];
-    return { reply: { tone: 'good', title: text.accepted(result.id, result.app), text: [text.untouched] } };
+    const title = (result.state === 'cancelled' ? text.ended : text.accepted)(result.id, result.app);
+    return { reply: { tone: 'good', title, text: [text.untouched] } };
   },
 });

@@ -20,7 +20,7 @@ export interface Home {
   /** Runs `fettle ARGS`; input is piped, or nothing where there is none. */
   fettle(args: readonly string[], input?: string, env?: NodeJS.ProcessEnv): Promise<Ended>;
   /** Starts `fettle ARGS` and leaves it running. */
-  start(args: readonly string[], env?: NodeJS.ProcessEnv): ChildProcess;
+  start(args: readonly string[], env?: NodeJS.ProcessEnv, stdin?: 'pipe' | 'ignore'): ChildProcess;
   /** Processes whose command line or environment names this home. */
   processes(): { readonly pid: number; readonly command: string }[];
   close(): Promise<void>;
@@ -63,7 +63,7 @@ export function makeHome(): Home {
       });
       return new Promise((resolve) => child.once('close', (code) => resolve({ code, out, err })));
     },
-    start: (args, more) => start(args, more),
+    start: (args, more, stdin) => start(args, more, stdin),
     processes: () =>
       readdirSync('/proc')
         .filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
