@@ -85,6 +85,8 @@ describe('on an empty folder', () => {
       expect(code).toBe(0);
       expect(hub()?.pid).not.toBe(before?.pid);
       // Exactly one final answer was ever written, and it was delivered: nothing is told again to whoever comes next.
+      // The hub notes the delivery a moment after the reader has it.
+      await until('the delivery to be noted', () => !JSON.stringify(finalAnswers(home, 'web')).includes('pending'));
       expect(finalAnswers(home, 'web')).toEqual([{ state: 'sent' }]);
       const later = await home.fettle(['chat'], '/help\n');
       expect(later.out).toContain('/update now');

@@ -29,6 +29,7 @@ let log: string[];
 let behaviour: (text: string, call: Call) => Promise<CommandAnswer>;
 let rate: Rate | undefined;
 let language: Language;
+let admins: string[];
 
 const table: CommandTable = {
   interpret: async (text) =>
@@ -59,6 +60,7 @@ async function startHub(): Promise<void> {
     roleOf: (_, person) => ROLES[person],
     language: () => language,
     rateOf: () => rate,
+    onAdmin: async ({ route, language }) => void admins.push(`${route.chat} ${language}`),
     redact,
     log: note,
   });
@@ -76,6 +78,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'fettle-router-'));
   chat = createFakeChat();
   ran = [];
+  admins = [];
   log = [];
   rate = undefined;
   language = 'en';
@@ -268,4 +271,13 @@ test('an answer and its being done are one transaction', async () => {
 
 test('completion is passed on', async () => {
   expect(await router.sink('fake').complete('/up')).toEqual(['/up!']);
+});
+
+test('a chat in which an admin gave a command is made known; others are not', async () => {
+  await accept(request('/x', { locale: 'zh' }));
+  await accept(request('/x', { chat: 'c2', person: 'olga' }));
+  await accept(request('/x', { chat: 'c3', person: 'nobody' }));
+  await accept(request('what?', { chat: 'c4' }));
+  await answers(4);
+  expect(admins).toEqual(['c1 zh']);
 });
