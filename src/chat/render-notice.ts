@@ -14,6 +14,8 @@ const NOTES_CHARACTERS = 600;
 /** A release that is news. */
 export interface News {
   readonly app: string;
+  /** Another app of which this is the release as well. */
+  readonly also?: string | undefined;
   readonly from: string;
   readonly release: Release;
   /** Releases that an update jumps over. */
@@ -29,6 +31,14 @@ export function releaseCard(news: News, language: Language, now: number): Reply 
     ...facts(news, messages, now),
     buttons: [
       { label: notices.update, command: `/update now ${target}`, style: 'primary' },
+      ...(news.also === undefined
+        ? []
+        : [
+            {
+              label: notices.updateApp(news.also, news.release.version),
+              command: `/update now ${news.also}@${news.release.version}`,
+            },
+          ]),
       { label: notices.later, command: `/update later ${target}` },
       { label: notices.skip, command: `/update skip ${target}` },
     ],

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Outbox } from '../chat/outbox.ts';
 import { digestCard, expiryCard, type News, releaseCard } from '../chat/render-notice.ts';
+import { describeSource } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import type { SettingsReader } from '../domain/settings.ts';
@@ -89,6 +90,8 @@ export function createNotices(deps: NoticesDeps): Notices {
   async function releases(signal: AbortSignal, times: number[]): Promise<void> {
     const now = clock.now();
     const gathered: Found[] = [];
+    /** Hub and agent are one release: it is news once, and once more for the agent when only that is behind. */
+    let ofHub: Found | undefined;
     for (const app of deps.apps) {
       signal.throwIfAborted();
       if (deps.isAsked(app.name)) {
@@ -100,6 +103,8 @@ export function createNotices(deps: NoticesDeps): Notices {
       const outlooks = await outlooksOf(app);
       if (outlooks.length === 0) continue;
       const found = newsOf(app, outlooks);
+      if (app.name === 'hub') ofHub = found;
+      if (app.name === 'agent' && found && found.release.version === ofHub?.release.version) continue;
       await remind(app, found, times);
       if (!found || (await findNotice(db, 'release', app.name, found.release.version))) continue;
       if (settings.current().digest !== null && found.gathered) gathered.push(found);
@@ -145,10 +150,13 @@ export function createNotices(deps: NoticesDeps): Notices {
   /** Sources whose index expires soon, or has: once for each date. */
   async function expiries(times: number[]): Promise<void> {
     const now = clock.now();
+    const told = new Set<string>();
     for (const app of deps.apps) {
       const expiresAt = (await deps.checker.known(app))?.offer.expiresAt;
       const { source } = app;
       if (expiresAt === undefined || !source) continue;
+      if (told.has(describeSource(source))) continue;
+      told.add(describeSource(source));
       if (expiresAt - EXPIRY_MS > now) {
         times.push(expiresAt - EXPIRY_MS);
         continue;
@@ -207,5 +215,13 @@ function newsOf(app: CheckedApp, outlooks: readonly Outlook[]): Found | undefine
   const [oldest] = [...outlooks].sort((a, b) => compareVersions(a.running, b.running));
   if (!oldest) return undefined;
   const between = countBetween(oldest.known.offer, app.channel, oldest.running, newest.version);
-  return { app: app.name, from: oldest.running, release: newest, between, gathered: oldest.choice.auto === 'off' };
+  const also = app.name === 'hub' ? { also: 'agent' } : {};
+  return {
+    app: app.name,
+    ...also,
+    from: oldest.running,
+    release: newest,
+    between,
+    gathered: oldest.choice.auto === 'off',
+  };
 }

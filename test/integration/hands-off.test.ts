@@ -78,6 +78,29 @@ describe('a new release', () => {
     expect(await rows()).toEqual([]);
   });
 
+  test('of Fettle itself is news once for hub and agent, and once more for the one that is left behind', async () => {
+    const fettle = createSource([releaseOf('0.1.0'), releaseOf('0.2.0')]);
+    device = createSimulatedDevice({ hub: '0.1.0', agent: '0.1.0' });
+    hub = await startHandsOffHub({
+      db: join(folder, 'hub.db'),
+      // A source is asked for the name of the package.
+      sources: { hub: fettle, agent: fettle, fettle },
+      device,
+      settings,
+      chat,
+    });
+    await pass(2 * MINUTE);
+    expect(titles()).toEqual(['hub 0.2.0 is available']);
+    const commands = shown()[0]?.reply.buttons?.map(({ command }) => command);
+    expect(commands?.slice(0, 2)).toEqual(['/update now hub@0.2.0', '/update now agent@0.2.0']);
+    const updated = hub.now('hub');
+    await pass(MINUTE);
+    await updated;
+    await pass(2 * DAY);
+    expect(device.running.get('hub')).toBe('0.2.0');
+    expect(titles().filter((title) => title.startsWith('agent'))).toEqual(['agent 0.2.0 is available']);
+  });
+
   test("follows a person's check and a source that answers again, not only rounds", async () => {
     web.down = true;
     await start();
