@@ -109,7 +109,7 @@ function factsOf({ services, words }: CommandContext): Facts {
   return {
     cron: 'cron' in interval,
     every: written('interval'),
-    grace: grace === 0 ? undefined : words.duration(grace),
+    grace: grace === 0 ? undefined : words.duration(grace).replace(/\.0(?= )/, ''),
     quiet: quiet === null ? undefined : written('quiet'),
     timezone,
   };

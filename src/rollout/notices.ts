@@ -100,6 +100,7 @@ export function createNotices(deps: NoticesDeps): Notices {
       }
       // What an update under way comes to decides what is news; its end brings us here again.
       if ((await activeUpdates(db, { app: app.name })).length > 0) continue;
+      if (app.name === 'agent' && (await activeUpdates(db, { app: 'hub' })).length > 0) continue;
       const outlooks = await outlooksOf(app);
       if (outlooks.length === 0) continue;
       const found = newsOf(app, outlooks);
