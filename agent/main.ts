@@ -31,6 +31,8 @@ import { createUpdates } from './updates.ts';
 export interface AgentOptions {
   readonly layout: HomeLayout;
   readonly config: AgentConfig;
+  /** The file that it is from, where that is not the home's own. */
+  readonly configFile?: string | undefined;
   readonly version: string;
   /** Node that runs packages, and this agent. */
   readonly node: string;
@@ -70,6 +72,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const self = createSelf({
     layout,
     config: config.fettle,
+    configFile: options.configFile,
     version: options.version,
     node: options.node,
     program: options.program,

@@ -32,6 +32,8 @@ export interface Self {
 export interface SelfDeps {
   readonly layout: HomeLayout;
   readonly config: SelfConfig;
+  /** The file that it is from, where that is not the home's own. */
+  readonly configFile: string | undefined;
   /** Of this agent. */
   readonly version: string;
   /** Node.js that runs this agent. */
@@ -138,6 +140,7 @@ export function createSelf(deps: SelfDeps): Self {
           version: task.entry.toVersion ?? '',
           slot: task.slots.path(slotOf(task)),
           home: layout.home,
+          config: deps.configFile,
           db: layout.hub.db,
           tmp: layout.app(app).tmp,
           env: deps.basicEnvironment,

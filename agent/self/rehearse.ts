@@ -9,6 +9,8 @@ export interface RehearsalOptions {
   /** Absolute, filled. */
   readonly slot: string;
   readonly home: string;
+  /** The configuration in use, where it is not the home's own. */
+  readonly config: string | undefined;
   /** The hub's database. A hub rehearses on a copy of it. */
   readonly db: string;
   /** A folder for that copy; removed afterwards. */
@@ -46,6 +48,7 @@ export async function rehearse(options: RehearsalOptions): Promise<void> {
       args: [
         join(slot, '.fettle', 'fettle'),
         ...[app, '--rehearse', '--home', options.home],
+        ...(options.config === undefined ? [] : ['--config', options.config]),
         ...(app === 'hub' ? ['--db', copy] : []),
       ],
       cwd: folder,

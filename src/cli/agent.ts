@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createAcquirer } from '../../agent/acquire/index.ts';
 import { type Journal, openJournal } from '../../agent/journal.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
@@ -52,6 +54,7 @@ export async function startAgent(
   const end = await runAgent({
     layout,
     config: { apps: loaded.config.apps, fettle: loaded.config.fettle },
+    configFile: config,
     version: test.version ?? VERSION,
     node,
     program: process.argv[1],
@@ -77,9 +80,21 @@ export async function startAgent(
  */
 export function rehearseAgent({ layout, config }: RoleOptions, version: string = VERSION): void {
   loadConfig(config ?? layout.config);
-  const { unreadable } = openJournal(layout.agent.journal);
+  // What is over does not matter any more: an older agent need not understand what a newer one did.
+  const unreadable = openJournal(layout.agent.journal).unreadable.filter((update) => !isOver(layout, update));
   if (unreadable.length > 0) {
     throw new FettleError('journal_unreadable', { data: { app: 'agent', reason: unreadable.join(', ') } });
   }
   console.log(`rehearsed ${version}`);
+}
+
+function isOver(layout: HomeLayout, update: string): boolean {
+  try {
+    const entry = JSON.parse(readFileSync(join(layout.agent.journal, `${update}.json`), 'utf8')) as {
+      outcome?: unknown;
+    };
+    return typeof entry.outcome === 'object' && entry.outcome !== null;
+  } catch {
+    return false;
+  }
 }

@@ -160,7 +160,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     log: logEvent,
   });
 
-  const readiness = createReadiness({ db, adapters });
+  const readiness = createReadiness({ db, adapters, clock });
   const server = createServer((request, response) => {
     const known = request.method === 'GET' && request.url === '/healthz';
     const waitingFor = known ? readiness.waitingFor() : [];

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Adapter } from '../chat/contract.ts';
+import type { Clock } from '../domain/id.ts';
 import { readMeta, writeMeta } from '../store/meta.ts';
 import type { Database } from '../store/schema.ts';
 
@@ -15,6 +16,8 @@ export interface Readiness {
 const CONNECTED = 'connected-chats';
 /** How often it is written down which chats are connected, where that has changed. */
 const LOOK_MS = 5_000;
+/** A chat that has been away for so long is broken for a reason of its own, which no other hub would mend. */
+const GIVEN_UP_MS = 10 * 60_000;
 
 /**
  * A hub serves when the chats that were connected when the last one was well are connected again. A chat that did not
@@ -23,10 +26,12 @@ const LOOK_MS = 5_000;
 export function createReadiness(deps: {
   readonly db: Kysely<Database>;
   readonly adapters: readonly Adapter[];
+  readonly clock: Pick<Clock, 'monotonic'>;
 }): Readiness {
   let before: ReadonlySet<string> | undefined;
   let known = '';
   let timer: NodeJS.Timeout | undefined;
+  const awaySince = new Map<string, number>();
   let writing: Promise<void> = Promise.resolve();
 
   const connected = () =>
@@ -39,8 +44,13 @@ export function createReadiness(deps: {
   }
 
   function look(): void {
+    const now = deps.clock.monotonic();
+    const away = missing();
+    for (const platform of awaySince.keys()) if (!away.includes(platform)) awaySince.delete(platform);
+    for (const platform of away) if (!awaySince.has(platform)) awaySince.set(platform, now);
     // What is missing now may come back; until then it stays in the list, for the next hub to be measured by.
-    const all = [...new Set([...connected(), ...missing()])].sort().join(' ');
+    const missed = away.filter((platform) => now - (awaySince.get(platform) ?? now) < GIVEN_UP_MS);
+    const all = [...new Set([...connected(), ...missed])].sort().join(' ');
     if (all === known) return;
     known = all;
     before = new Set(all.split(' '));
