@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { crashPoints } from '../support/crash-points.ts';
 import { type Device, makeDevice } from '../support/device.ts';
 import { until } from '../support/until.ts';
 
@@ -26,10 +27,9 @@ describe('the agent killed in', () => {
   afterEach(() => device.close(), 60_000);
 
   const inApp = (...path: string[]) => join(device.layout.app('app').dir, ...path);
-  const points = (...states: string[]) => states.flatMap((state) => [`${state}:entered`, `${state}:worked`]);
 
   describe('a restore that works:', () => {
-    test.each([...points('received', 'staged', 'waiting', 'starting', 'probing', 'committing'), 'starting:moved'])(
+    test.each([...crashPoints('received', 'staged', 'waiting', 'starting', 'probing', 'committing'), 'starting:moved'])(
       '%s → goes on and succeeds',
       async (point) => {
         const { outcome } = await killedAt(point);
@@ -40,7 +40,7 @@ describe('the agent killed in', () => {
       },
     );
 
-    test.each(points('stopping', 'swapping'))('%s → runs on, its data untouched', async (point) => {
+    test.each(crashPoints('stopping', 'swapping'))('%s → runs on, its data untouched', async (point) => {
       const { outcome } = await killedAt(point);
       expect(outcome).toMatchObject({ state: 'rolled-back', dataRestored: false, problem: { code: 'interrupted' } });
       expect(outcome.setAside).toBeUndefined();
@@ -52,7 +52,7 @@ describe('the agent killed in', () => {
   });
 
   const failing = [
-    ...points('starting', 'probing', 'reverting', 'restarting', 'reprobing'),
+    ...crashPoints('starting', 'probing', 'reverting', 'restarting', 'reprobing'),
     'starting:moved',
     'reverting:moved',
   ];

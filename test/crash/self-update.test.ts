@@ -1,5 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { crashPoints } from '../support/crash-points.ts';
 import { type Device, makeDevice } from '../support/device.ts';
 import { until } from '../support/until.ts';
 
@@ -19,13 +20,12 @@ describe('the agent killed in its own update,', { timeout: 120_000 }, () => {
   }, 60_000);
   afterEach(() => device.close(), 60_000);
 
-  const points = (...states: string[]) => states.flatMap((state) => [`${state}:entered`, `${state}:worked`]);
   const kept = async (name: string) => {
     const running = (await device.keeper.ask('status', {})).apps[name]?.running;
     return { pid: running?.pid ?? 0, startId: running?.startId ?? '' };
   };
 
-  test.each(points('fetching', 'rehearsing', 'waiting', 'stopping', 'swapping', 'probing', 'committing'))(
+  test.each(crashPoints('fetching', 'rehearsing', 'waiting', 'stopping', 'swapping', 'probing', 'committing'))(
     '%s → goes on and succeeds',
     async (point) => {
       const outcome = await killedAt(point, 'update', '2.1.0');
@@ -40,7 +40,7 @@ describe('the agent killed in its own update,', { timeout: 120_000 }, () => {
     await expectRunning('2.1.0');
   });
 
-  test.each(points('reverting', 'reprobing'))(
+  test.each(crashPoints('reverting', 'reprobing'))(
     '%s of a release that does not start → the old one runs',
     async (point) => {
       const outcome = await killedAt(point, 'update', '2.2.0');
@@ -59,7 +59,7 @@ describe('the agent killed in its own update,', { timeout: 120_000 }, () => {
     await expectRunning('2.0.0');
   });
 
-  test.each(points('stopping', 'swapping', 'probing'))('%s of a restart → it was restarted', async (point) => {
+  test.each(crashPoints('stopping', 'swapping', 'probing'))('%s of a restart → it was restarted', async (point) => {
     const outcome = await killedAt(point, 'restart', undefined);
     expect(outcome).toMatchObject({ state: 'succeeded', kind: 'restart' });
     await expectRunning('2.0.0');

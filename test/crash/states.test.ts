@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { crashPoints } from '../support/crash-points.ts';
 import { type Device, makeDevice } from '../support/device.ts';
 import { until } from '../support/until.ts';
 
@@ -21,10 +22,8 @@ describe('the agent killed in', () => {
   }, 60_000);
   afterEach(() => device.close(), 60_000);
 
-  const points = (...states: string[]) => states.flatMap((state) => [`${state}:entered`, `${state}:worked`]);
-
   describe('an update to a good release:', () => {
-    test.each(points('received', 'fetching', 'staged', 'waiting', 'starting', 'probing', 'committing'))(
+    test.each(crashPoints('received', 'fetching', 'staged', 'waiting', 'starting', 'probing', 'committing'))(
       '%s → goes on and succeeds',
       async (point) => {
         const outcome = await killedAt(point, 'update', '1.1.0');
@@ -33,24 +32,27 @@ describe('the agent killed in', () => {
       },
     );
 
-    test.each(points('stopping', 'swapping'))('%s → the old version runs, no data is brought back', async (point) => {
-      const outcome = await killedAt(point, 'update', '1.1.0');
-      expect(outcome).toMatchObject({
-        state: 'rolled-back',
-        running: '1.0.0',
-        problem: { code: 'interrupted', retryable: true },
-      });
-      expect(outcome.dataRestored).toBe(false);
-      expect(outcome.setAside).toBeUndefined();
-      await expectRunning('1.0.0');
-      // An interruption is not the release's fault: the next try succeeds.
-      expect(await device.outcome(await device.order('update', '1.1.0'))).toMatchObject({ state: 'succeeded' });
-    });
+    test.each(crashPoints('stopping', 'swapping'))(
+      '%s → the old version runs, no data is brought back',
+      async (point) => {
+        const outcome = await killedAt(point, 'update', '1.1.0');
+        expect(outcome).toMatchObject({
+          state: 'rolled-back',
+          running: '1.0.0',
+          problem: { code: 'interrupted', retryable: true },
+        });
+        expect(outcome.dataRestored).toBe(false);
+        expect(outcome.setAside).toBeUndefined();
+        await expectRunning('1.0.0');
+        // An interruption is not the release's fault: the next try succeeds.
+        expect(await device.outcome(await device.order('update', '1.1.0'))).toMatchObject({ state: 'succeeded' });
+      },
+    );
   });
 
   describe('an update to a release that migrates its data and is ill:', () => {
     test.each(
-      points(
+      crashPoints(
         'received',
         'fetching',
         'staged',
@@ -74,7 +76,7 @@ describe('the agent killed in', () => {
       expect(readFileSync(aside, 'utf8')).toBe('{"format":2}\n');
     });
 
-    test.each(points('stopping', 'swapping'))('%s → the old version runs, its data untouched', async (point) => {
+    test.each(crashPoints('stopping', 'swapping'))('%s → the old version runs, its data untouched', async (point) => {
       const outcome = await killedAt(point, 'update', '1.2.0');
       expect(outcome).toMatchObject({ state: 'rolled-back', running: '1.0.0', problem: { code: 'interrupted' } });
       expect(outcome.dataRestored).toBe(false);
@@ -90,7 +92,7 @@ describe('the agent killed in', () => {
     });
   });
 
-  test.each(points('discarding'))('%s of a refused artifact → failed, the app never noticed', async (point) => {
+  test.each(crashPoints('discarding'))('%s of a refused artifact → failed, the app never noticed', async (point) => {
     const pid = (await device.keeper.ask('status', {})).apps.app?.running?.pid;
     const release = { version: '1.1.0', channel: 'stable', digest: `sha256-${'0'.repeat(64)}` };
     const outcome = await killedAt(point, 'update', undefined, { release });
