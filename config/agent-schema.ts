@@ -193,3 +193,12 @@ export const AgentSchema = z.strictObject({
   fettle: SelfSchema.prefault({}).describe('Fettle itself.'),
 });
 export type AgentConfig = z.infer<typeof AgentSchema>;
+
+/** The same where hub and agent share a file: the hub's keys are the hub's business. */
+export const DeviceSchema = AgentSchema.extend({
+  language: z.unknown().optional(),
+  defaultApp: z.unknown().optional(),
+  hub: z.unknown().optional(),
+  settings: z.unknown().optional(),
+});
+export type DeviceConfig = z.infer<typeof DeviceSchema>;

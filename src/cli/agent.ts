@@ -4,8 +4,9 @@ import { createAcquirer } from '../../agent/acquire/index.ts';
 import { type Journal, openJournal } from '../../agent/journal.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
 import { runAgent } from '../../agent/main.ts';
+import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
-import { type Environment, loadConfig } from '../../config/load.ts';
+import { loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { makeFolder } from '../files/durable.ts';
 import { createSeenFile } from '../origin/seen.ts';
@@ -33,7 +34,7 @@ export async function startAgent(
     await becomeCurrent(layout, environment, config);
   }
   const lock = takeLock(layout.agent.lock);
-  const loaded = loadConfig(config ?? layout.config);
+  const { apps, fettle } = loadDeviceConfig(config ?? layout.config);
   const tools = npmTools(environment, layout.agent.dir);
   const node = process.execPath;
   const acquirer = createAcquirer({
@@ -53,7 +54,7 @@ export async function startAgent(
   });
   const end = await runAgent({
     layout,
-    config: { apps: loaded.config.apps, fettle: loaded.config.fettle },
+    config: { apps, fettle },
     configFile: config,
     version: test.version ?? VERSION,
     node,
@@ -79,7 +80,7 @@ export async function startAgent(
  * @throws {FettleError | ConfigError} `journal_unreadable`
  */
 export function rehearseAgent({ layout, config }: RoleOptions, version: string = VERSION): void {
-  loadConfig(config ?? layout.config);
+  loadDeviceConfig(config ?? layout.config);
   // What is over does not matter any more: an older agent need not understand what a newer one did.
   const unreadable = openJournal(layout.agent.journal).unreadable.filter((update) => !isOver(layout, update));
   if (unreadable.length > 0) {

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { openSlots } from '../../agent/install/slots.ts';
 import { SMALL_NODE } from '../../agent/keeper/start-stub.ts';
 import { slotOfProgram } from '../../agent/self/index.ts';
+import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
-import type { Environment } from '../../config/load.ts';
 import { installSelf } from './install-self.ts';
 
 /**

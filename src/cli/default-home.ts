@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Environment } from '../../config/load.ts';
+import type { Environment } from '../../config/environment.ts';
 
 /** The folder of the package that runs: the one with its package.json. */
 export function packageRoot(): string {

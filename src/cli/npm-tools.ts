@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { Environment } from '../../config/load.ts';
+import type { Environment } from '../../config/environment.ts';
 import { cleanNpmEnvironment, createNpmOrigin, type NpmOrigin, writeNpmrc } from '../origin/npm.ts';
 
 /** Fettle's own npm, ready to be asked. */

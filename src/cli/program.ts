@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
-import { readEnvironment } from '../../config/load.ts';
 import { defaultHome } from './default-home.ts';
 import { showError } from './show-error.ts';
 import { VERSION } from './version.ts';

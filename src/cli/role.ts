@@ -1,7 +1,6 @@
 import { parseArgs } from 'node:util';
-import { EXIT_CONFIG } from '../../agent/self/rehearse.ts';
+import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
-import { readEnvironment } from '../../config/load.ts';
 
 /** `fettle keeper | agent | hub`: one long-lived process each, started by the keeper or a service manager. */
 export async function runRole(role: 'keeper' | 'agent' | 'hub', argv: readonly string[]): Promise<void> {
@@ -20,7 +19,8 @@ export async function runRole(role: 'keeper' | 'agent' | 'hub', argv: readonly s
   const environment = readEnvironment();
   const { defaultHome } = await import('./default-home.ts');
   const layout = homeLayout(values.home ?? environment.home ?? defaultHome(environment), environment.runtimeFolder);
-  const { showError } = await import('./show-error.ts');
+  // Loaded where it is needed: what a role never says, it need not carry.
+  const showError = async (error: unknown) => (await import('./show-error.ts')).showError(error);
   try {
     switch (role) {
       case 'keeper': {
@@ -51,7 +51,11 @@ export async function runRole(role: 'keeper' | 'agent' | 'hub', argv: readonly s
     process.exit(0);
   } catch (error) {
     console.error(await showError(error));
-    const { ConfigError } = await import('../../config/load.ts');
-    process.exit(values.rehearse && error instanceof ConfigError ? EXIT_CONFIG : 2);
+    if (!values.rehearse) process.exit(2);
+    const [{ ConfigError }, { EXIT_CONFIG }] = await Promise.all([
+      import('../../config/parse.ts'),
+      import('../../agent/self/rehearse.ts'),
+    ]);
+    process.exit(error instanceof ConfigError ? EXIT_CONFIG : 2);
   }
 }

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
+import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
-import type { Environment } from '../../config/load.ts';
 import { runChat } from './chat.ts';
 import { inputKind, startAll } from './up.ts';
 

@@ -3,7 +3,7 @@ import { FettleError, systemCodeOf, toFettleError } from '../domain/errors.ts';
 /** One line (or a line a problem) for a person at a terminal: what happened, to what, what to do next. */
 export async function showError(error: unknown): Promise<string> {
   if (error instanceof Error && error.name === 'ConfigError') {
-    const { ConfigError } = await import('../../config/load.ts');
+    const { ConfigError } = await import('../../config/parse.ts');
     if (error instanceof ConfigError) {
       return error.problems
         .map((p) => {

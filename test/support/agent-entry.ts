@@ -7,8 +7,8 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
-import { readEnvironment } from '../../config/load.ts';
 import { rehearseAgent, startAgent } from '../../src/cli/agent.ts';
 
 const { values } = parseArgs({

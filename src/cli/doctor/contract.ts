@@ -2,9 +2,9 @@ import type { HubStatus } from '../../../adapters/terminal/index.ts';
 import type { Journal } from '../../../agent/journal.ts';
 import type { KeptRecord } from '../../../agent/keeper/keep-file.ts';
 import type { KeptApp } from '../../../agent/keeper/protocol.ts';
+import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import type { HubConfig } from '../../../config/hub-schema.ts';
-import type { Environment } from '../../../config/load.ts';
 import type { Clock } from '../../domain/id.ts';
 
 /** One thing that was looked at: fine, worth a look, or wrong. */

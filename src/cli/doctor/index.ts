@@ -1,5 +1,5 @@
+import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
-import type { Environment } from '../../../config/load.ts';
 import { machineClock } from '../npm-tools.ts';
 import { configuration } from './configuration.ts';
 import { type Check, type Facts, type Finding, wrong } from './contract.ts';

@@ -1,0 +1,153 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { closest } from 'fastest-levenshtein';
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import type { SelfConfig } from './agent-schema.ts';
+
+/**
+ * The only reader of configuration files: text to values by a schema, with the line of each mistake. Everybody else is
+ * handed values.
+ */
+
+/** What is wrong with a file, where, and what was expected there. */
+export interface ConfigProblem {
+  readonly file: string;
+  readonly line: number;
+  readonly key: string;
+  readonly expected: string;
+  readonly nearest?: string | undefined;
+}
+
+/** Thrown with every problem of the file, in the order of its lines. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly ConfigProblem[];
+  constructor(problems: readonly ConfigProblem[]) {
+    super(problems.map((p) => `${p.file}:${p.line}: ${p.key}: ${p.expected}`).join('\n'));
+    this.problems = problems;
+  }
+}
+
+/** What every file of ours has, as far as this reader must know. */
+interface WithSources {
+  readonly apps: Readonly<Record<string, { readonly source?: SelfConfig['source'] | undefined }>>;
+  readonly fettle: { readonly source?: SelfConfig['source'] | undefined };
+}
+
+/** The text of a file; a missing one is empty. @throws {ConfigError} where it can't be read */
+export function readFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new ConfigError([
+      { file, line: 1, key: '(file)', expected: `a readable file (${(error as Error).message})` },
+    ]);
+  }
+}
+
+/**
+ * Reads a file's text. Relative paths in it are made absolute, starting at the file.
+ * @throws {ConfigError} naming file, line, key and what was expected
+ */
+export function parseFile<S extends z.ZodType<WithSources>>(schema: S, text: string, file: string): z.output<S> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, logLevel: 'error' });
+  const broken = document.errors.map((error) => ({
+    file,
+    line: lines.linePos(error.pos[0]).line,
+    key: '(YAML)',
+    expected: error.message.split('\n')[0]?.replace(/ at line .*$/, '') ?? 'YAML',
+  }));
+  if (broken.length > 0) throw new ConfigError(broken);
+  let raw: unknown;
+  try {
+    raw = document.toJS() ?? {};
+  } catch (error) {
+    throw new ConfigError([{ file, line: 1, key: '(YAML)', expected: (error as Error).message }]);
+  }
+  const result = schema.safeParse(raw);
+  if (!result.success) {
+    const problems = result.error.issues.flatMap((issue) => explain(issue, schema, document, lines, file));
+    throw new ConfigError(problems.sort((a, b) => a.line - b.line));
+  }
+  return withAbsolutePaths(result.data, dirname(resolve(file)));
+}
+
+function explain(
+  issue: z.core.$ZodIssue,
+  schema: z.ZodType,
+  document: ReturnType<typeof parseDocument>,
+  lines: LineCounter,
+  file: string,
+): ConfigProblem[] {
+  const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+  if (issue.code === 'unrecognized_keys') {
+    const known = knownKeys(schema, path);
+    return issue.keys.map((key) => ({
+      file,
+      line: lineOf(document, lines, [...path, key]),
+      key: [...path, key].join('.'),
+      expected: known.length > 0 ? `no such key here; there are: ${known.join(', ')}` : 'no such key here',
+      nearest: known.length > 0 ? closest(key, known) : undefined,
+    }));
+  }
+  const expected =
+    issue.code === 'invalid_key'
+      ? 'expected a name of lower-case letters, digits, - and _, starting with a letter'
+      : issue.message;
+  return [
+    {
+      file,
+      line: lineOf(document, lines, path),
+      key: path.join('.') || '(file)',
+      expected: expected.replace(/^Invalid input: /, ''),
+    },
+  ];
+}
+
+/** The line of the deepest node of `path` that the document has: that of its key where it is one. */
+function lineOf(
+  document: ReturnType<typeof parseDocument>,
+  lines: LineCounter,
+  path: readonly (string | number)[],
+): number {
+  for (let length = path.length; length > 0; length -= 1) {
+    const parent: unknown = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
+    const key = path[length - 1];
+    if (isMap(parent)) {
+      const pair = parent.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
+      if (pair && isScalar(pair.key) && pair.key.range) return lines.linePos(pair.key.range[0]).line;
+    }
+    const node: unknown = document.getIn(path.slice(0, length), true);
+    if (typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range)) {
+      return lines.linePos(Number(node.range[0])).line;
+    }
+  }
+  return 1;
+}
+
+/** The keys that the schema knows at a path, found in its JSON Schema so that they are written down once. */
+function knownKeys(schema: z.ZodType, path: readonly (string | number)[]): string[] {
+  type Node = {
+    properties?: Record<string, Node>;
+    additionalProperties?: Node | boolean;
+    items?: Node;
+    anyOf?: Node[];
+  };
+  let node = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Node | undefined;
+  for (const part of path) {
+    const next: Node | boolean | undefined =
+      node?.properties?.[String(part)] ?? node?.additionalProperties ?? node?.items;
+    node = typeof next === 'object' ? next : undefined;
+  }
+  return Object.keys(node?.properties ?? {});
+}
+
+function withAbsolutePaths<C extends WithSources>(config: C, base: string): C {
+  const absolute = <T extends WithSources['fettle']>(of: T): T =>
+    of.source?.kind === 'folder' ? { ...of, source: { ...of.source, path: resolve(base, of.source.path) } } : of;
+  const apps = Object.fromEntries(Object.entries(config.apps).map(([name, app]) => [name, absolute(app)]));
+  return { ...config, fettle: absolute(config.fettle), apps };
+}
