@@ -31,7 +31,8 @@ export function createHttpCheck(ownsPort: (startId: string, port: number) => boo
   };
 }
 
-function fetchOnce(url: URL, signal: AbortSignal): Promise<{ status: number; body: string }> {
+/** One request on a connection of its own; the body is cut at 64 KB. @throws the system's error, or the signal's */
+export function fetchOnce(url: URL, signal: AbortSignal): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const get = url.protocol === 'https:' ? httpsGet : httpGet;
     const request = get(url, { agent: false, signal, headers: { connection: 'close' } }, (response) => {

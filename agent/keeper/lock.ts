@@ -42,7 +42,7 @@ export function takeLock(path: string): Lock {
 }
 
 /** Loaded here rather than imported, so that Node's note about an experimental module can be kept from people. */
-function sqlite(): typeof import('node:sqlite') {
+export function sqlite(): typeof import('node:sqlite') {
   const warn = process.emitWarning;
   process.emitWarning = () => {};
   try {

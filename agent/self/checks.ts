@@ -1,9 +1,7 @@
-import { get } from 'node:http';
 import type { Check } from '../health/contract.ts';
+import { fetchOnce } from '../health/http.ts';
 
 /** How one knows that a hub or an agent is well, beside its process being there. */
-
-const MAX_BODY = 16 * 1024;
 
 export interface HubCheckDeps {
   /** The port that the hub wrote down; it may be another after each start. */
@@ -28,7 +26,10 @@ export function createHubCheck(deps: HubCheckDeps): Check {
       if (port === undefined) return { good: false, reason: 'it has not said on which port it listens' };
       let answer: { readonly status: number; readonly body: string };
       try {
-        answer = await ask(port, AbortSignal.any([signal, AbortSignal.timeout(health.timeout)]));
+        answer = await fetchOnce(
+          new URL(`http://127.0.0.1:${port}/healthz`),
+          AbortSignal.any([signal, AbortSignal.timeout(health.timeout)]),
+        );
       } catch {
         signal.throwIfAborted();
         return { good: false, reason: `port ${port} does not answer` };
@@ -65,24 +66,6 @@ export function createAgentCheck(deps: {
         : { good: true, version: deps.version };
     },
   };
-}
-
-function ask(port: number, signal: AbortSignal): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const request = get(
-      { host: '127.0.0.1', port, path: '/healthz', agent: false, signal, headers: { connection: 'close' } },
-      (response) => {
-        let body = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          if (body.length < MAX_BODY) body += chunk;
-        });
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-        response.on('error', reject);
-      },
-    );
-    request.on('error', reject);
-  });
 }
 
 function read(body: string): { readonly version?: string; readonly waitingFor?: string } {

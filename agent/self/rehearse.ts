@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { runChild } from '../../src/origin/child.ts';
+import { sqlite } from '../keeper/lock.ts';
 
 export interface RehearsalOptions {
   readonly app: 'hub' | 'agent';
@@ -74,7 +75,7 @@ export async function rehearse(options: RehearsalOptions): Promise<void> {
 
 /** All pages in one step: paged, it may never end while the hub writes. */
 async function copyDatabase(from: string, to: string): Promise<void> {
-  const { backup, DatabaseSync } = process.getBuiltinModule('node:sqlite');
+  const { backup, DatabaseSync } = sqlite();
   const source = new DatabaseSync(from, { readOnly: true });
   try {
     await backup(source, to, { rate: ALL_PAGES });

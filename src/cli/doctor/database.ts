@@ -2,6 +2,7 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { sqlite } from '../../../agent/keeper/lock.ts';
 import { migrations } from '../../store/migrations/index.ts';
 import { type Check, note, ok, wrong } from './contract.ts';
 
@@ -59,15 +60,4 @@ function copied(path: string, folder: string): string {
   const target = join(folder, 'hub.db');
   for (const suffix of ['', '-wal']) copyFileSync(path + suffix, target + suffix);
   return target;
-}
-
-/** Without Node's note about an experimental module. */
-function sqlite(): typeof import('node:sqlite') {
-  const warn = process.emitWarning;
-  process.emitWarning = () => {};
-  try {
-    return process.getBuiltinModule('node:sqlite');
-  } finally {
-    process.emitWarning = warn;
-  }
 }
