@@ -77,12 +77,15 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     node: options.node,
     program: options.program,
     basicEnvironment: options.basicEnvironment,
-    restart: options.kept ? keptRestart(keeper, log) : loneRestart(() => replaced.resolve('become-current')),
+    restart: options.kept
+      ? keptRestart(keeper, log)
+      : loneRestart(layout.agent.proving, () => replaced.resolve('become-current')),
     kept: thereIsKeeper ? drivers.kept : undefined,
     connectedTo: () => link.hub(),
     reconnect: () => link.hurry(),
     ownsPort,
     redact: (text) => redactFor('agent', text),
+    log,
   });
   const policy = createPolicy(config, self.apps, device, layout.agent.orders);
   const settings = openSettings(join(layout.agent.dir, 'settings.json'));
@@ -150,7 +153,10 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       updates.tell();
       void sendInventory();
     },
-    onMessage: (message, hubNow) => void receive(message, hubNow),
+    // Nothing that a hub says may end the agent; what could not be written down is offered again.
+    onMessage: (message, hubNow) => {
+      receive(message, hubNow).catch((error: unknown) => log(`${message.type} was not taken: ${String(error)}`));
+    },
     log,
   });
 
@@ -235,6 +241,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     await self.restart.commit().catch((error: unknown) => log(`the keeper did not take the commit: ${String(error)}`));
   }
   link.start();
+  if (options.kept && !updates.replacingSelf()) void self.followUp();
   const tick = setInterval(() => void sendInventory(), INVENTORY_MS);
   const prune = setInterval(() => updates.pruneBackups(), PRUNE_MS);
   log(`agent ${options.version} of ${device} is ready`);

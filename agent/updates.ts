@@ -84,7 +84,6 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     const { app } = entry.order;
     const self = isSelf(app) ? deps.self.parts(app) : undefined;
     const task = createTask(deps, { config, slots: slots(app), driver: driver(app, config), self }, entry);
-    if (isTouched(entry)) deps.gate.force(app);
     const done = follow(task);
     tasks.set(entry.order.app, { task, done });
     deps.onReport(entry);
@@ -226,6 +225,9 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       }
       if (!busy.has('hub')) await freeHub();
       await letGo(busy);
+      // Before the first of them goes on: whoever was past the gate is past it still.
+      for (const entry of interrupted)
+        if (isTouched(entry) && policy.app(entry.order.app)) deps.gate.force(entry.order.app);
       for (const entry of interrupted) {
         const config = policy.app(entry.order.app);
         if (!config) {

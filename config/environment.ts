@@ -18,6 +18,8 @@ export interface Environment {
   readonly color: boolean;
   /** Started by a keeper, which starts it again when it ends. */
   readonly kept: boolean;
+  /** Started by another agent in its own place, not from outside. */
+  readonly became: boolean;
   /** From LC_ALL, LC_MESSAGES, LANG. */
   readonly language: 'en' | 'zh' | undefined;
   /** Variables that the hub and the agent need and apps do not get: proxies, certificates, npm's registry. */
@@ -27,6 +29,9 @@ export interface Environment {
   /** Everything, for reading npm's own settings as npm does. Never handed on to an app. */
   readonly all: Readonly<Record<string, string | undefined>>;
 }
+
+/** Set by an agent for the one that it becomes. */
+export const BECAME = 'FETTLE_BECAME';
 
 const PASSED =
   /^(https?_proxy|no_proxy|all_proxy|node_extra_ca_certs|ssl_cert_file|ssl_cert_dir|npm_config_registry|npm_config_userconfig|fettle_[a-z_]+)$/i;
@@ -47,6 +52,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     runtimeFolder: env.XDG_RUNTIME_DIR || join(tmpdir(), `fettle-${process.getuid?.() ?? 0}`),
     userHome: env.HOME || homedir(),
     kept: Boolean(env.FETTLE_START),
+    became: Boolean(env[BECAME]),
     color: env.NO_COLOR === undefined && env.TERM !== 'dumb',
     language: /^zh/i.test(locale) ? 'zh' : /^[a-z]{2}/i.test(locale) ? 'en' : undefined,
     passed: pick(PASSED),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
 /** Where everything is on disk. Pure but for resolving the home's own links; nothing is created here. */
 
@@ -54,6 +54,8 @@ export interface HomeLayout {
     readonly peers: string;
     readonly npmCache: string;
     readonly seen: string;
+    /** Of an agent without a keeper: what it goes back to unless it proves itself. */
+    readonly proving: string;
   };
   app(name: string): AppFolder;
   /** Log of a kept app. */
@@ -101,6 +103,7 @@ export function homeLayout(homeFolder: string, runtimeFolder: string): HomeLayou
       peers: at('agent', 'hub.pub'),
       npmCache: at('agent', 'npm-cache'),
       seen: at('agent', 'seen.json'),
+      proving: at('agent', 'proving.json'),
     },
     app: (name) => {
       const dir = at('apps', name);
@@ -121,10 +124,12 @@ export function homeLayout(homeFolder: string, runtimeFolder: string): HomeLayou
   };
 }
 
+/** With all links resolved, also of a folder that is not there yet: it must be the same path before and after it is made. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    return path;
+    const parent = dirname(path);
+    return parent === path ? path : join(realPath(parent), basename(path));
   }
 }

@@ -370,8 +370,10 @@ export function createApp(deps: AppDeps, found: readonly FoundProcess[]): App {
       }),
     commit: () =>
       queue(() => {
-        const { hold } = record();
-        file.settle(name, { ...record(), hold: isAgent ? null : hold, crashes: 0, starts: 0, fellBack: false });
+        // A hub says at its start that it serves; that it is the one to go back to is for the agent to find out.
+        const { hold, fellBack } = record();
+        const forgotten = isAgent ? { hold: null, fellBack: false } : { hold, fellBack };
+        file.settle(name, { ...record(), ...forgotten, crashes: 0, starts: 0 });
         if (isAgent) clearTimeout(holdTimer);
         failures = 0;
       }),

@@ -15,6 +15,8 @@ import type { SelfRestart } from './restart.ts';
  */
 export interface AgentWorksDeps {
   readonly restart: SelfRestart;
+  /** Is the hub reached within so many milliseconds? */
+  readonly reached: (withinMs: number, signal: AbortSignal) => Promise<boolean>;
   /** The slot that this process runs from. */
   readonly runs: () => string | undefined;
   /** The keeper's own pointer follows the agent's slot. */
@@ -23,6 +25,8 @@ export interface AgentWorksDeps {
 
 /** For the new agent to start and read its journal. The old one ends within its own grace. */
 const START_MS = 20_000;
+/** An agent finds its hub sooner than this, where there is one. */
+const REACH_MS = 20_000;
 const LOG_LINES = 30;
 const LOG_BYTES = 6_000;
 const LOG_CHARACTERS = 8_000;
@@ -106,17 +110,20 @@ export function agentWorks(deps: AgentWorksDeps): SelfParts['works'] {
       else task.enter('reprobing', { attempts: task.entry.attempts });
     },
 
-    async reprobing(task) {
+    async reprobing(task, signal) {
       // It runs this line: it is at least as well as before.
       const { entry, app, deps: given } = task;
       const now = given.clock.now();
       const outageMs = entry.lastGoodAnswerAt === null ? null : Math.max(0, now - entry.lastGoodAnswerAt);
       const { release } = entry.order;
       const code = entry.problem?.code ?? 'internal';
-      if (release && isOwnFault(entry.order.kind, code)) given.blocked.block(app, release, code, now);
+      // Where this one does not reach the hub either, it was not for the new one to reach it.
+      const away = code === 'health_failed' && !(await deps.reached(REACH_MS, signal));
+      const problem = entry.problem && away ? { ...entry.problem, retryable: true } : entry.problem;
+      if (release && !away && isOwnFault(entry.order.kind, code)) given.blocked.block(app, release, code, now);
       await restart.commit();
-      const ended = { ...entry, outageMs };
-      task.enter('rolled-back', { outageMs, outcome: outcomeOf(ended, 'rolled-back', now) });
+      const ended = { ...entry, outageMs, problem };
+      task.enter('rolled-back', { outageMs, problem, outcome: outcomeOf(ended, 'rolled-back', now) });
     },
   };
 }

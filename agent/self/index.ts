@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AppConfig, SelfConfig } from '../../config/agent-schema.ts';
 import type { AppFolder, HomeLayout } from '../../config/home.ts';
 import { SELF_APPS, type SelfApp } from '../../src/domain/app.ts';
@@ -26,6 +27,8 @@ export interface Self {
   driver(app: SelfApp): RestartDriver;
   /** The slot that this process runs from. */
   runs(): string | undefined;
+  /** Has the keeper follow this agent, where the last update ended before it did. Never throws. */
+  followUp(): Promise<void>;
   readonly restart: SelfRestart;
 }
 
@@ -48,6 +51,7 @@ export interface SelfDeps {
   readonly reconnect: () => void;
   readonly ownsPort: (startId: string, port: number) => boolean;
   readonly redact: (text: string) => string;
+  readonly log: (line: string) => void;
 }
 
 export function createSelf(deps: SelfDeps): Self {
@@ -57,7 +61,13 @@ export function createSelf(deps: SelfDeps): Self {
   const runs = () => runsFrom;
   const startedAt = Date.now();
 
-  const works = agentWorks({ restart: deps.restart, runs, pointKeeper: () => pointKeeper(layout) });
+  async function reached(withinMs: number, signal: AbortSignal): Promise<boolean> {
+    const end = performance.now() + withinMs;
+    while (deps.connectedTo() === undefined && performance.now() < end) await delay(100, undefined, { signal });
+    return deps.connectedTo() !== undefined;
+  }
+
+  const works = agentWorks({ restart: deps.restart, runs, reached, pointKeeper: () => pointKeeper(layout) });
   const checks: Readonly<Record<SelfApp, readonly Check[]>> = {
     hub: [
       createProcessCheck(async (app) => deps.kept?.status(app)),
@@ -106,6 +116,16 @@ export function createSelf(deps: SelfDeps): Self {
     apps: present,
     runs,
     restart: deps.restart,
+    async followUp() {
+      try {
+        // A start script that went back from a keeper that did not start has pointed elsewhere: that is respected.
+        const pointed = readLink(layout.keeper.current);
+        if (runsFrom === undefined || pointed === undefined || basename(pointed) !== runsFrom) return;
+        if ((await deps.restart.keeperVersion()) !== deps.version) await deps.restart.renewKeeper();
+      } catch (error) {
+        deps.log(`the keeper was not renewed: ${String(error)}`);
+      }
+    },
     async look() {
       for (const app of SELF_APPS) {
         const installed = readLink(layout.app(app).current) !== undefined;

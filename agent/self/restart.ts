@@ -1,5 +1,7 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KeeperClient } from '../keeper/client.ts';
+import { readArmed, writeArmed } from './lone-start.ts';
 
 /** How this agent makes way for another build of itself, and how that one is known to be well. */
 export interface SelfRestart {
@@ -11,6 +13,8 @@ export interface SelfRestart {
   commit(): Promise<void>;
   /** Was the way back taken, because a newer agent did not commit? */
   fellBack(): Promise<boolean>;
+  /** Of the keeper that runs; of this agent where there is none. */
+  keeperVersion(): Promise<string | undefined>;
   /** Has the keeper, too, go on with what its `current` names. Apps run on. */
   renewKeeper(): Promise<void>;
 }
@@ -33,6 +37,7 @@ export function keptRestart(keeper: KeeperClient, log: (line: string) => void): 
       await keeper.ask('commit', { app: 'agent' });
     },
     fellBack: async () => (await keeper.ask('status', {})).apps.agent?.fellBack ?? false,
+    keeperVersion: async () => (await keeper.ask('hello', {})).version,
     async renewKeeper() {
       const before = await keeper.ask('hello', {});
       await keeper.ask('renew', {});
@@ -51,15 +56,17 @@ export function keptRestart(keeper: KeeperClient, log: (line: string) => void): 
 }
 
 /**
- * No keeper (a container's only process): this process becomes the other build. Nobody watches it from outside; where
- * it does not come up, whoever starts the container starts the build that is committed.
+ * No keeper (a container's only process): this process becomes the other build. Nobody watches it from outside but
+ * whoever starts the container again, so each such start counts (`lone-start.ts`), and the third without a commit is of
+ * the build before. An agent that hangs is for the container's own health check.
  */
-export function loneRestart(end: () => void): SelfRestart {
+export function loneRestart(file: string, end: () => void): SelfRestart {
   return {
-    arm: async () => undefined,
+    arm: async (fallback) => writeArmed(file, { fallback, starts: 0, fellBack: false }),
     restart: async () => end(),
-    commit: async () => undefined,
-    fellBack: async () => false,
+    commit: async () => rmSync(file, { force: true }),
+    fellBack: async () => readArmed(file)?.fellBack ?? false,
+    keeperVersion: async () => undefined,
     renewKeeper: async () => undefined,
   };
 }

@@ -1,24 +1,44 @@
-import { copyFileSync, existsSync, linkSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
-import { makeFolder } from '../../src/files/durable.ts';
+import { makeFolder, syncFolder } from '../../src/files/durable.ts';
 
 /**
- * Puts a Node.js into the home's runtimes: linked where it can be (the same bytes in memory once), else copied. One
- * that is there is left alone.
+ * Puts a Node.js into the home's runtimes: linked where it can be (the same bytes in memory once), else copied and made
+ * durable, because everything here runs on it. One that is there and whole is left alone.
  *
  * @returns its path, `RUNTIMES/node-VERSION/bin/node`
  */
 export function installRuntime(runtimes: string, node: string, version: string): string {
   const target = join(runtimes, `node-${version}`, 'bin', 'node');
-  if (existsSync(target)) return target;
+  const source = realpathSync(node);
+  if (statSync(target, { throwIfNoEntry: false })?.size === statSync(source).size) return target;
   makeFolder(dirname(target));
   const temporary = `${target}.new`;
   rmSync(temporary, { force: true });
   try {
-    linkSync(realpathSync(node), temporary);
+    linkSync(source, temporary);
   } catch {
-    copyFileSync(node, temporary);
+    copyFileSync(source, temporary);
+  }
+  const file = openSync(temporary, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
   renameSync(temporary, target);
+  // Two links to one file: the rename does nothing.
+  rmSync(temporary, { force: true });
+  syncFolder(dirname(target));
   return target;
 }

@@ -43,10 +43,16 @@ export function resume(entry: JournalEntry, found: Found): Resumption {
   switch (entry.state) {
     case 'received':
     case 'fetching':
-    case 'staged':
     case 'rehearsing':
     case 'waiting':
       return entry.cancelled ? { state: 'discarding', patch: { resumes } } : again();
+    case 'staged': {
+      if (entry.cancelled) return { state: 'discarding', patch: { resumes } };
+      // What was fetched may not have reached the disk before the power went: it is fetched again, and verified, unless
+      // the slot was sealed.
+      const fetched = entry.order.kind === 'update' || entry.order.kind === 'install';
+      return fetched ? { state: 'fetching', patch: { resumes } } : again();
+    }
     case 'stopping':
     case 'swapping':
       // The new version never ran: the old one is started, and no data is brought back.
@@ -87,7 +93,9 @@ export function resumeSelf(entry: JournalEntry, found: FoundSelf): Resumption {
   const attempts = entry.attempts + 1;
   const isNew = found.runs === entry.to;
   const reason = 'it did not come up, or did not reach the hub in time; the one before was started again';
-  const problem = entry.problem ?? { code: 'crashed', data: { app: 'agent', reason }, retryable: false };
+  // Only where the keeper gave up on it is it the release's fault; a power cut is not.
+  const crashed = { code: 'crashed', data: { app: 'agent', reason }, retryable: false };
+  const problem = entry.problem ?? (found.fellBack ? crashed : INTERRUPTED);
   const revert: Resumption = { state: 'reverting', patch: { resumes, problem } };
   switch (entry.state) {
     case 'stopping':

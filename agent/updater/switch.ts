@@ -85,7 +85,14 @@ export async function probing(task: Task, signal: AbortSignal): Promise<void> {
 
 /** `committing`: the keeper takes over, last-good moves on, what is old goes. Failures here change nothing. */
 export async function committing(task: Task): Promise<void> {
-  const { entry, driver, app, slots, deps, folder } = task;
+  const { entry, driver, app, config, slots, deps, folder } = task;
+  const to = slotOf(task);
+  if (slots.current() !== to) {
+    // The keeper went back because this agent was away; but the new version had proven itself.
+    await driver.stop(app, config);
+    slots.activate(to);
+    await driver.start(app);
+  }
   await driver.release(app);
   if (entry.from !== null && entry.from !== entry.to) slots.setLastGood(entry.from);
   if (entry.from === null) slots.setLastGood(slotOf(task));
@@ -154,8 +161,8 @@ export async function reprobing(task: Task, signal: AbortSignal): Promise<void> 
 /** `discarding`: what was fetched goes, the space is given back. */
 export async function discarding(task: Task): Promise<void> {
   const { entry, app, slots, folder, deps } = task;
-  if (entry.to !== null && entry.to !== entry.from && entry.to !== slots.lastGood() && entry.to !== slots.current())
-    slots.remove(entry.to);
+  const needed = [entry.from, slots.lastGood(), slots.current(), ...(task.self?.needed() ?? [])];
+  if (entry.to !== null && !needed.includes(entry.to)) slots.remove(entry.to);
   if (entry.backup !== null)
     rmSync(join(folder.backups, `${entry.backup}.unfinished`), { recursive: true, force: true });
   // What was downloaded is worth keeping for the next attempt, unless a person cancelled or it was bad.

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { openSlots } from '../../agent/install/slots.ts';
 import { SMALL_NODE } from '../../agent/keeper/start-stub.ts';
 import { slotOfProgram } from '../../agent/self/index.ts';
-import type { Environment } from '../../config/environment.ts';
+import { countStart } from '../../agent/self/lone-start.ts';
+import { BECAME, type Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { installSelf } from './install-self.ts';
 
@@ -17,11 +18,14 @@ export async function becomeCurrent(
   environment: Environment,
   config: string | undefined,
 ): Promise<void> {
-  const { releases } = layout.app('agent');
-  if (slotOfProgram(process.argv[1], releases) !== undefined) return;
+  const folder = layout.app('agent');
+  const running = slotOfProgram(process.argv[1], folder.releases);
+  if (!environment.became) countStart(layout.agent.proving, folder);
+  // It may be the one that was just gone back from.
+  if (running !== undefined && (environment.became || running === openSlots(folder).current())) return;
   // From sources (development, tests) there is nothing that could be installed.
   if (!/\.js$/.test(realpathSync(process.argv[1] ?? ''))) return;
-  await installSelf(layout, AbortSignal.timeout(5 * 60_000), ['agent']);
+  if (running === undefined) await installSelf(layout, AbortSignal.timeout(5 * 60_000), ['agent']);
   if (openSlots(layout.app('agent')).current() !== undefined) execAgent(layout, environment, config);
 }
 
@@ -36,6 +40,6 @@ export function execAgent(layout: HomeLayout, environment: Environment, config: 
   const env = Object.fromEntries(
     Object.entries(environment.all).filter((e): e is [string, string] => e[1] !== undefined),
   );
-  process.execve?.(node, [node, ...args], { ...env, ...SMALL_NODE.env });
+  process.execve?.(node, [node, ...args], { ...env, ...SMALL_NODE.env, [BECAME]: '1' });
   throw new Error('this Node.js has no process.execve: it needs 22.15 or newer');
 }

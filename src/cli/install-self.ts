@@ -3,11 +3,13 @@ import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { openSlots } from '../../agent/install/slots.ts';
+import { openJournal } from '../../agent/journal.ts';
 import { finishSlot } from '../../agent/self/finish.ts';
 import { keeperSlots, pointKeeper } from '../../agent/self/index.ts';
 import { installRuntime } from '../../agent/self/runtime.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { SELF_APPS, type SelfApp } from '../domain/app.ts';
+import { isFinal } from '../domain/update.ts';
 import { compareVersions } from '../domain/version.ts';
 import { makeFolder } from '../files/durable.ts';
 import { packageRoot } from './default-home.ts';
@@ -22,6 +24,8 @@ export interface InstalledSelf {
   readonly before?: string | undefined;
   /** The version that runs here, where it is newer than this build, which is then left aside. */
   readonly newer?: string | undefined;
+  /** Apps whose update was interrupted: it goes on first, and this build is for the next start. */
+  readonly left: readonly SelfApp[];
 }
 
 /**
@@ -39,10 +43,21 @@ export async function installSelf(
   const digest = digestOf(root);
   let before: string | undefined;
   let newer: string | undefined;
+  const updating = new Set(
+    openJournal(layout.agent.journal)
+      .list()
+      .flatMap((entry) => (isFinal(entry.state) ? [] : [entry.order.app])),
+  );
+  const left: SelfApp[] = [];
   for (const app of apps) {
     const slots = openSlots(layout.app(app));
     const current = slots.current();
     const installed = current === undefined ? undefined : slots.record(current)?.version;
+    // An update that was interrupted goes on, and needs the slots between which it is.
+    if (installed !== undefined && updating.has(app)) {
+      left.push(app);
+      continue;
+    }
     if (installed !== undefined && compareVersions(installed, VERSION) > 0) {
       newer = installed;
       continue;
@@ -76,8 +91,8 @@ export async function installSelf(
     }
   }
   makeFolder(layout.keeper.dir);
-  pointKeeper(layout);
-  return { before, newer };
+  if (!left.includes('agent')) pointKeeper(layout);
+  return { before, newer, left };
 }
 
 function copyPackage(root: string, target: string): void {

@@ -79,6 +79,10 @@ export async function startAll(options: UpOptions): Promise<Running> {
   }
   const self = await installSelf(layout, AbortSignal.timeout(5 * 60_000));
   if (self.before !== undefined) say(`This build takes over from ${self.before}.`);
+  if (self.left.length > 0)
+    say(
+      `An update of ${self.left.join(' and ')} was interrupted and goes on first; this build takes over at the next start.`,
+    );
   if (self.newer !== undefined) say(`Fettle ${self.newer} is installed here and runs; this build is older.`);
   writeDurably(layout.keeper.start, startStub(layout), 0o700);
   for (const folder of [layout.hub.dir, layout.agent.dir]) writeNpmSettings(environment, folder);

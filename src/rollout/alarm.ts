@@ -15,6 +15,8 @@ export interface Alarm {
 }
 
 const LONGEST_MS = 60 * 60_000;
+/** A clock that lags so much behind a timer was set back. */
+const SET_BACK_MS = 60_000;
 /** After work that threw. */
 const AGAIN_MS = 60_000;
 
@@ -28,16 +30,23 @@ export function createAlarm(deps: {
   const ended = new AbortController();
   let due: number | undefined;
   let timer: NodeJS.Timeout | undefined;
+  /** What the clock says when the timer fires. */
+  let expected = 0;
   let busy = false;
   let running: Promise<void> | undefined;
 
   function arm(): void {
     clearTimeout(timer);
     if (busy || due === undefined || ended.signal.aborted) return;
-    timer = setTimeout(fire, Math.min(Math.max(due - clock.now(), 0), LONGEST_MS));
+    const wait = Math.min(Math.max(due - clock.now(), 0), LONGEST_MS);
+    expected = clock.now() + wait;
+    timer = setTimeout(fire, wait);
   }
 
   function fire(): void {
+    // The clock was set back: what was an hour ahead is an hour ahead still, not a year.
+    const back = expected - clock.now();
+    if (due !== undefined && back > SET_BACK_MS) due -= back;
     if (due === undefined || clock.now() < due) {
       arm();
       return;

@@ -73,6 +73,7 @@ export function createEngine(deps: EngineDeps): Engine {
   const { db, clock, log } = deps;
   const questions = createCancelQuestions(deps.gateway);
   const lastProgress = new Map<string, number>();
+  const lastTold = new Map<string, string>(); // each half minute, and mostly the same
   /** Updates that an inventory did not mention although the device has them. */
   const missed = new Set<string>();
   const onChange = deps.onChange ?? (() => undefined);
@@ -264,9 +265,10 @@ export function createEngine(deps: EngineDeps): Engine {
         });
     }
     for (const id of running) if (id !== undefined) missed.delete(id);
-    // Not waited for: a source that is slow must not hold up what the device says.
+    // Not waited for: a slow source must not hold up what the device says.
     for (const report of message.apps) if (report.install !== undefined) void deps.onMissing(peer.device, report);
-    onChange();
+    if (lastTold.get(peer.device) !== JSON.stringify(message.apps)) onChange();
+    lastTold.set(peer.device, JSON.stringify(message.apps));
     await dispatch();
   }
 
@@ -367,6 +369,7 @@ export function createEngine(deps: EngineDeps): Engine {
       );
     },
     async disconnected(peer, epoch) {
+      lastTold.delete(peer.device);
       // The end of a connection that a newer one has replaced says nothing.
       if (!(await disconnectDevice(db, peer.device, epoch, clock.now()))) return;
       // An order that was under way is made anew at the next connect; the device refuses none that it has taken.

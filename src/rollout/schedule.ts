@@ -1,4 +1,5 @@
 import { createTask, type ScheduledTask } from 'node-cron';
+import { releasedAs } from '../domain/app.ts';
 import type { Clock } from '../domain/id.ts';
 import type { HubSettings, SettingsReader } from '../domain/settings.ts';
 import { type CheckedApp, type ReleaseChecker, sourceKey } from '../releases/index.ts';
@@ -32,13 +33,15 @@ const RETRY_MS = MINUTE;
 /** Whatever went wrong: never again at once. */
 const LEAST_MS = 1_000;
 const AT_ONCE = 4;
+/** More than any jitter. */
+const MOST_JITTER_MS = 20 * MINUTE;
 /** Where the settings hold an expression that can't be read (a newer hub wrote it). */
 const FALLBACK_MS = 24 * 60 * MINUTE;
 
 export function createSchedule(deps: ScheduleDeps): Schedule {
   const { clock, settings, log } = deps;
   const sources = new Map(
-    deps.apps.flatMap((app) => (app.source ? [[sourceKey(app.source, app.name), app] as const] : [])),
+    deps.apps.flatMap((app) => (app.source ? [[sourceKey(app.source, releasedAs(app.name)), app] as const] : [])),
   );
   const ends: (() => void)[] = [];
   let cron: { readonly key: string; readonly task: ScheduledTask } | undefined;
@@ -48,6 +51,8 @@ export function createSchedule(deps: ScheduleDeps): Schedule {
 
   async function work(signal: AbortSignal): Promise<number> {
     const now = clock.now();
+    // Set far ahead by a clock that was wrong then.
+    nextRound = Math.min(nextRound, following(now, settings.current()) + MOST_JITTER_MS);
     if (now >= nextRound) {
       lastRound = now;
       await ask([...sources.values()], signal);

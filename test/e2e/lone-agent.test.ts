@@ -80,6 +80,27 @@ describe('an agent without a keeper', { timeout: 120_000 }, () => {
     );
   });
 
+  test('a new one that crashes is given up at the third start from outside; the one before goes on, and says so', async () => {
+    await offer('0.9.1', `if (role === 'agent' && !rehearsing) process.exit(9);`);
+    home.start(['hub']);
+    // What a container's restart policy does.
+    let starts = 0;
+    let over = false;
+    const run = () => {
+      starts += 1;
+      home.start(['agent']).once('exit', () => !over && run());
+    };
+    run();
+    await connected();
+    const said = await say('/update now agent');
+    over = true;
+    expect(said.out).toContain('agent 0.9.1 failed and was rolled back');
+    expect(said.out).toContain('did not come up');
+    expect(starts).toBe(4);
+    expect(readlinkSync(home.layout.app('agent').current)).toContain('releases/0.1.0-');
+    expect((await say('/update status agent')).out).toMatch(/agent 0\.1\.0: healthy[\s\S]*failed here: 0\.9\.1/);
+  });
+
   test('the hub has nobody who could update it, and says so', async () => {
     home.start(['hub']);
     home.start(['agent']);

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
+import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { publish } from '../../src/cli/publish.ts';
 import { makeFolder } from '../../src/files/durable.ts';
@@ -258,6 +259,34 @@ apps:
     await expectOneAnswer('agent');
     expect((await say('/update now app')).out).toContain('app is back online, 1.1.0');
     expect((await say('/update status agent')).out).toMatch(/agent 0\.1\.0: healthy[\s\S]*failed here: 0\.9\.1/);
+  });
+
+  test('a newer build that is started in the middle waits for the update that was interrupted', async () => {
+    await startWith('hub never healthy');
+    const said = say('/update now hub');
+    await until('the switch', () => current('hub').includes(NEXT));
+    expect((await home.fettle(['down'])).code).toBe(0);
+    await said;
+    const newer = await packFettle(join(packs, 'newer'), { version: '0.9.5' });
+    await execa('tar', ['xzf', newer, '-C', join(packs, 'newer')]);
+    const start = () =>
+      execa(process.execPath, [join(packs, 'newer/package/dist/main.js'), 'up', '--detach'], {
+        env: home.env,
+        extendEnv: false,
+        reject: false,
+      });
+    const first = await start();
+    expect(first.stdout).toContain('An update of hub was interrupted and goes on first');
+    expect(first.exitCode).toBe(0);
+    await until(
+      'the old one to be back',
+      async () => (await say('/update status hub')).out.includes('hub 0.1.0: healthy'),
+      60_000,
+    );
+    expect((await say('/update history hub')).out).toMatch(/0\.1\.0 → 0\.9\.1 .*rolled back/);
+    expect((await home.fettle(['down'])).code).toBe(0);
+    expect((await start()).stdout).toContain('This build takes over from 0.1.0.');
+    expect((await say('/update status hub')).out).toMatch(/hub 0\.9\.5: healthy[\s\S]*goes back to: 0\.1\.0/);
   });
 
   test('without a source for Fettle, nothing is done and it is said', async () => {

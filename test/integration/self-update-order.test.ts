@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { UpdateState } from '../../src/domain/update.ts';
 import { type Device, makeDevice } from '../support/device.ts';
@@ -62,6 +63,43 @@ describe('the agent is asked to update', { timeout: 60_000 }, () => {
     expect(await device.outcome(self)).toMatchObject({ state: 'succeeded', to: '2.1.0' });
     expect(await device.outcome(app)).toMatchObject({ state: 'succeeded', to: '1.1.0' });
     expect(await device.version()).toBe('1.1.0');
+  });
+
+  test('also where the app was asked for first and both were interrupted: the agent proves itself alone', async () => {
+    const self = await device.order('update', '2.1.0', agent);
+    await reached(self, 'probing');
+    const app = await device.order('update', '1.1.0');
+    await until('it to wait', () => notesOf(app).length > 0);
+    await device.stopAgent();
+    const file = (id: string) => join(device.layout.agent.journal, `${id}.json`);
+    const entry = (id: string) => JSON.parse(readFileSync(file(id), 'utf8')) as { startedAt: number; state: string };
+    expect(entry(self).state).toBe('probing');
+    // As if its download had taken longer than everything else.
+    writeFileSync(file(app), JSON.stringify({ ...entry(app), startedAt: entry(self).startedAt - 1_000 }));
+    const from = device.messages.length;
+    await device.keeper.ask('start', { app: 'agent' });
+    expect(await device.outcome(self)).toMatchObject({ state: 'succeeded' });
+    expect(await device.outcome(app)).toMatchObject({ state: 'succeeded' });
+    const later = device.messages.slice(from);
+    const proven = later.findIndex((m) => m.type === 'outcome' && m.outcome.update === self);
+    const stopped = later.findIndex((m) => m.type === 'report' && m.update === app && m.state === 'stopping');
+    expect(proven).toBeGreaterThanOrEqual(0);
+    expect(stopped).toBeGreaterThan(proven);
+  });
+
+  test('an acknowledgement that can’t be written down does not end the agent', async () => {
+    const before = (await device.keeper.ask('status', {})).apps.agent?.running?.pid;
+    const update = await device.order('restart');
+    await until('its outcome', () => device.outcomes.some((o) => o.update === update));
+    const file = join(device.layout.agent.journal, `${update}.json`);
+    rmSync(file);
+    mkdirSync(join(file, 'in-the-way'), { recursive: true });
+    await device.say({ type: 'outcome-ack', update });
+    await until('it to be logged', () =>
+      /outcome-ack was not taken/.test(readFileSync(device.layout.appLog('agent'), 'utf8')),
+    );
+    expect((await device.keeper.ask('status', {})).apps.agent?.running?.pid).toBe(before);
+    rmSync(file, { recursive: true });
   });
 
   test('a second update of the agent itself is refused', async () => {
