@@ -263,10 +263,9 @@ apps:
 
   test('a newer build that is started in the middle waits for the update that was interrupted', async () => {
     await startWith('hub never healthy');
-    const said = say('/update now hub');
-    await until('the switch', () => current('hub').includes(NEXT));
+    home.start(['say', '/update now hub']);
+    await until('the switch', () => current('hub').includes(NEXT), 30_000);
     expect((await home.fettle(['down'])).code).toBe(0);
-    await said;
     const newer = await packFettle(join(packs, 'newer'), { version: '0.9.5' });
     await execa('tar', ['xzf', newer, '-C', join(packs, 'newer')]);
     const start = () =>
@@ -279,11 +278,11 @@ apps:
     expect(first.stdout).toContain('An update of hub was interrupted and goes on first');
     expect(first.exitCode).toBe(0);
     await until(
-      'the old one to be back',
-      async () => (await say('/update status hub')).out.includes('hub 0.1.0: healthy'),
+      'the update to be over',
+      async () => /0\.1\.0 → 0\.9\.1 .*rolled back/.test((await say('/update history hub')).out),
       60_000,
     );
-    expect((await say('/update history hub')).out).toMatch(/0\.1\.0 → 0\.9\.1 .*rolled back/);
+    expect((await say('/update status hub')).out).toContain('hub 0.1.0: healthy');
     expect((await home.fettle(['down'])).code).toBe(0);
     expect((await start()).stdout).toContain('This build takes over from 0.1.0.');
     expect((await say('/update status hub')).out).toMatch(/hub 0\.9\.5: healthy[\s\S]*goes back to: 0\.1\.0/);

@@ -64,6 +64,17 @@ test('a clock that jumps ahead is noticed within an hour', async () => {
   expect(rang).toHaveLength(1);
 });
 
+test('a clock that was set back does not put it off: what was two days ahead is two days ahead', async () => {
+  const { alarm, rang, start } = make();
+  alarm.ring(start + 48 * HOUR);
+  await vi.advanceTimersByTimeAsync(10 * 60_000);
+  vi.setSystemTime(start - 365 * 24 * HOUR);
+  await vi.advanceTimersByTimeAsync(46 * HOUR);
+  expect(rang).toHaveLength(0);
+  await vi.advanceTimersByTimeAsync(4 * HOUR);
+  expect(rang).toHaveLength(1);
+});
+
 test('stop ends what runs, waits for it, and nothing rings after it', async () => {
   let ended = false;
   const { alarm, rang, start } = make(
