@@ -241,16 +241,6 @@ export async function pruneMessages(db: Kysely<Database>, before: number): Promi
     .execute();
 }
 
-/** How many messages wait to be sent. */
-export async function countOpenMessages(db: Kysely<Database>): Promise<number> {
-  const row = await db
-    .selectFrom('outbox')
-    .select((select) => select.fn.countAll<number>().as('n'))
-    .where('state', 'in', ['pending', 'dirty'])
-    .executeTakeFirst();
-  return Number(row?.n ?? 0);
-}
-
 /** Messages that answer an event and were sent, as they are shown now; oldest first. */
 export async function sentAnswers(db: Kysely<Database>, platform: string, eventId: string): Promise<StoredMessage[]> {
   const rows = await db
