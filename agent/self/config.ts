@@ -5,7 +5,8 @@ import type { SelfApp } from '../../src/domain/app.ts';
 const GRACE = '15s';
 
 /**
- * How Fettle's own two apps are updated, in the terms of any app. What is checked is another matter (`checks.ts`); the address here only says that there is something to check.
+ * How Fettle's own two apps are updated, in the terms of any app. What is checked is another matter (`checks.ts`); the
+ * address here only says that there is something to check.
  */
 export function selfAppConfig(app: SelfApp, self: SelfConfig): AppConfig {
   const base = AppSchema.parse({
