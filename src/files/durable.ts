@@ -1,5 +1,6 @@
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -52,8 +53,20 @@ export function syncFolder(folder: string): void {
 
 /** Creates a folder with its parents, durably where it is new. */
 export function makeFolder(folder: string, mode = 0o700): void {
-  const first = mkdirSync(folder, { recursive: true, mode });
-  if (first !== undefined) syncFolder(dirname(first));
+  const missing: string[] = [];
+  for (let at = folder; !existsSync(at) && dirname(at) !== at; at = dirname(at)) missing.push(at);
+  // One by one: Node's own recursion never ends where a folder refuses children as if it were not there (/proc).
+  for (const at of missing.reverse()) makeOne(at, mode);
+  if (missing[0] !== undefined) syncFolder(dirname(missing[0]));
+}
+
+function makeOne(folder: string, mode: number): void {
+  try {
+    mkdirSync(folder, { mode });
+  } catch (error) {
+    // Somebody else was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 /** Points a symlink elsewhere in one rename, durably: at each instant it is the old link or the new one. */

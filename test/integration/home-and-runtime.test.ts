@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { installRuntime } from '../../agent/self/runtime.ts';
 import { homeLayout } from '../../config/home.ts';
+import { makeFolder } from '../../src/files/durable.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -19,6 +20,15 @@ test('a home below a link has the same sockets before it is made and after', () 
   mkdirSync(home, { recursive: true });
   expect(homeLayout(home, '/run').runtime).toEqual(before);
   expect(homeLayout(join(folder, 'real', 'new', 'fettle'), '/run').runtime).toEqual(before);
+});
+
+test('a folder that can’t be made is refused, wherever it is', () => {
+  expect(() => makeFolder('/proc/no-such/folder')).toThrow(/ENOENT|EACCES|EPERM/);
+  writeFileSync(join(folder, 'file'), '');
+  expect(() => makeFolder(join(folder, 'file', 'below'))).toThrow(/ENOTDIR|EEXIST/);
+  makeFolder(join(folder, 'a', 'b', 'c'));
+  makeFolder(join(folder, 'a', 'b', 'c'));
+  expect(statSync(join(folder, 'a', 'b', 'c')).mode & 0o777).toBe(0o700);
 });
 
 test('a runtime that a power cut left empty is put right; a whole one is left alone', () => {
