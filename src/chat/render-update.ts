@@ -1,4 +1,3 @@
-import { isSelf } from '../domain/app.ts';
 import type { Language, Reply } from '../domain/reply.ts';
 import { isCancellable, isFinal, isUpdateState, type UpdateKind, type UpdateState } from '../domain/update.ts';
 import { about } from './messages/format.ts';
@@ -223,7 +222,7 @@ function restored(facts: Facts): Reply {
 function dataAfter({ outcome, update, messages }: Facts): string {
   const { cards } = messages;
   const restore = update.kind === 'restore';
-  const untouched = isSelf(update.app) ? cards.databaseKept : cards.dataKept;
+  const untouched = update.app === 'hub' ? cards.databaseKept : cards.dataKept;
   const kept = outcome?.dataRestored ? (restore ? cards.dataFromBefore : cards.dataRestored) : untouched;
   return [outcome?.dataLeft ? cards.dataLeft : kept, ...aside({ outcome, update, messages })].join(' ');
 }

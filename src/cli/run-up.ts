@@ -77,7 +77,9 @@ async function mayLeave(apps: readonly string[]): Promise<boolean> {
     void ask
       .question(`Leaving stops ${apps.join(', ')} as well (\`fettle up --detach\` does not). Leave? [Y/n] `)
       .then(answered.resolve, () => answered.resolve('y'));
-    return !/^n/i.test((await answered.promise).trim());
+    const answer = (await answered.promise).trim();
+    // What is no yes ends nothing: leaving can be asked for again, a stop can't be taken back.
+    return answer === '' || /^(y|yes|是)$/i.test(answer);
   } finally {
     ask.close();
   }

@@ -187,7 +187,10 @@ export function createNotices(deps: NoticesDeps): Notices {
       const [outlook] = outlooks;
       if (!app || !outlook) throw new FettleError('not_installed', { data: { app: name } });
       const newest = newsOf(app, outlooks)?.release.version ?? outlook.candidates.auto?.version;
-      const version = typed === undefined ? newest : (readVersion(typed) ?? typed);
+      const version = typed === undefined ? (newest ?? skippedNewest(outlook)) : (readVersion(typed) ?? typed);
+      if (version !== undefined && outlook.skipped.includes(version)) {
+        throw new FettleError('release_skipped', { data: { app: name, version } });
+      }
       if (version === undefined) {
         throw new FettleError('already_latest', { data: { app: name, version: outlook.running } });
       }
@@ -205,6 +208,12 @@ export function createNotices(deps: NoticesDeps): Notices {
       return { version, at };
     },
   };
+}
+
+/** What would be news if nobody had skipped it. */
+function skippedNewest({ known, skipped, running }: Outlook): string | undefined {
+  const newest = known.newest?.version;
+  return newest !== undefined && skipped.includes(newest) && compareVersions(newest, running) > 0 ? newest : undefined;
 }
 
 /** The newest release that is for people to decide about, on any device; from the oldest version that runs. */

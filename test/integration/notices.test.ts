@@ -124,6 +124,10 @@ describe('a new release', () => {
     await expect(hub.notices.later('web', '9.9.9')).rejects.toMatchObject({ code: 'unknown_version' });
     await expect(hub.notices.later('web', '1.0.0')).rejects.toMatchObject({ code: 'already_running_version' });
     await expect(hub.notices.later('bot', undefined)).rejects.toMatchObject({ code: 'already_latest' });
+    const newest = web.releases.at(-1)?.version ?? '';
+    await skipRelease(hub.store.db, 'web', newest, who);
+    const skipped = { code: 'release_skipped', data: { app: 'web', version: newest } };
+    await expect(hub.notices.later('web', newest)).rejects.toMatchObject(skipped);
   });
 
   test('comes at the end of the quiet hours', async () => {
