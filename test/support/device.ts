@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -280,12 +280,36 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
       await keeper.ask('shutdown', {}, { timeoutMs: 5_000 }).catch(() => undefined);
       keeper.close();
       await ended(keeperProcess);
+      // What was rescued without a keeper has nobody else who would end it.
+      for (const pid of processesOf(home)) endNow(pid);
       await gateway.stop();
       server.close();
       for (const folder of [home, runtime]) rmSync(folder, { recursive: true, force: true });
     },
   };
   return made;
+}
+
+/** Processes that were started in a home: its path is in their environment or their command. */
+function processesOf(home: string): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === process.pid) return [];
+    try {
+      const told = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${name}/${file}`, 'latin1'));
+      return told.some((text) => text.includes(home)) ? [pid] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function endNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
 }
 
 async function ended(child: ChildProcess): Promise<void> {
