@@ -11,10 +11,9 @@ import { readTrimmed, writeDurably } from '../src/files/durable.ts';
 import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
-import { healthChecks } from './health/index.ts';
+import { HEALTH_CHECKS } from './health/index.ts';
 import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
-import { ownsPort, runsFrom } from './keeper/processes.ts';
 import { createLink } from './link.ts';
 import { createPolicy } from './policy.ts';
 import { restartDrivers, withoutKeeper } from './restart/index.ts';
@@ -83,7 +82,6 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     kept: thereIsKeeper ? drivers.kept : undefined,
     connectedTo: () => link.hub(),
     reconnect: () => link.hurry(),
-    ownsPort,
     redact: (text) => redactFor('agent', text),
     log,
   });
@@ -103,17 +101,16 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const updates = createUpdates({
     layout,
     policy,
-    drivers: thereIsKeeper ? drivers : { kept: withoutKeeper(drivers.kept) },
+    drivers: thereIsKeeper ? drivers : withoutKeeper(drivers),
     self,
     gate: createGate(),
     clock,
     log,
     journal: options.journal,
-    checks: healthChecks({ ownsPort, status: async (app) => (await keeper.ask('status', {})).apps[app] }),
+    checks: HEALTH_CHECKS,
     acquirer: options.acquirer,
     blocked: openBlocked(join(layout.agent.dir, 'blocked.json')),
     ballast: createBallast(join(layout.agent.dir, 'ballast')),
-    runsFrom,
     freeSpace: (folder) => {
       const { bavail, bsize } = statfsSync(folder);
       return bavail * bsize;

@@ -9,10 +9,12 @@ import { listBackups } from './backup/manifest.ts';
 import { reportOf } from './backup/report.ts';
 import { pruneBackups } from './backup/retention.ts';
 import { look } from './health/probe.ts';
-import { openSlots, type Slots } from './install/slots.ts';
+import { subjectOf } from './health/subject.ts';
+import { openInstallation } from './install/index.ts';
+import type { Slots } from './install/slots.ts';
 import type { JournalEntry } from './journal.ts';
 import type { Policy } from './policy.ts';
-import type { RestartDriver } from './restart/contract.ts';
+import type { RestartDrivers } from './restart/index.ts';
 import type { Self } from './self/index.ts';
 import { resume, resumeSelf } from './updater/recover.ts';
 import { runUpdate } from './updater/run.ts';
@@ -47,7 +49,7 @@ export interface Updates {
 
 export interface UpdatesDeps extends UpdaterDeps {
   readonly policy: Policy;
-  readonly drivers: Readonly<Record<AppConfig['restart'], RestartDriver>>;
+  readonly drivers: RestartDrivers;
   readonly self: Self;
   readonly onOutcome: (outcome: Outcome) => void;
   /** Something else runs than before. Never throws. */
@@ -71,13 +73,14 @@ export function createUpdates(deps: UpdatesDeps): Updates {
   /** Apps whose backups were to be looked at while they were being updated. */
   const pruneLater = new Set<string>();
 
-  function slots(app: string): Slots {
-    const known = slotsOf.get(app) ?? openSlots(layout.app(app));
+  function slots(app: string, config = everyConfig(app)): Slots {
+    const known = slotsOf.get(app) ?? openInstallation(layout.app(app), config);
     slotsOf.set(app, known);
     return known;
   }
   const driver = (app: string, config: AppConfig) =>
-    isSelf(app) ? deps.self.driver(app) : deps.drivers[config.restart];
+    isSelf(app) ? deps.self.driver(app) : deps.drivers.of(app, config);
+  const everyConfig = (app: string): AppConfig | undefined => ({ ...policy.apps, ...deps.self.apps })[app];
   const everything = () => Object.entries({ ...policy.apps, ...deps.self.apps });
 
   function begin(entry: JournalEntry, config: AppConfig): void {
@@ -137,7 +140,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
 
   /** What the file no longer names is ended: it would run on, and nobody could reach it. */
   async function letGo(busy: ReadonlySet<string>): Promise<void> {
-    for (const kept of Object.values(deps.drivers)) {
+    for (const kept of [deps.drivers.kept]) {
       for (const app of await kept.list()) {
         if (app === 'hub' || app === 'agent' || policy.app(app) || busy.has(app)) continue;
         deps.log(`${app} is no longer in the configuration: it is stopped; its files stay`);
@@ -374,7 +377,13 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     try {
       const kept = await driver(app, config).status(app);
       if (!kept?.running) return 'stopped';
-      const subject = { app, startId: kept.running.startId, slot: slots(app).path(slot) };
+      const subject = subjectOf({
+        app,
+        driver: driver(app, config),
+        slots: slots(app, config),
+        slot,
+        startId: kept.running.startId,
+      });
       const answer = await look(
         isSelf(app) ? deps.self.parts(app).checks : deps.checks,
         subject,

@@ -1,5 +1,12 @@
 import { z } from 'zod';
 import { duration } from './duration.ts';
+import { HealthSchema } from './health-schema.ts';
+import { RestartSchema } from './restart-schema.ts';
+import { anyPath, command, httpUrl, relativePath, size, variables } from './words.ts';
+
+export { type Health, HealthSchema } from './health-schema.ts';
+export type { Restart } from './restart-schema.ts';
+export type { Command } from './words.ts';
 
 /**
  * What a device's own file may say: which apps there are, where their releases may come from, how they run, and
@@ -10,23 +17,6 @@ import { duration } from './duration.ts';
 const name = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'expected a name of lower-case letters, digits, - and _, starting with a letter');
-
-/** Inside the app's folder: no absolute path, no `..`, no empty part. */
-const relativePath = z
-  .string()
-  .refine(
-    (path) =>
-      path.length > 0 && !path.startsWith('/') && !path.split('/').some((p) => p === '..' || p === '' || p === '.'),
-    'expected a path inside the app, such as data or config/local.json',
-  );
-
-const httpUrl = z.string().refine((text) => {
-  try {
-    return ['http:', 'https:'].includes(new URL(text).protocol);
-  } catch {
-    return false;
-  }
-}, 'expected an address that starts with http:// or https://');
 
 /** `npm NAME`, `folder PATH`, `feed URL`. */
 const source = z.string().transform((text, context) => {
@@ -41,41 +31,66 @@ const source = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-/** When an app counts as well. `process` always holds: it runs and does not restart. */
-export const HealthSchema = z
-  .strictObject({
-    http: httpUrl.optional().describe('An address that must answer 2xx. The port must be owned by the app itself.'),
-    version: z
-      .string()
-      .regex(/^\.[A-Za-z0-9_.-]+$/, 'expected a path into the JSON answer, such as .version')
-      .optional()
-      .describe('Where in the JSON answer of `http` the running version stands (`.version`).'),
-    every: duration('50ms', '1m').default(500).describe('Time between two checks.'),
-    checks: z.number().int().min(1).max(1000).default(3).describe('Good answers in a row that are needed.'),
-    for: duration('0s', '1h')
-      .default(10_000)
-      .describe('How long it must stay well before the update counts (the probe period).'),
-    timeout: duration('50ms', '1m').default(5_000).describe('A check that takes longer has failed.'),
-  })
-  .superRefine((value, context) => {
-    if (value.version !== undefined && value.http === undefined) {
-      context.addIssue({
-        code: 'custom',
-        path: ['version'],
-        message: 'expected `http` beside it: the version is read from its answer',
-      });
-    }
-  });
-export type Health = z.infer<typeof HealthSchema>;
-
 const deadlines = z
   .strictObject({
     fetching: duration('1s', '24h').optional().describe('Download, build or package installation. 30m.'),
+    rehearsing: duration('1s', '24h').optional().describe("The candidate's rehearsal. 5m."),
+    waiting: duration('1s', '7d').optional().describe('How long the app may say "not now". 1h.'),
     swapping: duration('1s', '24h').optional().describe('Second pass of the backup and the switch. 5m.'),
     probing: duration('1s', '24h').optional().describe('Until the new version has proven itself. 2m.'),
     reverting: duration('1s', '24h').optional().describe('Bringing code and data back. 10m.'),
   })
   .default({});
+
+const BackupSchema = z
+  .union([
+    z.array(relativePath).transform((paths) => ({ paths })),
+    z.strictObject({
+      paths: z.array(relativePath).optional().describe('Paths of `keep`; all of them unless given.'),
+      command: command.optional().describe('Prints what is backed up beside them, such as `pg_dump mydb`.'),
+      restore: command.optional().describe('Reads that again, such as `psql mydb`.'),
+      required: z.boolean().optional().describe('False: an update goes on without a backup that failed.'),
+    }),
+  ])
+  .transform((value) => ({
+    paths: value.paths,
+    command: 'command' in value ? value.command : undefined,
+    restore: 'restore' in value ? value.restore : undefined,
+    required: 'required' in value ? (value.required ?? true) : true,
+  }));
+
+const RehearseSchema = z
+  .union([
+    command,
+    z.strictObject({
+      port: z.number().int().min(1).max(65_535).optional().describe('The port to use; any free one unless given.'),
+      variable: z.string().default('PORT').describe('The variable that tells it the port.'),
+      env: variables
+        .default({})
+        .describe('Other variables for it. Those that look like secrets are left out otherwise.'),
+      for: duration('0s', '10m').default(2_000).describe('How long it must stay well.'),
+    }),
+  ])
+  .transform((value) =>
+    typeof value === 'string' || Array.isArray(value)
+      ? ({ kind: 'command', command: value } as const)
+      : ({ kind: 'boot', ...(value as Exclude<typeof value, readonly unknown[] | string>) } as const),
+  );
+
+const NotNowSchema = z
+  .union([
+    anyPath.transform((file) => ({ file })),
+    z.strictObject({
+      file: anyPath.optional().describe('The app must not be stopped while this file is there.'),
+      command: command.optional().describe('Ends with status 75 while the app must not be stopped.'),
+      every: duration('100ms', '10m').optional().describe('How often it is asked. 5s.'),
+    }),
+  ])
+  .transform((value) => ({
+    file: value.file,
+    command: 'command' in value ? value.command : undefined,
+    every: 'every' in value ? (value.every ?? 5_000) : 1_000,
+  }));
 
 export const AppSchema = z.strictObject({
   source: source
@@ -90,36 +105,61 @@ export const AppSchema = z.strictObject({
     .string()
     .optional()
     .describe('Version to install when the app is not there yet; without it, `/update now` installs the newest.'),
-  run: z
-    .union([z.string().regex(/\S/), z.tuple([z.string().regex(/\S/)], z.string())], {
-      error: 'expected a command, such as `node server.js` or [node, server.js]',
-    })
+  run: command
+    .optional()
     .describe(
-      'The command, run in the slot without a shell. Its first word may be a program of the package, `node`, or a path in the slot.',
+      'The command, run in the slot without a shell. Its first word may be a program of the package, `node`, or a path in the slot. Needed unless `binary` or `restart` says how it is started.',
     ),
-  env: z
-    .record(
-      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/),
-      z.union([z.string(), z.number(), z.boolean()]).transform(String),
-    )
+  binary: anyPath
+    .optional()
+    .describe(
+      'One executable that is replaced where it is, such as `/opt/robot/robot`. Releases are that file alone, or have it in them (`file`).',
+    ),
+  file: relativePath
+    .optional()
+    .describe('With `binary`: where the executable is in an archive, package or checkout. Its own name unless given.'),
+  data: anyPath
+    .optional()
+    .describe('With `binary`: the folder that `keep` starts at. That of the executable unless given.'),
+  build: z
+    .string()
+    .regex(/\S/)
+    .optional()
+    .describe('With a `git` source: makes a release of a checkout, run by `sh` in it (`npm ci && npm run build`).'),
+  cache: z.array(relativePath).default([]).describe('Folders that builds share, such as `node_modules` or `target`.'),
+  env: variables
     .default({})
     .describe(
       'Environment of the app, beside PATH, HOME, USER, SHELL, LANG, LC_*, TZ and TMPDIR. Nothing else is inherited.',
     ),
+  user: z
+    .string()
+    .regex(/^[a-z_][a-z0-9_-]*$|^\d+$/, 'expected a user of this machine')
+    .optional()
+    .describe('The user that the app runs as, with its supplementary groups. Fettle must be root for it.'),
   keep: z
     .array(relativePath)
     .default([])
     .describe('Files and folders that outlive a switch: data, .env. Kept in `shared/`, linked into each slot.'),
-  backup: z
-    .array(relativePath)
-    .optional()
-    .describe('What is backed up before a switch; `keep` unless given. Must be kept paths.'),
+  backup: BackupSchema.prefault({}).describe(
+    'What is backed up before a switch: paths of `keep` (all of them unless given), or {paths, command, restore, required}.',
+  ),
   healthy: HealthSchema.prefault({}).describe('When the app counts as well.'),
-  restart: z.literal('kept').default('kept').describe('Who starts and stops the app: `kept` (Fettle itself).'),
+  restart: RestartSchema.prefault('kept').describe(
+    'Who starts and stops the app: `kept` (Fettle itself), `systemd UNIT`, `systemd user UNIT`, `command PROGRAM` (called with start, stop, status), {start, stop, status}, or `signal SIGUSR2` (kept, and replaces itself when it gets the signal).',
+  ),
+  rehearse: RehearseSchema.optional().describe(
+    "How a release is tried before the switch, while the old one serves: a command of the candidate's, or {port, env, for}: it is started on a copy of the data, on another port.",
+  ),
+  notNow: NotNowSchema.optional().describe(
+    'When the app must not be stopped: a file that is there then, or {file, command, every}. A command says so with status 75, and why in its output.',
+  ),
   stop: z
     .strictObject({
       signal: z.enum(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']).default('SIGTERM').describe('Asks the app to end.'),
       grace: duration('0s', '10m').default(10_000).describe('Then SIGKILL.'),
+      drain: command.optional().describe('Run before the signal, so that the app finishes what it is at.'),
+      drainFor: duration('1s', '1h').default(30_000).describe('How long draining may take.'),
     })
     .prefault({})
     .describe('How the app is stopped.'),
@@ -131,24 +171,10 @@ export const AppSchema = z.strictObject({
       'npm packages: run install scripts. Off: a package that needs them fails its health check and is rolled back.',
     ),
   downgrade: z.enum(['last-good', 'any']).default('last-good').describe('To which older releases this device may go.'),
-  maxDownload: z
-    .string()
-    .regex(/^\d+(MB|GB)$/, 'expected a size such as 500MB or 4GB')
-    .default('2GB')
-    .transform(readSize)
-    .describe('Largest artifact.'),
-  maxUnpacked: z
-    .string()
-    .regex(/^\d+(MB|GB)$/, 'expected a size such as 500MB or 4GB')
-    .default('8GB')
-    .transform(readSize)
-    .describe('Largest slot.'),
+  maxDownload: size.prefault('2GB').describe('Largest artifact.'),
+  maxUnpacked: size.prefault('8GB').describe('Largest slot.'),
 });
 export type AppConfig = z.infer<typeof AppSchema>;
-
-function readSize(text: string): number {
-  return Number(text.slice(0, -2)) * (text.endsWith('GB') ? 1e9 : 1e6);
-}
 
 export const AppsSchema = z.record(name, AppSchema).superRefine((apps, context) => {
   for (const [app, config] of Object.entries(apps)) {
@@ -159,7 +185,15 @@ export const AppsSchema = z.record(name, AppSchema).superRefine((apps, context) 
         message: 'expected another name: on, all, hub and agent are reserved',
       });
     }
-    for (const [index, path] of (config.backup ?? []).entries()) {
+    const wrong = (key: string, message: string) => context.addIssue({ code: 'custom', path: [app, key], message });
+    const starts = config.restart.kind === 'systemd' || config.restart.kind === 'command';
+    if (config.run === undefined && config.binary === undefined && !starts) {
+      wrong('run', 'expected a command, such as `node server.js` or [node, server.js]');
+    }
+    for (const key of ['file', 'data'] as const) {
+      if (config[key] !== undefined && config.binary === undefined) wrong(key, 'expected `binary` beside it');
+    }
+    for (const [index, path] of (config.backup.paths ?? []).entries()) {
       const inside = config.keep.some((kept) => path === kept || path.startsWith(`${kept}/`));
       if (!inside)
         context.addIssue({

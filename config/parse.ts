@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import type { SelfConfig } from './agent-schema.ts';
+import type { AppConfig, SelfConfig } from './agent-schema.ts';
 
 /**
  * The only reader of configuration files: text to values by a schema, with the line of each mistake. Everybody else is
@@ -31,7 +31,7 @@ export class ConfigError extends Error {
 
 /** What every file of ours has, as far as this reader must know. */
 interface WithSources {
-  readonly apps: Readonly<Record<string, { readonly source?: SelfConfig['source'] | undefined }>>;
+  readonly apps: Readonly<Record<string, Partial<Pick<AppConfig, 'source' | 'binary' | 'data' | 'notNow'>>>>;
   readonly fettle: { readonly source?: SelfConfig['source'] | undefined };
 }
 
@@ -148,6 +148,15 @@ function knownKeys(schema: z.ZodType, path: readonly (string | number)[]): strin
 function withAbsolutePaths<C extends WithSources>(config: C, base: string): C {
   const absolute = <T extends WithSources['fettle']>(of: T): T =>
     of.source?.kind === 'folder' ? { ...of, source: { ...of.source, path: resolve(base, of.source.path) } } : of;
-  const apps = Object.fromEntries(Object.entries(config.apps).map(([name, app]) => [name, absolute(app)]));
+  const app = <T extends WithSources['apps'][string]>(of: T): T => {
+    const { binary, data, notNow } = of;
+    return {
+      ...absolute(of),
+      ...(binary === undefined ? {} : { binary: resolve(base, binary) }),
+      ...(data === undefined ? {} : { data: resolve(base, data) }),
+      ...(notNow?.file === undefined ? {} : { notNow: { ...notNow, file: resolve(base, notNow.file) } }),
+    };
+  };
+  const apps = Object.fromEntries(Object.entries(config.apps).map(([name, of]) => [name, app(of)]));
   return { ...config, fettle: absolute(config.fettle), apps };
 }

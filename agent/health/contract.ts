@@ -1,12 +1,16 @@
 import type { Health } from '../../config/agent-schema.ts';
 import type { KeptApp } from '../keeper/protocol.ts';
 
-/** The process that is looked at: which start, from which slot. */
+/** What is looked at: one start of an app, by way of whatever starts it. */
 export interface Subject {
   readonly app: string;
   readonly startId: string;
-  /** Real path of the slot it must run from. */
-  readonly slot: string;
+  /** How the app is, as its restart driver knows. */
+  readonly status: () => Promise<KeptApp | undefined>;
+  /** Processes of this start that live now. */
+  readonly pids: () => Promise<readonly number[]>;
+  /** Does one of these processes run what is to run? Read from /proc. */
+  readonly runs: (pids: readonly number[]) => boolean;
 }
 
 /** One look. A bad answer is a value; only what can't be looked at throws. */
@@ -26,6 +30,3 @@ export interface Check {
   applies(health: Health): boolean;
   look(subject: Subject, health: Health, signal: AbortSignal): Promise<Answer>;
 }
-
-/** Asks the keeper how an app is. */
-export type KeptStatus = (app: string) => Promise<KeptApp | undefined>;

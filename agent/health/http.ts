@@ -1,35 +1,34 @@
 import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
+import { listeningPorts } from '../keeper/processes.ts';
 import type { Check } from './contract.ts';
 
 const MAX_BODY = 64 * 1024;
 
 /** Answers 2xx on an address whose port the app itself owns; says its version where the configuration names a path. */
-export function createHttpCheck(ownsPort: (startId: string, port: number) => boolean): Check {
-  return {
-    kind: 'http',
-    applies: (health) => health.http !== undefined,
-    async look(subject, health, signal) {
-      const url = new URL(health.http ?? '');
-      let answer: { readonly status: number; readonly body: string };
-      try {
-        answer = await fetchOnce(url, AbortSignal.any([signal, AbortSignal.timeout(health.timeout)]));
-      } catch (error) {
-        signal.throwIfAborted();
-        return { good: false, reason: `${url.host} does not answer (${reasonOf(error)})` };
-      }
-      if (answer.status < 200 || answer.status > 299)
-        return { good: false, reason: `${url.host} answered with status ${answer.status}` };
-      if (isLoopback(url.hostname) && !ownsPort(subject.startId, portOf(url))) {
-        return { good: false, reason: `port ${portOf(url)} belongs to another program` };
-      }
-      if (health.version === undefined) return { good: true };
-      const version = readPath(answer.body, health.version);
-      if (version === undefined) return { good: false, reason: `its answer has no ${health.version}` };
-      return { good: true, version };
-    },
-  };
-}
+export const httpCheck: Check = {
+  kind: 'http',
+  applies: (health) => health.http !== undefined,
+  async look(subject, health, signal) {
+    const url = new URL(health.http ?? '');
+    let answer: { readonly status: number; readonly body: string };
+    try {
+      answer = await fetchOnce(url, AbortSignal.any([signal, AbortSignal.timeout(health.timeout)]));
+    } catch (error) {
+      signal.throwIfAborted();
+      return { good: false, reason: `${url.host} does not answer (${reasonOf(error)})` };
+    }
+    if (answer.status < 200 || answer.status > 299)
+      return { good: false, reason: `${url.host} answered with status ${answer.status}` };
+    if (isLoopback(url.hostname) && !listeningPorts(await subject.pids()).includes(portOf(url))) {
+      return { good: false, reason: `port ${portOf(url)} belongs to another program` };
+    }
+    if (health.version === undefined) return { good: true };
+    const version = readPath(answer.body, health.version);
+    if (version === undefined) return { good: false, reason: `its answer has no ${health.version}` };
+    return { good: true, version };
+  },
+};
 
 /** One request on a connection of its own; the body is cut at 64 KB. @throws the system's error, or the signal's */
 export function fetchOnce(url: URL, signal: AbortSignal): Promise<{ status: number; body: string }> {

@@ -18,8 +18,6 @@ export interface ProbeRequest {
   readonly version: string | null;
   /** Milliseconds it must stay well; 0 for a quick look. */
   readonly periodMs: number;
-  /** Was the process seen to run from the slot? Read from /proc. */
-  readonly runsFrom: (startId: string, slot: string) => boolean;
   readonly onGood?: (good: number, of: number) => void;
 }
 
@@ -84,7 +82,7 @@ export async function probe(
             data: { app: subject.app, expected: request.version, found: answer.version },
           });
         }
-      } else if (!request.runsFrom(subject.startId, subject.slot)) {
+      } else if (!subject.runs(await subject.pids())) {
         throw new FettleError('wrong_version', {
           data: { app: subject.app, expected: request.version ?? '', found: 'a process outside the new slot' },
         });

@@ -4,6 +4,7 @@ import { cp } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { AppFolder } from '../../config/home.ts';
 import { makeFolder, readLink, switchLink, syncFolder, writeDurably } from '../../src/files/durable.ts';
+import { runsFrom } from '../keeper/processes.ts';
 import { syncTree } from './sync-tree.ts';
 
 /**
@@ -54,6 +55,8 @@ export interface Slots {
   collectKept(slot: string, keep: readonly string[]): readonly string[];
   /** Removes the app's links after a first installation that failed. */
   deactivate(): void;
+  /** Does any of these processes run what is in the slot? Read from /proc. */
+  runs(slot: string, pids: readonly number[]): boolean;
   remove(slot: string): void;
   /** Removes every slot but these and those that `current` and `last-good` name. */
   prune(keep: readonly string[]): void;
@@ -116,6 +119,7 @@ export function openSlots(folder: AppFolder): Slots {
       for (const link of [folder.current, folder.lastGood]) rmSync(link, { force: true });
       syncFolder(folder.dir);
     },
+    runs: (slot, pids) => runsFrom(pids, path(slot)),
     remove,
     prune(keep) {
       const stay = new Set([...keep, linked(folder.current), linked(folder.lastGood)]);

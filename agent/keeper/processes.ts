@@ -19,29 +19,32 @@ export function isAlive(identity: ProcessIdentity): boolean {
   );
 }
 
+/** Processes of a start that are the app's own: the wrapper does not count, as its arguments are the app's. */
+export function pidsOf(startId: string): number[] {
+  return findByStartId(startId).flatMap(({ pid, wrapper, unborn }) => (wrapper || unborn ? [] : [pid]));
+}
+
 /**
- * Does any process of the start run out of the slot: its program, its folder or one of its arguments? The wrapper
- * does not count, as its arguments are the app's.
+ * Does any of the processes run out of the folder: its program, its working folder or one of its arguments?
  *
- * @param slot a real path
+ * @param folder a real path
  */
-export function runsFrom(startId: string, slot: string): boolean {
-  const inside = (path: string) => path === slot || path.startsWith(`${slot}/`);
-  return findByStartId(startId).some(({ pid, wrapper, unborn }) => {
-    if (wrapper || unborn) return false;
-    const folder = readProcLink(`/proc/${pid}/cwd`) ?? '/';
+export function runsFrom(pids: readonly number[], folder: string): boolean {
+  const inside = (path: string) => path === folder || path.startsWith(`${folder}/`);
+  return pids.some((pid) => {
+    const cwd = readProcLink(`/proc/${pid}/cwd`) ?? '/';
     const program = readProcLink(`/proc/${pid}/exe`) ?? '/';
-    return inside(folder) || inside(program) || commandLine(pid).some((argument) => inside(resolve(folder, argument)));
+    return inside(cwd) || inside(program) || commandLine(pid).some((argument) => inside(resolve(cwd, argument)));
   });
 }
 
 const LISTENING = '0A';
 
-/** Ports that any process of the start listens on, on whatever local address, IPv4 or IPv6. Sorted. */
-export function listeningPorts(startId: string): number[] {
+/** Ports that any of the processes listens on, on whatever local address, IPv4 or IPv6. Sorted. */
+export function listeningPorts(pids: readonly number[]): number[] {
   const ports = new Set<number>();
   const tables = new Map<string, Map<string, number>>();
-  for (const { pid } of findByStartId(startId)) {
+  for (const pid of pids) {
     // Each network namespace has its own tables; most often there is one.
     const namespace = readProcLink(`/proc/${pid}/ns/net`) ?? '';
     let table = tables.get(namespace);
@@ -59,7 +62,7 @@ export function listeningPorts(startId: string): number[] {
 
 /** Does the start itself listen on the port, and not somebody else who was there first? */
 export function ownsPort(startId: string, port: number): boolean {
-  return listeningPorts(startId).includes(port);
+  return listeningPorts(pidsOf(startId)).includes(port);
 }
 
 /** Inode → port. */

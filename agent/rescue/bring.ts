@@ -5,8 +5,8 @@ import { isSelf } from '../../src/domain/app.ts';
 import { FettleError, isErrorCode } from '../../src/domain/errors.ts';
 import type { Problem } from '../../src/protocol/messages.ts';
 import { look, probe } from '../health/probe.ts';
+import { subjectOf } from '../health/subject.ts';
 import { KeeperRefusal } from '../keeper/client.ts';
-import { runsFrom } from '../keeper/processes.ts';
 import type { Started } from '../keeper/protocol.ts';
 import { deadlineOf } from '../updater/deadlines.ts';
 import { problemOf } from '../updater/task.ts';
@@ -34,8 +34,8 @@ export async function stateNow({ known, driver, slots, checks, options }: GoBack
   const { app, config } = known;
   const running = (await driver.status(app))?.running;
   if (!running) return { result: 'ended' };
-  const slot = slots.path(running.slot.split('/').at(-1) ?? '');
-  const subject = { app, startId: running.startId, slot };
+  const slot = running.slot.split('/').at(-1) ?? '';
+  const subject = subjectOf({ app, driver, slots, slot, startId: running.startId });
   const { signal, clock, say } = options;
   const answer = await look(
     checks,
@@ -57,7 +57,7 @@ export async function stateNow({ known, driver, slots, checks, options }: GoBack
   }
 
   async function prove(what: { app: string; slot: string; version: string | null; started: Started; limitMs: number }) {
-    return proven({ known, checks, options }, what);
+    return proven({ known, checks, options, driver, slots }, what);
   }
 }
 
@@ -93,7 +93,7 @@ export async function bring(context: GoBack, target: SlotState): Promise<State> 
     say({ step: 'checking', version });
     return await proven(context, {
       app,
-      slot: slots.path(target.slot),
+      slot: target.slot,
       version: target.record?.version ?? null,
       started,
       limitMs,
@@ -140,22 +140,22 @@ export function asOurs(error: unknown): unknown {
 }
 
 async function proven(
-  { known, checks, options }: Pick<GoBack, 'known' | 'checks' | 'options'>,
+  { known, checks, options, driver, slots }: Pick<GoBack, 'known' | 'checks' | 'options' | 'driver' | 'slots'>,
   what: { app: string; slot: string; version: string | null; started: Started; limitMs: number },
 ): Promise<State> {
   const { app, slot, version, started, limitMs } = what;
   const { signal, clock } = options;
   const health = known.config.healthy;
+  const subject = subjectOf({ app, driver, slots, slot, startId: started.startId });
   try {
     await probe(
       checks,
       {
-        subject: { app, startId: started.startId, slot },
+        // Without its configuration nobody knows what its processes should look like.
+        subject: known.configured ? subject : { ...subject, runs: () => true },
         health,
         version,
         periodMs: Math.min(health.for, isSelf(app) ? health.for : SETTLED_MS),
-        // Without its configuration nobody knows what its processes should look like.
-        runsFrom: known.configured ? runsFrom : () => true,
       },
       clock,
       AbortSignal.any([signal, AbortSignal.timeout(limitMs)]),

@@ -6,7 +6,6 @@ import { isFinal, stateOf } from '../../src/domain/update.ts';
 import type { Check } from '../health/contract.ts';
 import type { Slots } from '../install/slots.ts';
 import { type Journal, type JournalEntry, openJournal } from '../journal.ts';
-import { runsFrom } from '../keeper/processes.ts';
 import type { RestartDriver } from '../restart/contract.ts';
 import { keeperSlots } from '../self/index.ts';
 import { createBallast } from '../updater/ballast.ts';
@@ -116,7 +115,6 @@ function updaterDeps({ options, known, journal, checks }: GoBack): UpdaterDeps {
     clock,
     checks,
     log,
-    runsFrom,
     acquirer: { confirm: never, acquire: never },
     blocked: openBlocked(join(layout.agent.dir, 'blocked.json')),
     ballast: createBallast(join(layout.agent.dir, 'ballast')),

@@ -57,7 +57,7 @@ function ownConfig(app: string): AppConfig | undefined {
 function madeFrom(app: string, spec: KeepSpec, backups: string): AppConfig {
   const keep = new Set(listBackups(backups, app).flatMap(({ roots }) => roots));
   const made = AppSchema.parse({ run: 'unknown', keep: [...keep] });
-  return { ...made, env: spec.env, stop: { signal: spec.stopSignal, grace: spec.graceMs } };
+  return { ...made, env: spec.env, stop: { ...made.stop, signal: spec.stopSignal, grace: spec.graceMs } };
 }
 
 function foldersIn(folder: string): string[] {

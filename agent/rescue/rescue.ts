@@ -79,7 +79,7 @@ async function rescueWith(
       await keeper.ask('keep', { app, spec: known.spec });
     },
   };
-  const checks = checksFor(app, keeper, layout);
+  const checks = checksFor(app, layout);
   const journal = peekJournal(layout.agent.journal);
   const context: GoBack = { options, known, journal, slots, driver, checks, alone: own !== undefined };
   const look = () => findSlots(folder, known.spec, options.environment);

@@ -1,3 +1,5 @@
+import type { Command } from '../../config/agent-schema.ts';
+
 /**
  * Splits a command line into words as a shell would, for quotes and backslashes alone: no variables, no globs,
  * no substitution. An unclosed quote ends with the text.
@@ -26,4 +28,9 @@ export function splitCommand(text: string): string[] {
   }
   if (word !== undefined) words.push(word);
   return words;
+}
+
+/** The words of a command, however it is written. */
+export function words(command: Command): readonly string[] {
+  return typeof command === 'string' ? splitCommand(command) : command;
 }

@@ -1,9 +1,14 @@
 import type { AppConfig } from '../../config/agent-schema.ts';
 import type { KeptApp, Started } from '../keeper/protocol.ts';
 
+/** How an app is ended: what is left out is not done. */
+export interface StopHow {
+  readonly stop: Pick<AppConfig['stop'], 'signal' | 'grace'> & Partial<AppConfig['stop']>;
+}
+
 /** Starts and stops one app. `index.ts` lists the kinds; an app's `restart:` chooses one. */
 export interface RestartDriver {
-  readonly kind: AppConfig['restart'];
+  readonly kind: AppConfig['restart']['kind'];
   /** Tells the driver how the app is started from now on. Starts nothing. */
   define(app: string, config: AppConfig): Promise<void>;
   forget(app: string): Promise<void>;
@@ -11,10 +16,12 @@ export interface RestartDriver {
   hold(app: string, fallback: string | null, forMs: number): Promise<void>;
   release(app: string): Promise<void>;
   /** @throws {FettleError} `stop_failed` where something of the app survived even SIGKILL */
-  stop(app: string, config: Pick<AppConfig, 'stop'>): Promise<void>;
+  stop(app: string, config: StopHow): Promise<void>;
   /** @throws {FettleError} `start_failed` */
   start(app: string): Promise<Started>;
   status(app: string): Promise<KeptApp | undefined>;
+  /** Processes of that start which live now; none where it is over. */
+  pids(app: string, startId: string): Promise<readonly number[]>;
   /** Names of everything that this driver was told to define and not yet to forget. */
   list(): Promise<readonly string[]>;
 }

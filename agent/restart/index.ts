@@ -3,18 +3,41 @@ import { FettleError } from '../../src/domain/errors.ts';
 import type { RestartDriver } from './contract.ts';
 import { createKeptDriver, type KeptDriverDeps } from './kept.ts';
 
-/** Every restart driver, by the word that configuration uses. */
-export function restartDrivers(deps: KeptDriverDeps): Readonly<Record<AppConfig['restart'], RestartDriver>> {
-  return { kept: createKeptDriver(deps) };
+/** What starts and stops the apps of this device. */
+export interface RestartDrivers {
+  /** What the keeper keeps, Fettle's own apps among it. */
+  readonly kept: RestartDriver;
+  /** The driver that an app's `restart:` names. */
+  of(app: string, config: AppConfig): RestartDriver;
 }
 
-/** The driver where no keeper runs: it says so at once, rather than wait for one that nobody starts. */
-export function withoutKeeper(driver: RestartDriver): RestartDriver {
+/** Every restart driver, by the word that configuration uses. */
+export function restartDrivers(deps: KeptDriverDeps): RestartDrivers {
+  const kept = createKeptDriver(deps);
+  return {
+    kept,
+    of(app, { restart }) {
+      switch (restart.kind) {
+        case 'kept':
+          return kept;
+        case 'systemd':
+        case 'command':
+        case 'signal': {
+          const reason = `restart: ${restart.kind} is not understood here`;
+          throw new FettleError('driver_unusable', { data: { app, driver: restart.kind, reason } });
+        }
+      }
+    },
+  };
+}
+
+/** The drivers where no keeper runs: they say so at once, rather than wait for one that nobody starts. */
+export function withoutKeeper({ kept }: RestartDrivers): RestartDrivers {
   const refuse = async (): Promise<never> => {
     throw new FettleError('keeper_unreachable', { data: { reason: 'no keeper was started here' }, retryable: true });
   };
-  return {
-    kind: driver.kind,
+  const driver: RestartDriver = {
+    kind: kept.kind,
     define: refuse,
     forget: refuse,
     hold: refuse,
@@ -22,6 +45,8 @@ export function withoutKeeper(driver: RestartDriver): RestartDriver {
     stop: refuse,
     start: refuse,
     status: refuse,
+    pids: async () => [],
     list: async () => [],
   };
+  return { kept: driver, of: () => driver };
 }

@@ -3,8 +3,9 @@ import type { AppConfig } from '../../config/agent-schema.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { type KeeperClient, KeeperRefusal } from '../keeper/client.ts';
+import { pidsOf } from '../keeper/processes.ts';
 import type { KeepSpec } from '../keeper/protocol.ts';
-import { splitCommand } from './command-line.ts';
+import { words } from './command-line.ts';
 import type { RestartDriver } from './contract.ts';
 
 export interface KeptDriverDeps {
@@ -58,6 +59,7 @@ export function createKeptDriver(deps: KeptDriverDeps): RestartDriver {
         throw toFettleError(error, 'start_failed', { app, log: layout.appLog(app) });
       }
     },
+    pids: async (_app, startId) => pidsOf(startId),
     list: async () => Object.keys((await keeper.ask('status', {})).apps),
     async status(app) {
       return (await keeper.ask('status', {})).apps[app];
@@ -68,7 +70,7 @@ export function createKeptDriver(deps: KeptDriverDeps): RestartDriver {
 /** How the keeper starts an app: in its slot, without a shell, with a minimal environment. */
 export function specFor(deps: KeptDriverDeps, app: string, config: AppConfig): KeepSpec {
   const { layout, node } = deps;
-  const [program = '', ...rest] = typeof config.run === 'string' ? splitCommand(config.run) : config.run;
+  const [program = '', ...rest] = words(config.run ?? config.binary ?? '');
   const basic = deps.basicEnvironment;
   const path = [
     join('{slot}', 'node_modules', '.bin'),

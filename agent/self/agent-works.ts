@@ -1,5 +1,6 @@
 import { FettleError } from '../../src/domain/errors.ts';
 import { probe } from '../health/probe.ts';
+import { subjectOf } from '../health/subject.ts';
 import { isOwnFault } from '../updater/blocked.ts';
 import { deadlineOf } from '../updater/deadlines.ts';
 import { readTail } from '../updater/log-tail.ts';
@@ -62,16 +63,15 @@ export function agentWorks(deps: AgentWorksDeps): SelfParts['works'] {
     starting: (_task, signal) => makeWay(signal),
 
     async probing(task, signal) {
-      const { entry, app, slots, config } = task;
+      const { entry, app, slots, config, driver } = task;
       const slot = slotOf(task);
       const { proof, firstGoodAt } = await probe(
         task.deps.checks,
         {
-          subject: { app, startId: '', slot: slots.path(slot) },
+          subject: { ...subjectOf({ app, driver, slots, slot, startId: '' }), runs: () => deps.runs() === slot },
           health: config.healthy,
           version: entry.toVersion,
           periodMs: config.healthy.for,
-          runsFrom: () => deps.runs() === slot,
           onGood: (done, total) => task.progress({ unit: 'checks', done, total }),
         },
         task.deps.clock,

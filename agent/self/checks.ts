@@ -1,5 +1,6 @@
 import type { Check } from '../health/contract.ts';
 import { fetchOnce } from '../health/http.ts';
+import { listeningPorts } from '../keeper/processes.ts';
 
 /** How one knows that a hub or an agent is well, beside its process being there. */
 
@@ -10,7 +11,6 @@ export interface HubCheckDeps {
   readonly connectedTo: () => string | undefined;
   /** It answers, so it can be dialled. */
   readonly reconnect: () => void;
-  readonly ownsPort: (startId: string, port: number) => boolean;
 }
 
 /**
@@ -38,7 +38,7 @@ export function createHubCheck(deps: HubCheckDeps): Check {
       if (answer.status !== 200) {
         return { good: false, reason: waitingFor ? `waiting for ${waitingFor}` : `it answers with ${answer.status}` };
       }
-      if (!deps.ownsPort(subject.startId, port)) {
+      if (!listeningPorts(await subject.pids()).includes(port)) {
         return { good: false, reason: `port ${port} belongs to another program` };
       }
       if (version === undefined) return { good: false, reason: 'its answer has no version' };

@@ -22,6 +22,6 @@ export function selfAppConfig(app: SelfApp, self: SelfConfig): AppConfig {
     deadlines: self.deadlines,
     healthy: { ...base.healthy, for: self.for },
     // A copy for people. A hub that is rolled back keeps its database: it must not forget what it has said and heard.
-    ...(app === 'hub' ? { backup: ['hub.db'] } : {}),
+    ...(app === 'hub' ? { backup: { ...base.backup, paths: ['hub.db'] } } : {}),
   };
 }

@@ -6,7 +6,7 @@ import type { AppFolder, HomeLayout } from '../../config/home.ts';
 import { SELF_APPS, type SelfApp } from '../../src/domain/app.ts';
 import { readLink, readTrimmed, switchLink } from '../../src/files/durable.ts';
 import type { Check } from '../health/contract.ts';
-import { createProcessCheck } from '../health/process.ts';
+import { processCheck } from '../health/process.ts';
 import type { RestartDriver } from '../restart/contract.ts';
 import { releaseOf, slotOf } from '../updater/prepare.ts';
 import type { SelfParts } from '../updater/task.ts';
@@ -49,7 +49,6 @@ export interface SelfDeps {
   readonly kept: RestartDriver | undefined;
   readonly connectedTo: () => string | undefined;
   readonly reconnect: () => void;
-  readonly ownsPort: (startId: string, port: number) => boolean;
   readonly redact: (text: string) => string;
   readonly log: (line: string) => void;
 }
@@ -70,7 +69,7 @@ export function createSelf(deps: SelfDeps): Self {
   const works = agentWorks({ restart: deps.restart, runs, reached, pointKeeper: () => pointKeeper(layout) });
   const checks: Readonly<Record<SelfApp, readonly Check[]>> = {
     hub: [
-      createProcessCheck(async (app) => deps.kept?.status(app)),
+      processCheck,
       createHubCheck({
         port: () => {
           const port = Number(readTrimmed(layout.hub.port));
@@ -78,7 +77,6 @@ export function createSelf(deps: SelfDeps): Self {
         },
         connectedTo: deps.connectedTo,
         reconnect: deps.reconnect,
-        ownsPort: deps.ownsPort,
       }),
     ],
     agent: [createAgentCheck({ version: deps.version, connectedTo: deps.connectedTo })],
@@ -94,6 +92,7 @@ export function createSelf(deps: SelfDeps): Self {
     stop: nobody,
     start: async () => running(),
     list: async () => ['agent'],
+    pids: async () => [process.pid],
     // Whoever asks runs.
     status: async () => ({
       desired: 'running',

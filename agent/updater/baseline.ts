@@ -1,4 +1,5 @@
 import { look } from '../health/probe.ts';
+import { subjectOf } from '../health/subject.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { Task } from './task.ts';
 
@@ -11,9 +12,10 @@ export async function baselineOf(
   slot: string | undefined,
   signal: AbortSignal,
 ): Promise<JournalEntry['baseline']> {
-  const kept = await task.driver.status(task.app);
+  const { app, driver, slots } = task;
+  const kept = await driver.status(app);
   if (!kept?.running || slot === undefined) return 'stopped';
-  const subject = { app: task.app, startId: kept.running.startId, slot: task.slots.path(slot) };
+  const subject = subjectOf({ app, driver, slots, slot, startId: kept.running.startId });
   const answer = await look(
     task.deps.checks,
     subject,

@@ -6,7 +6,7 @@ import type { Task } from './task.ts';
 
 /** What is backed up: what `backup:` names, else all that is kept. */
 export function backupRoots(config: AppConfig): readonly string[] {
-  return config.backup ?? config.keep;
+  return config.backup.paths ?? config.keep;
 }
 
 /** The backup of an update. */

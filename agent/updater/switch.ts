@@ -6,6 +6,7 @@ import { seal } from '../backup/create.ts';
 import { restore } from '../backup/restore.ts';
 import { pruneBackups } from '../backup/retention.ts';
 import { look, probe } from '../health/probe.ts';
+import { subjectOf } from '../health/subject.ts';
 import type { JournalEntry } from '../journal.ts';
 import { isOwnFault } from './blocked.ts';
 import { backupRequest } from './data.ts';
@@ -25,7 +26,7 @@ export async function stopping(task: Task, signal: AbortSignal): Promise<void> {
   if (entry.from !== null && entry.baseline === 'healthy') {
     const kept = await driver.status(app);
     if (kept?.running) {
-      const subject = { app, startId: kept.running.startId, slot: slots.path(entry.from) };
+      const subject = subjectOf({ app, driver, slots, slot: entry.from, startId: kept.running.startId });
       const answer = await look(deps.checks, subject, config.healthy, signal);
       if (answer.good) lastGoodAnswerAt = deps.clock.now();
     }
@@ -67,11 +68,10 @@ export async function probing(task: Task, signal: AbortSignal): Promise<void> {
   const { proof, firstGoodAt } = await probe(
     deps.checks,
     {
-      subject: { app, startId: running.startId, slot: slots.path(slotOf(task)) },
+      subject: subjectOf({ app, driver, slots, slot: slotOf(task), startId: running.startId }),
       health: config.healthy,
       version: entry.toVersion,
       periodMs: config.healthy.for,
-      runsFrom: deps.runsFrom,
       onGood: (done, total) => task.progress({ unit: 'checks', done, total }),
     },
     deps.clock,
@@ -140,12 +140,11 @@ export async function reprobing(task: Task, signal: AbortSignal): Promise<void> 
   const { firstGoodAt } = await probe(
     deps.checks,
     {
-      subject: { app, startId: running.startId, slot: slots.path(entry.from ?? '') },
+      subject: subjectOf({ app, driver, slots, slot: entry.from ?? '', startId: running.startId }),
       health: wasWell ? config.healthy : processOnly(config.healthy),
       version: entry.fromVersion,
       // Long enough to see it end at once, as where another program holds its port.
       periodMs: SETTLED_MS,
-      runsFrom: deps.runsFrom,
     },
     deps.clock,
     signal,

@@ -27,7 +27,6 @@ export interface UpdaterDeps {
   readonly blocked: BlockedReleases;
   readonly ballast: Ballast;
   readonly gate: Gate;
-  readonly runsFrom: (startId: string, slot: string) => boolean;
   /** Free bytes of the file system that a folder is on. */
   readonly freeSpace: (folder: string) => number;
   /** Takes secrets out of text that leaves the device. */

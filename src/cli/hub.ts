@@ -295,7 +295,7 @@ function requestedApps(config: HubConfig): RequestedApp[] {
     name,
     source: app.source,
     channel: app.channel,
-    keep: app.backup ?? app.keep,
+    keep: app.backup.paths ?? app.keep,
     downgrade: app.downgrade,
     graceMs: app.stop.grace,
     probe: { forMs: app.healthy.for, checks: app.healthy.checks, address: app.healthy.http },

@@ -61,6 +61,9 @@ export const ERROR_CODES = [
   'backup_failed',
   'start_failed',
   'stop_failed',
+  'driver_unusable',
+  'writes_into_slot',
+  'other_filesystem',
   'crashed',
   'health_failed',
   'wrong_version',
@@ -86,6 +89,7 @@ export const ERROR_CODES = [
   'keeper_unreachable',
   'protocol_violation',
   'publish_refused',
+  'init_refused',
   'internal',
 ] as const;
 

@@ -3,7 +3,7 @@ import { createConnection } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { KeeperRefusal } from '../../agent/keeper/client.ts';
 import { readStat } from '../../agent/keeper/proc.ts';
-import { findByStartId, ownsPort, runsFrom } from '../../agent/keeper/processes.ts';
+import { findByStartId, ownsPort, pidsOf, runsFrom } from '../../agent/keeper/processes.ts';
 import {
   alive,
   appPid,
@@ -198,8 +198,8 @@ describe('start and stop', () => {
     const port = await until(() => Number(/port (\d+)/.exec(home.log('web'))?.[1]));
     expect(ownsPort(startId, port)).toBe(true);
     expect(ownsPort(startId, port === 65_535 ? 1 : port + 1)).toBe(false);
-    expect(runsFrom(startId, slot)).toBe(true);
-    expect(runsFrom(startId, `${slot}-other`)).toBe(false);
+    expect(runsFrom(pidsOf(startId), slot)).toBe(true);
+    expect(runsFrom(pidsOf(startId), `${slot}-other`)).toBe(false);
     expect(ownsPort('no-such-start', port)).toBe(false);
   });
 });

@@ -154,6 +154,22 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
       : `${d.app ? App(d) : 'The device'} is busy with another update${because(d)}.`,
     next: 'Try again when it is over.',
   }),
+  driver_unusable: (d) => ({
+    text: `${App(d)} can't be started and stopped as its file says (${t(d.driver)})${because(d)}.`,
+    next: 'Mend that, or change `restart:` in the file on the device. Nothing was touched.',
+  }),
+  writes_into_slot: (d) => ({
+    text: `${App(d)} writes into its own folder (${t(d.path)}): an update would lose that.`,
+    next: `Add it to the file on the device: keep: [${t(d.keep ?? d.path)}]. Nothing was touched.`,
+  }),
+  other_filesystem: (d) => ({
+    text: `${t(d.path)} is on another file system than ${t(d.other)}, and can't be switched in one step.`,
+    next: `${d.advice ? t(d.advice) : 'Move one of them'}. Nothing was touched.`,
+  }),
+  init_refused: (d) => ({
+    text: `${t(d.path)} is not taken over${because(d)}.`,
+    next: d.advice ? t(d.advice) : 'Nothing was changed.',
+  }),
   locked_by_app: (d) => ({
     text: `${App(d)} says that it must not be stopped now${because(d)}.`,
     next: 'It is tried again until the deadline.',

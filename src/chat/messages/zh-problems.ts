@@ -154,6 +154,22 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
       : `${d.app ? app(d) : '设备'} 正忙于另一次更新${because(d)}。`,
     next: '请等它结束后再试。',
   }),
+  driver_unusable: (d) => ({
+    text: `无法按配置文件（${t(d.driver)}）启停 ${app(d)}${because(d)}。`,
+    next: '请修复，或修改设备配置文件中的 `restart:`。未做任何改动。',
+  }),
+  writes_into_slot: (d) => ({
+    text: `${app(d)} 往自己的程序目录写数据（${t(d.path)}）：更新会丢失这些数据。`,
+    next: `请在设备的配置文件中加上 keep: [${t(d.keep ?? d.path)}]。未做任何改动。`,
+  }),
+  other_filesystem: (d) => ({
+    text: `${t(d.path)} 与 ${t(d.other)} 不在同一个文件系统上，无法一步切换。`,
+    next: `${d.advice ? t(d.advice) : '请移动其中之一'}。未做任何改动。`,
+  }),
+  init_refused: (d) => ({
+    text: `未接管 ${t(d.path)}${because(d)}。`,
+    next: d.advice ? t(d.advice) : '未做任何改动。',
+  }),
   locked_by_app: (d) => ({
     text: `${app(d)} 表示现在不能停止${because(d)}。`,
     next: '在截止时间之前会继续尝试。',
