@@ -26,6 +26,12 @@ describe('an update on a device', () => {
       proof: 'reported',
     });
     expect(outcome.outageMs).toBeGreaterThan(0);
+    // Each write of the journal while the app is down costs outage: the number that they carry tells how many there were.
+    const seqOf = (state: string) =>
+      device.messages.find((m) => m.type === 'report' && m.update === outcome.update && m.state === state);
+    const [stopping, probing] = [seqOf('stopping'), seqOf('probing')];
+    if (stopping?.type !== 'report' || probing?.type !== 'report') throw new Error('the states were not told');
+    expect((probing.seq - stopping.seq) / 1_000).toBe(3);
     expect(await device.version()).toBe('1.1.0');
     expect(device.data()).toBe(before);
     expect(outcome.backup).toBe(1);
