@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { closest, distance } from 'fastest-levenshtein';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
 import { defaultHome } from './default-home.ts';
@@ -196,6 +197,15 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
       });
   }
 
+  const unknown = unknownCommand(
+    argv.slice(2),
+    program.commands.map((command) => command.name()),
+  );
+  if (unknown) {
+    console.error(unknown);
+    process.exitCode = 2;
+    return;
+  }
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
@@ -208,6 +218,20 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
     console.error(await showError(error));
     process.exitCode = 2;
   }
+}
+
+/** The first word is a command. `up` is the default, and would say that it takes no arguments. */
+function unknownCommand(args: readonly string[], known: readonly string[]): string | undefined {
+  let word: string | undefined;
+  for (let i = 0; i < args.length && word === undefined; i += 1) {
+    const arg = args[i] as string;
+    if (arg === '--home' || arg === '--config') i += 1;
+    else if (!arg.startsWith('-')) word = arg;
+  }
+  if (word === undefined || word === 'help' || known.includes(word)) return undefined;
+  const nearest = closest(word, known);
+  const hint = distance(word, nearest) <= 3 ? ` Did you mean \`fettle ${nearest}\`?` : '';
+  return `There is no command \`${word}\`.${hint} \`fettle --help\` shows all.`;
 }
 
 function seconds(text: string): number {

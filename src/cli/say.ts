@@ -6,6 +6,8 @@ import type { Language } from '../domain/reply.ts';
 /** `fettle say TEXT`: one message, its replies until the final one, an exit code. */
 
 const CONNECT_MS = 5_000;
+/** A hub that is updated is back in seconds; one that is brought back after a failure, in a minute. */
+const RECONNECT_MS = 120_000;
 
 export interface SayOptions {
   readonly socket: string;
@@ -22,11 +24,13 @@ export interface SayOptions {
 const TEXT = {
   en: {
     never: 'The hub does not answer. Start it with `fettle up`.',
+    gone: 'The hub went away and has not come back. What was asked for goes on without it; `fettle doctor` says what is wrong.',
     late: 'No final answer in time. What was asked for goes on; `fettle chat` shows its answer.',
     reconnecting: 'reconnecting to the hub …',
   },
   zh: {
     never: '中心没有响应。请用 `fettle up` 启动它。',
+    gone: '中心已断开，一直没有恢复。操作会继续；`fettle doctor` 会说明问题。',
     late: '没有及时得到最终答复。操作会继续；`fettle chat` 会显示结果。',
     reconnecting: '正在重新连接中心……',
   },
@@ -53,7 +57,7 @@ export async function runSay(options: SayOptions): Promise<number> {
     mode: 'say',
     language: options.language,
     connectMs: Math.min(CONNECT_MS, options.timeoutMs),
-    reconnectMs: options.timeoutMs,
+    reconnectMs: Math.min(RECONNECT_MS, options.timeoutMs),
     onMessage(message) {
       if (options.json) options.output.write(`${JSON.stringify(jsonOf(message))}\n`);
       else plain.message(message);
@@ -62,7 +66,7 @@ export async function runSay(options: SayOptions): Promise<number> {
     onState(state) {
       if (state === 'connected') attached = true;
       if (state === 'reconnecting' && !options.json) plain.line(text.reconnecting);
-      if (state === 'gone') refuse(attached ? text.late : text.never);
+      if (state === 'gone') refuse(attached ? text.gone : text.never);
     },
   });
   const eventId = client.request(options.text);
