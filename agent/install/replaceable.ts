@@ -86,7 +86,8 @@ function tryToWrite(
         me === 0 ? `lsattr -d ${folder}; chattr -i ${folder}` : `chown ${me} ${folder}, or run the agent as its owner`,
       );
     }
-    throw error;
+    if (code === 'ENOSPC' || code === 'EDQUOT' || code === undefined) throw error;
+    throw refuse(`no file can be made in ${folder} (${code})`, 'Name an executable elsewhere');
   }
   try {
     if (!there) return;

@@ -97,6 +97,8 @@ export interface DeviceOptions {
   readonly probing?: string;
   /** The app is one executable that is replaced in place: `opt/robot` of the home. */
   readonly binary?: boolean;
+  /** Another app than the usual one: makes its releases (of `app`, in the folder `releases`), and answers its configuration. */
+  readonly app?: (of: { readonly home: string; readonly releases: string; readonly port: number }) => Promise<string>;
 }
 
 export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
@@ -112,7 +114,8 @@ export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
     makeFolder(join(dataFolder, 'data'));
     writeFileSync(join(dataFolder, 'data', 'store.json'), '{"format":1,"notes":["kept"]}\n');
   }
-  for (const [version, behaviour] of Object.entries(RELEASES)) {
+  const usual = options.app ? {} : RELEASES;
+  for (const [version, behaviour] of Object.entries(usual)) {
     if (executable) {
       const path = join(home, 'made', version, 'robot');
       makeFolder(dirname(path));
@@ -133,7 +136,8 @@ export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
     const folder = join(home, 'releases-fettle');
     await publish({ folder, app: 'fettle', version, files: [{ platform: 'any', path: archive }], clock });
   }
-  writeFileSync(layout.config, configuration(port, options.probing ?? '3s', executable));
+  const other = await options.app?.({ home, releases, port });
+  writeFileSync(layout.config, other ?? configuration(port, options.probing ?? '3s', executable));
   const environment = { ...process.env, XDG_RUNTIME_DIR: runtime };
 
   const server = createServer();
