@@ -6,6 +6,7 @@ import { FettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
 import { type Artifact, artifactFor, type Release } from '../../src/domain/release.ts';
 import { feedAddress, readFeed } from '../../src/origin/feed.ts';
+import { archiveEnding } from '../../src/origin/feed-format.ts';
 import { readFolder } from '../../src/origin/folder.ts';
 import type { NpmOrigin } from '../../src/origin/npm.ts';
 import { checkNumber, type SeenNumbers } from '../../src/origin/seen.ts';
@@ -15,6 +16,7 @@ import { abortError } from './abort.ts';
 import { unpack } from './archive.ts';
 import { copyArtifact } from './copy.ts';
 import { download } from './download.ts';
+import { takeExecutable } from './executable.ts';
 import { installPackage, type PackageDeps } from './package.ts';
 
 /** Gets an ordered release from where this device's own file says that it comes from, into an empty slot. */
@@ -25,6 +27,11 @@ export interface AcquireContext {
   readonly release: OrderedRelease;
   /** Absolute; what is in it is removed first. */
   readonly slot: string;
+  /**
+   * The release's one executable goes here, durably (absolute; what there is of its download is gone on with). The slot's
+   * folder then stays as it is.
+   */
+  readonly executable?: string | undefined;
   /** Absolute; partial downloads live here and outlive a restart. The caller empties it after the update. */
   readonly tmp: string;
   /** Carries the deadline; aborted also to cancel. */
@@ -135,7 +142,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
   };
 
   const acquire: Acquirer['acquire'] = async (context) => {
-    const { app, config, slot, tmp, signal } = context;
+    const { app, config, executable, tmp, signal } = context;
     if (signal.aborted) throw abortError(signal);
     const before = confirmed.get(app);
     const holds =
@@ -147,6 +154,22 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     const release = holds ? before.release : await confirm(context);
     const { source } = config;
     if (!source) throw new FettleError('no_source', { data: { app } });
+    if (executable === undefined) return fill(source, release, context);
+    const [artifact] = release.artifacts;
+    if (source.kind !== 'npm' && artifact && archiveEnding(artifact.path) === undefined) {
+      await fetchArtifact(source, artifact, context, executable);
+      return;
+    }
+    const tree = join(tmp, 'unpacked');
+    await fill(source, release, { ...context, slot: tree });
+    const root = source.kind === 'npm' ? join(tree, 'node_modules', source.package) : tree;
+    await takeExecutable({ root, file: config.file, name: basename(config.binary ?? ''), to: executable, signal });
+    rmSync(tree, { recursive: true, force: true });
+  };
+
+  /** The whole release into an empty folder. */
+  const fill = async (source: Source, release: Release, context: AcquireContext): Promise<void> => {
+    const { config, slot, tmp, signal } = context;
     emptyFolder(slot);
     if (source.kind === 'npm') {
       await installPackage(deps.package, {
@@ -163,7 +186,9 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     const [artifact] = release.artifacts;
     if (!artifact) throw new FettleError('internal', { data: { reason: 'confirmed without an artifact' } });
     mkdirSync(tmp, { recursive: true, mode: 0o700 });
-    const file = await fetchArtifact(source, artifact, context);
+    // The hash comes first: a part of another release is never taken for one of this.
+    const file = join(tmp, `${artifact.sha256.slice(0, 16)}-${basename(artifact.path)}`);
+    await fetchArtifact(source, artifact, context, file);
     await unpack({ file, slot, maxUnpacked: config.maxUnpacked, signal });
     // Its bytes are in the slot now; the caller's space estimate counts on this.
     rmSync(file, { force: true });
@@ -173,9 +198,8 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     source: Exclude<Source, { kind: 'npm' }>,
     artifact: Artifact,
     context: AcquireContext,
-  ): Promise<string> => {
-    // The hash comes first: a part of another release is never taken for one of this.
-    const to = join(context.tmp, `${artifact.sha256.slice(0, 16)}-${basename(artifact.path)}`);
+    to: string,
+  ): Promise<void> => {
     const common = {
       to,
       sha256: artifact.sha256,
@@ -187,7 +211,6 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     };
     if (source.kind === 'folder') await copyArtifact({ ...common, from: join(source.path, artifact.path) });
     else await download({ ...common, url: feedAddress(source.url, artifact.path), stallMs: deps.stallMs });
-    return to;
   };
 
   return { confirm, acquire };
