@@ -136,7 +136,8 @@ echo ready; exec sleep infinity`,
     const born = nspawn;
     leader = await until('the machine to begin', () => {
       if (born.exitCode !== null) throw new Error(said);
-      return childrenOf(born.pid ?? 0)[0];
+      // Its first child makes the machine and ends; its own pid 1 comes after.
+      return childrenOf(born.pid ?? 0).find(isInit);
     });
     await until(
       'the machine to boot',
@@ -159,7 +160,7 @@ echo ready; exec sleep infinity`,
       ...env,
     };
     const variables = Object.entries(all).map(([name, value]) => `${name}=${value}`);
-    const enter = ['-t', String(leader), '-m', '-u', '-i', '-n', '-p', '-C', '--wd=/', '--'];
+    const enter = ['-t', String(leader), '-m', '-u', '-i', '-n', '-p', '-C', '--wdns=/', '--'];
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'nsenter', ...enter, 'env', '-i', ...variables, ...argv], {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
@@ -195,7 +196,7 @@ echo ready; exec sleep infinity`,
 
   async function cutPower(): Promise<void> {
     const dying = nspawn;
-    if (leader !== 0) process.kill(leader, 'SIGKILL');
+    if (leader !== 0 && childrenOf(dying?.pid ?? 0).includes(leader)) process.kill(leader, 'SIGKILL');
     leader = 0;
     if (!dying) return;
     nspawn = undefined;
@@ -272,6 +273,14 @@ function childrenOf(pid: number): number[] {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/).filter(Boolean).map(Number);
   } catch {
     return [];
+  }
+}
+
+function isInit(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'systemd';
+  } catch {
+    return false;
   }
 }
 
