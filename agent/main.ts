@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { AgentConfig } from '../config/agent-schema.ts';
 import type { HomeLayout } from '../config/home.ts';
+import { isSelf } from '../src/domain/app.ts';
 import { FettleError } from '../src/domain/errors.ts';
 import type { Clock } from '../src/domain/id.ts';
 import { createRedactor, type Redact, secretValues } from '../src/domain/redact.ts';
@@ -189,7 +190,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         updates.acknowledge(message.update);
         return;
       case 'read-log':
-        link.send(readLog(message));
+        link.send(await readLog(message));
         return;
       case 'list-backups':
         link.send(tellBackups(message));
@@ -208,15 +209,14 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     }
   }
 
-  function readLog(message: Extract<HubMessage, { type: 'read-log' }>): AgentMessage {
+  async function readLog(message: Extract<HubMessage, { type: 'read-log' }>): Promise<AgentMessage> {
     const { request, app, lines } = message;
-    if (!policy.app(app))
+    const config = policy.app(app);
+    if (!config)
       return { type: 'log', request, text: '', problem: problemOf(new FettleError('capability_denied'), app) };
-    return {
-      type: 'log',
-      request,
-      text: redactFor(app, readTail(layout.appLog(app), lines, LOG_BYTES)).slice(-LOG_CHARACTERS),
-    };
+    const driver = isSelf(app) ? drivers.kept : drivers.of(app, config);
+    const text = (await driver.tail?.(app, lines)) ?? readTail(layout.appLog(app), lines, LOG_BYTES);
+    return { type: 'log', request, text: redactFor(app, text).slice(-LOG_CHARACTERS) };
   }
 
   function tellBackups({ request, app }: Extract<HubMessage, { type: 'list-backups' }>): AgentMessage {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 
 /** Where everything is on disk. Pure but for resolving the home's own links; nothing is created here. */
@@ -64,9 +64,43 @@ export interface HomeLayout {
   readonly runtime: { readonly dir: string; readonly keeperSocket: string; readonly hubSocket: string };
 }
 
-/** The layout of a home. `runtimeFolder` is where sockets may live. */
+/** What `fettle install-service` leaves in a home: who runs it, and where its sockets are for everybody who looks. */
+export interface ServiceRecord {
+  /** Units, the keeper's first. */
+  readonly units: readonly string[];
+  /** Of the user's manager, not of the system's. */
+  readonly user: boolean;
+  /** Where sockets live: a service has another environment than a terminal. */
+  readonly runtime: string;
+}
+
+/** The record of a home that a service runs; `undefined` where none does. */
+export function readServiceRecord(home: string): ServiceRecord | undefined {
+  try {
+    const { units, user, runtime } = JSON.parse(readFileSync(serviceRecord(home), 'utf8')) as Partial<ServiceRecord>;
+    return Array.isArray(units) && typeof units[0] === 'string' && typeof runtime === 'string'
+      ? { units, user: user === true, runtime }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function serviceRecord(home: string): string {
+  return join(home, 'keeper', 'service.json');
+}
+
+/**
+ * The layout of a home.
+ * @param runtimeFolder where sockets may live, unless a service of this home has them elsewhere
+ */
 export function homeLayout(homeFolder: string, runtimeFolder: string): HomeLayout {
   const home = realPath(resolve(homeFolder));
+  return layoutWith(home, readServiceRecord(home)?.runtime ?? runtimeFolder);
+}
+
+/** {@link homeLayout} with the sockets there, whatever the home says. */
+export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
   const at = (...parts: string[]) => join(home, ...parts);
   const runtime = join(runtimeFolder, createHash('sha256').update(home).digest('hex').slice(0, 12));
   return {

@@ -98,7 +98,10 @@ export async function runKeeper(options: KeeperOptions): Promise<number> {
       for (const path of [...apps.logs(), layout.keeper.log]) void rotateLog(path, times.rotateBytes, log);
     }, times.rotateEvery).unref();
 
+    const orphaned = environment.FETTLE_UNIT ? watchParent(() => finish(EXIT_RENEW)) : undefined;
+
     let code = await finished;
+    clearInterval(orphaned);
     if (code === EXIT_RENEW) {
       log('ends for its own update; the apps go on');
       await Promise.race([apps.idle(), delay(RENEW_WAIT_MS)]);
@@ -141,6 +144,19 @@ function onSignals(shutdown: () => void, signal: AbortSignal | undefined): () =>
     process.off('SIGTERM', shutdown).off('SIGINT', shutdown).off('SIGHUP', ignore);
     signal?.removeEventListener('abort', shutdown);
   };
+}
+
+const PARENT_MS = 500;
+
+/**
+ * Under a service manager the start script is what that manager knows: were it killed, the keeper would go on unseen,
+ * and could neither be stopped nor watched. So it makes way for the one that is started next, which adopts all.
+ */
+function watchParent(orphaned: () => void): NodeJS.Timeout {
+  const parent = process.ppid;
+  return setInterval(() => {
+    if (process.ppid !== parent) orphaned();
+  }, PARENT_MS).unref();
 }
 
 const PARENT_PIPE = 3;

@@ -18,6 +18,8 @@ export interface KeepSpec {
   readonly stopSignal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGQUIT';
   /** Then SIGKILL. Milliseconds. */
   readonly graceMs: number;
+  /** Its command runs to its end, and counts as done when that is status 0: it is not run again by itself. */
+  readonly once?: true;
 }
 
 /** Left by the agent before it stops an app, so that the app is started even if the agent never comes back. */

@@ -9,6 +9,12 @@ export interface StopHow {
 /** Starts and stops one app. `index.ts` lists the kinds; an app's `restart:` chooses one. */
 export interface RestartDriver {
   readonly kind: AppConfig['restart']['kind'];
+  /**
+   * Can it start and stop this app at all, as things are on this device? Changes nothing.
+   * @param runs do these processes run what is installed now?
+   * @throws {FettleError} `driver_unusable {driver, reason}` with what to do
+   */
+  usable?(app: string, config: AppConfig, runs: (pids: readonly number[]) => boolean): Promise<void>;
   /** Tells the driver how the app is started from now on. Starts nothing. */
   define(app: string, config: AppConfig): Promise<void>;
   forget(app: string): Promise<void>;
@@ -24,4 +30,6 @@ export interface RestartDriver {
   pids(app: string, startId: string): Promise<readonly number[]>;
   /** Names of everything that this driver was told to define and not yet to forget. */
   list(): Promise<readonly string[]>;
+  /** The newest lines of what the app prints, where that is not in its log file. The caller redacts. */
+  tail?(app: string, lines: number): Promise<string>;
 }

@@ -2,6 +2,8 @@ import type { AppConfig } from '../../config/agent-schema.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import type { RestartDriver } from './contract.ts';
 import { createKeptDriver, type KeptDriverDeps } from './kept.ts';
+import { createSystemctl, systemctlEnvironment } from './systemctl.ts';
+import { createSystemdDriver } from './systemd.ts';
 
 /** What starts and stops the apps of this device. */
 export interface RestartDrivers {
@@ -14,13 +16,22 @@ export interface RestartDrivers {
 /** Every restart driver, by the word that configuration uses. */
 export function restartDrivers(deps: KeptDriverDeps): RestartDrivers {
   const kept = createKeptDriver(deps);
+  const env = systemctlEnvironment(deps.basicEnvironment);
+  const systemctl = createSystemctl({ env });
+  const units = new Map<string, RestartDriver>();
   return {
     kept,
     of(app, { restart }) {
       switch (restart.kind) {
         case 'kept':
           return kept;
-        case 'systemd':
+        case 'systemd': {
+          const key = `${app} ${restart.user} ${restart.unit}`;
+          const { keeper, layout } = deps;
+          const driver = units.get(key) ?? createSystemdDriver({ unit: restart, systemctl, layout, keeper, kept, env });
+          units.set(key, driver);
+          return driver;
+        }
         case 'command':
         case 'signal': {
           const reason = `restart: ${restart.kind} is not understood here`;

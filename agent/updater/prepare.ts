@@ -24,6 +24,8 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
   const known = { from, fromVersion, baseline };
   // Noted first, so that a refusal below can say what runs.
   task.note(known);
+  await task.driver.usable?.(app, config, (pids) => current !== undefined && slots.runs(current, pids));
+  signal.throwIfAborted();
   switch (order.kind) {
     case 'restart': {
       if (from === null) throw new FettleError('not_installed', { data: { app } });

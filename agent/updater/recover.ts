@@ -10,6 +10,8 @@ const MAX_PROBES = 3;
 export interface Found {
   /** The keeper itself went back to the old version, because the agent did not return in time. */
   readonly fellBack: boolean;
+  /** `current` names the new version already, and something else than the keeper may have started it since. */
+  readonly mayHaveRun?: boolean;
 }
 
 /** What is true of the agent itself, where the interrupted update is its own. */
@@ -55,8 +57,9 @@ export function resume(entry: JournalEntry, found: Found): Resumption {
     }
     case 'stopping':
     case 'swapping':
-      // The new version never ran: the old one is started, and no data is brought back.
-      return revert;
+      // The new version never ran: the old one is started, and no data is brought back. Where it may have run, the
+      // backup is whole, since it is sealed before `current` changes.
+      return found.mayHaveRun ? { ...revert, patch: { ...revert.patch, startedNew: true } } : revert;
     case 'starting':
       return found.fellBack ? revert : again();
     case 'probing': {

@@ -74,8 +74,9 @@ async function fail(task: Task, state: DeviceState, error: unknown, shutdown: Ab
   deps.log(
     `${entry.order.update} ${app}: ${state} failed: ${problem?.code ?? 'cancelled'} ${deps.redact(app, String(error))}`,
   );
+  const logTail = cameToRun(state) ? await tailOf(task) : null;
   try {
-    advance(task, state, problem);
+    advance(task, state, problem, logTail);
   } catch (writing) {
     // The journal can't be written: give back the ballast and try for as long as it takes; the app's state is as
     // the journal says, and the next start would find the same.
@@ -85,8 +86,17 @@ async function fail(task: Task, state: DeviceState, error: unknown, shutdown: Ab
   }
 }
 
-function advance(task: Task, state: DeviceState, problem: Problem | null): void {
-  const { entry, deps, app } = task;
+const cameToRun = (state: DeviceState) => state === 'starting' || state === 'probing';
+
+/** What the app printed last. */
+async function tailOf({ driver, deps, app }: Task): Promise<string | null> {
+  const text =
+    (await driver.tail?.(app, LOG_LINES).catch(() => '')) ?? readTail(deps.layout.appLog(app), LOG_LINES, LOG_BYTES);
+  return deps.redact(app, text).slice(-LOG_CHARACTERS) || null;
+}
+
+function advance(task: Task, state: DeviceState, problem: Problem | null, logTail: string | null): void {
+  const { entry } = task;
   const { onFailure } = STATE_WORK[state];
   switch (onFailure) {
     case 'retry':
@@ -97,14 +107,9 @@ function advance(task: Task, state: DeviceState, problem: Problem | null): void 
     case 'discarding':
       task.enter('discarding', { problem });
       return;
-    case 'reverting': {
-      const ran = state === 'starting' || state === 'probing';
-      const logTail = ran
-        ? deps.redact(app, readTail(deps.layout.appLog(app), LOG_LINES, LOG_BYTES)).slice(-LOG_CHARACTERS)
-        : null;
-      task.enter('reverting', { problem, logTail: logTail || null, restored: [] });
+    case 'reverting':
+      task.enter('reverting', { problem, logTail, restored: [] });
       return;
-    }
     case 'onward':
       if (state === 'committing') task.enter('succeeded');
       else finish(task, entry.cancelled && problem === null ? 'cancelled' : 'failed', problem);

@@ -48,8 +48,12 @@ export async function swapping(task: Task, signal: AbortSignal): Promise<void> {
 
 /** `starting`: the new version is started; where older data is to be put in place, that comes first. */
 export async function starting(task: Task, signal: AbortSignal): Promise<void> {
-  const { entry, driver, app } = task;
-  if (entry.placing) await placeData(task, entry.placing, signal);
+  const { entry, driver, app, config } = task;
+  if (entry.placing) {
+    // Taken up again after the device was off: a service manager may have started it meanwhile.
+    if ((await driver.status(app))?.running) await driver.stop(app, config);
+    await placeData(task, entry.placing, signal);
+  }
   signal.throwIfAborted();
   await driver.start(app);
   task.enter('probing', { restored: [] });

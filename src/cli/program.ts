@@ -54,7 +54,7 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .description('stop everything that `fettle up --detach` started, apps included')
     .action(async () => {
       const { runDown } = await import('./down.ts');
-      process.exitCode = await runDown(layout());
+      process.exitCode = await runDown(layout(), environment);
     });
   program
     .command('chat')
@@ -161,6 +161,38 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
       process.exit();
     });
   program
+    .command('install-service')
+    .description('have systemd start Fettle with the machine and keep it running; sets up a home where there is none')
+    .option('--user', "a service of this user's own, without root")
+    .option('--separate', 'the hub in a unit of its own, beside that of agent and apps')
+    .option('--name <name>', 'what the units are called', unitName, 'fettle')
+    .option('--dry-run', 'print the units and commands, and do nothing')
+    .option('--uninstall', 'stop the service and take its units away; apps and data stay in the home')
+    .action(
+      async (options: { user?: boolean; separate?: boolean; name: string; dryRun?: boolean; uninstall?: boolean }) => {
+        const told = new AbortController();
+        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => told.abort());
+        const given = {
+          layout: layout(),
+          environment,
+          config: config(),
+          user: options.user === true,
+          separate: options.separate === true,
+          dryRun: options.dryRun === true,
+          name: options.name,
+          say: (line: string) => console.log(line),
+          signal: told.signal,
+        };
+        if (options.uninstall) {
+          const { runUninstallService } = await import('./service/uninstall.ts');
+          process.exitCode = await runUninstallService(given);
+        } else {
+          const { runInstallService } = await import('./service/install.ts');
+          process.exitCode = await runInstallService(given);
+        }
+      },
+    );
+  program
     .command('doctor')
     .description(
       'tell what is wrong with this set-up and how to mend it; exit code 1 where something is. Changes nothing',
@@ -232,6 +264,12 @@ function unknownCommand(args: readonly string[], known: readonly string[]): stri
   const nearest = closest(word, known);
   const hint = distance(word, nearest) <= 3 ? ` Did you mean \`fettle ${nearest}\`?` : '';
   return `There is no command \`${word}\`.${hint} \`fettle --help\` shows all.`;
+}
+
+function unitName(text: string): string {
+  if (!/^[a-z][a-z0-9_-]{0,30}$/.test(text))
+    throw new InvalidArgumentError('Expected lower-case letters, digits, - and _.');
+  return text;
 }
 
 function seconds(text: string): number {

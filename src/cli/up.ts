@@ -51,20 +51,62 @@ export interface UpOptions {
  * @throws {FettleError | ConfigError} with nothing half started
  */
 export async function startAll(options: UpOptions): Promise<Running> {
-  const { layout, environment, say } = options;
+  const { layout } = options;
+  const loaded = await prepareAll(options);
+  const child = spawnStart(options);
+  const keeper = createKeeperClient(layout.runtime.keeperSocket);
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= stopAll(child, keeper);
+    return stopping;
+  };
+  try {
+    await keeperAnswers(child, keeper, layout);
+    await startRoles(options, keeper, ['hub', 'agent']);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { layout, loaded, stop, leave: () => keeper.close() };
+}
+
+/** Has a keeper that answers keep hub and agent; resolves when the hub answers. */
+export async function startRoles(
+  options: Pick<UpOptions, 'layout' | 'environment' | 'config' | 'say' | 'signal'>,
+  keeper: KeeperClient,
+  roles: readonly ('hub' | 'agent')[],
+): Promise<void> {
+  for (const role of roles) {
+    await keeper.ask('keep', { app: role, spec: roleSpec(options, role) });
+    await keeper.ask('start', { app: role });
+  }
+  await hubReady(options, keeper);
+}
+
+/**
+ * Makes a home ready to be started: its configuration, this build in it, the start script.
+ * @throws {FettleError | ConfigError} before anything runs; `home_in_use` where a keeper does
+ */
+export async function prepareAll(
+  options: Pick<UpOptions, 'layout' | 'environment' | 'config' | 'say'> & {
+    /** It runs, and is to go on. */
+    readonly running?: boolean;
+  },
+): Promise<LoadedConfig> {
+  const { layout, environment, say, running = false } = options;
   prepareHome(layout);
   if (environment.port === 'invalid') {
     throw new FettleError('bad_arguments', {
       data: { reason: 'FETTLE_PORT is not a port: it takes a number from 0 to 65535' },
     });
   }
-  takeLock(layout.keeper.lock).release();
+  if (!running) takeLock(layout.keeper.lock).release();
   // Before a home is made: what is refused leaves nothing half done.
   if (options.config === undefined && !existsSync(layout.config))
     await requireFreePort(environment.port ?? parseConfig('', layout.config).hub.port, layout);
   const made = options.config === undefined ? await firstRun(layout, machineClock) : undefined;
   const loaded = loadConfig(options.config ?? layout.config);
-  await requireFreePort(environment.port ?? loaded.config.hub.port, layout);
+  if (!running) await requireFreePort(environment.port ?? loaded.config.hub.port, layout);
   if (made) {
     say(`Fettle ${VERSION}: a first start. Made ${layout.home} with two apps to try updates on:`);
     say(
@@ -86,26 +128,7 @@ export async function startAll(options: UpOptions): Promise<Running> {
   if (self.newer !== undefined) say(`Fettle ${self.newer} is installed here and runs; this build is older.`);
   writeDurably(layout.keeper.start, startStub(layout), 0o700);
   for (const folder of [layout.hub.dir, layout.agent.dir]) writeNpmSettings(environment, folder);
-
-  const child = spawnStart(options);
-  const keeper = createKeeperClient(layout.runtime.keeperSocket);
-  let stopping: Promise<void> | undefined;
-  const stop = () => {
-    stopping ??= stopAll(child, keeper);
-    return stopping;
-  };
-  try {
-    await keeperAnswers(child, keeper, layout);
-    for (const role of ['hub', 'agent'] as const) {
-      await keeper.ask('keep', { app: role, spec: roleSpec(options, role) });
-      await keeper.ask('start', { app: role });
-    }
-    await hubReady(options, keeper);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return { layout, loaded, stop, leave: () => keeper.close() };
+  return loaded;
 }
 
 function prepareHome(layout: HomeLayout): void {
@@ -134,7 +157,11 @@ async function requireFreePort(port: number, layout: HomeLayout): Promise<void> 
 }
 
 /** The start script, in a session of its own. Attached, it holds a pipe of ours: its end means stop. */
-function spawnStart({ layout, environment, detach }: UpOptions): ChildProcess {
+export function spawnStart({
+  layout,
+  environment,
+  detach,
+}: Pick<UpOptions, 'layout' | 'environment' | 'detach'>): ChildProcess {
   const log = openSync(layout.keeper.log, 'a', 0o600);
   const child = spawn('/bin/sh', [layout.keeper.start, ...(detach ? [] : ['--parent-pipe'])], {
     cwd: layout.home,
@@ -194,7 +221,10 @@ export function roleSpec(
 }
 
 /** Waits until the hub answers and what the first run installs is there, saying what is waited for. */
-async function hubReady({ layout, say, signal }: UpOptions, keeper: KeeperClient): Promise<void> {
+async function hubReady(
+  { layout, say, signal }: Pick<UpOptions, 'layout' | 'say' | 'signal'>,
+  keeper: KeeperClient,
+): Promise<void> {
   const end = performance.now() + READY_MS;
   const said = new Set<string>();
   const once = (line: string) => {

@@ -91,6 +91,7 @@ export const ERROR_CODES = [
   'protocol_violation',
   'publish_refused',
   'init_refused',
+  'service_refused',
   'internal',
 ] as const;
 

@@ -174,6 +174,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `${t(d.path)} is not taken over${because(d)}.`,
     next: d.advice ? t(d.advice) : 'Nothing was changed.',
   }),
+  service_refused: (d) => ({
+    text: `Fettle is not made a service${because(d)}.`,
+    next: d.advice ? `${t(d.advice)}.` : 'Nothing was changed.',
+  }),
   locked_by_app: (d) => ({
     text: `${App(d)} says that it must not be stopped now${because(d)}.`,
     next: 'It is tried again until the deadline.',

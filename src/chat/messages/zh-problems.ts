@@ -174,6 +174,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `未接管 ${t(d.path)}${because(d)}。`,
     next: d.advice ? t(d.advice) : '未做任何改动。',
   }),
+  service_refused: (d) => ({
+    text: `Fettle 未设为系统服务${because(d)}。`,
+    next: d.advice ? `${t(d.advice)}。` : '没有任何改动。',
+  }),
   locked_by_app: (d) => ({
     text: `${app(d)} 表示现在不能停止${because(d)}。`,
     next: '在截止时间之前会继续尝试。',

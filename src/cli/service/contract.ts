@@ -1,0 +1,62 @@
+import type { Systemctl, UnitName } from '../../../agent/restart/systemctl.ts';
+import type { Environment } from '../../../config/environment.ts';
+import type { HomeLayout } from '../../../config/home.ts';
+import type { LoadedConfig } from '../../../config/load.ts';
+import { FettleError } from '../../domain/errors.ts';
+import type { Owner } from './owner.ts';
+import type { Unit } from './units.ts';
+
+/** What `fettle install-service` was asked for. */
+export interface ServiceOptions {
+  readonly layout: HomeLayout;
+  readonly environment: Environment;
+  readonly config: string | undefined;
+  /** A service of this user's own manager; of the system unless given. */
+  readonly user: boolean;
+  /** The hub in a unit of its own. */
+  readonly separate: boolean;
+  /** Says what would be done, and does nothing. */
+  readonly dryRun: boolean;
+  /** What the units are called: a machine may have several homes. */
+  readonly name: string;
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Manager {
+  /** Where its units are written. */
+  readonly folder: string;
+  /** Where sockets of a service live. */
+  readonly runtime: string;
+  /** `systemctl`, or `systemctl --user`, as people type it. */
+  readonly command: string;
+  readonly systemctl: Systemctl;
+  unit(name: string): UnitName;
+}
+
+/** What runs a home now. */
+export interface RunningNow {
+  readonly how: 'nothing' | 'detached' | 'service';
+  /** As it runs now: its sockets may be elsewhere than the service's. */
+  readonly layout: HomeLayout;
+}
+
+/** Everything that is known before anything is done. */
+export interface ServicePlan {
+  readonly options: ServiceOptions;
+  readonly manager: Manager;
+  readonly owner: Owner;
+  readonly units: readonly Unit[];
+  /** Files that differ from what is there. */
+  readonly changed: readonly Unit[];
+  /** The layout as the service will have it. */
+  readonly layout: HomeLayout;
+  readonly loaded: LoadedConfig;
+  readonly environment: string;
+  readonly running: RunningNow;
+}
+
+/** A refusal, with nothing changed. */
+export function refused(reason: string, advice?: string): FettleError {
+  return new FettleError('service_refused', { data: { reason, ...(advice ? { advice } : {}) } });
+}
