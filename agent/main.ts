@@ -12,11 +12,13 @@ import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
+import { createStartLogs } from './health/start-log.ts';
 import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
 import { createLink } from './link.ts';
 import { createPolicy } from './policy.ts';
 import { restartDrivers, withoutKeeper } from './restart/index.ts';
+import { commandsIn } from './restart/surroundings.ts';
 import { createSelf } from './self/index.ts';
 import { keptRestart, loneRestart } from './self/restart.ts';
 import { openSettings } from './settings.ts';
@@ -67,7 +69,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const replaced = Promise.withResolvers<AgentEnd>();
   const thereIsKeeper = options.kept || existsSync(layout.runtime.keeperSocket);
   if (!thereIsKeeper) log('there is no keeper here: this agent can update itself, and start nothing else');
-  const drivers = restartDrivers({ keeper, layout, node: options.node, basicEnvironment: options.basicEnvironment });
+  const surroundings = { node: options.node, basicEnvironment: options.basicEnvironment };
+  const drivers = restartDrivers({ keeper, layout, ...surroundings });
   const self = createSelf({
     layout,
     config: config.fettle,
@@ -104,6 +107,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     drivers: thereIsKeeper ? drivers : withoutKeeper(drivers),
     self,
     gate: createGate(),
+    around: { commands: commandsIn(surroundings), startLogs: createStartLogs(), logOf: layout.appLog },
     clock,
     log,
     journal: options.journal,

@@ -379,10 +379,12 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       if (!kept?.running) return 'stopped';
       const subject = subjectOf({
         app,
+        config,
         driver: driver(app, config),
         slots: slots(app, config),
         slot,
         startId: kept.running.startId,
+        around: deps.around,
       });
       const answer = await look(
         isSelf(app) ? deps.self.parts(app).checks : deps.checks,

@@ -5,6 +5,7 @@ import { compareVersions } from '../../src/domain/version.ts';
 import { makeFolder } from '../../src/files/durable.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { copyFirst, nextSequence } from '../backup/create.ts';
+import { NOTHING_HEARS } from '../health/notify.ts';
 import { baselineOf } from './baseline.ts';
 import { backupRequest, backupRoots, measure } from './data.ts';
 import { backupOfSwitch, chooseBackup } from './older-data.ts';
@@ -24,6 +25,9 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
   const known = { from, fromVersion, baseline };
   // Noted first, so that a refusal below can say what runs.
   task.note(known);
+  if (config.healthy.notify && !task.driver.ready) {
+    throw new FettleError('check_unusable', { data: { app, check: 'notify', reason: NOTHING_HEARS } });
+  }
   switch (order.kind) {
     case 'restart': {
       if (from === null) throw new FettleError('not_installed', { data: { app } });

@@ -6,7 +6,8 @@ import type { Clock } from '../../src/domain/id.ts';
 import { canFollow, isCancellable, stateOf, type UpdateState } from '../../src/domain/update.ts';
 import type { Outcome, Problem, Progress } from '../../src/protocol/messages.ts';
 import type { Acquirer } from '../acquire/index.ts';
-import type { Check } from '../health/contract.ts';
+import type { Check, Subject } from '../health/contract.ts';
+import { type Around, subjectOf } from '../health/subject.ts';
 import type { Slots } from '../install/slots.ts';
 import type { Journal, JournalEntry } from '../journal.ts';
 import type { RestartDriver } from '../restart/contract.ts';
@@ -27,6 +28,8 @@ export interface UpdaterDeps {
   readonly blocked: BlockedReleases;
   readonly ballast: Ballast;
   readonly gate: Gate;
+  /** What checks, locks and rehearsals need to know of the device. */
+  readonly around: Around;
   /** Free bytes of the file system that a folder is on. */
   readonly freeSpace: (folder: string) => number;
   /** Takes secrets out of text that leaves the device. */
@@ -80,6 +83,8 @@ export interface Task {
   readonly self?: SelfParts | undefined;
   /** Aborts the current state's work where it may be cancelled. */
   readonly cancelSignal: AbortSignal;
+  /** One start of the app, as the checks see it. @param slot that it must run from */
+  subject(slot: string, startId: string): Subject;
   /** Changes the entry without leaving its state; durable when it returns. */
   note(patch: Partial<JournalEntry>): void;
   /** Enters a state; durable when it returns, before any of its work. */
@@ -108,6 +113,7 @@ export function createTask(given: UpdaterDeps, parts: TaskParts, first: JournalE
       return entry;
     },
     cancelSignal: cancelling.signal,
+    subject: (slot, startId) => subjectOf({ ...parts, app, slot, startId, around: deps.around }),
     note: (patch) => write({ ...entry, ...patch, seq: nextSeq(entry) }),
     enter(state, patch = {}) {
       // A cancel that was accepted is honoured here: nothing goes from untouched to touched after it.

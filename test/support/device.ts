@@ -93,7 +93,15 @@ const RELEASES: Readonly<Record<string, Behaviour>> = {
 
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
-export async function makeDevice(options: { readonly probing?: string } = {}): Promise<Device> {
+export interface DeviceOptions {
+  readonly probing?: string;
+  /** Lines of the app in the device's file, by key, in the place of the usual ones or beside them. May name `$PORT`, `$HOME`. */
+  readonly app?: Readonly<Record<string, string>>;
+  /** Releases beside the usual ones, by version: their files. */
+  readonly releases?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
   const home = mkdtempSync(join(tmpdir(), 'fettle-device-'));
   const runtime = mkdtempSync(join(tmpdir(), 'fettle-rt-'));
   const layout = homeLayout(home, runtime);
@@ -108,13 +116,21 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
     ]);
     await publish({ folder: releases, app: 'app', version, files: [{ platform: 'any', path: archive }], clock });
   }
+  for (const [version, files] of Object.entries(options.releases ?? {})) {
+    const archive = join(home, `app-${version}.tar.gz`);
+    await writeArchive(
+      archive,
+      Object.entries(files).map(([name, content]) => ({ name, content })),
+    );
+    await publish({ folder: releases, app: 'app', version, files: [{ platform: 'any', path: archive }], clock });
+  }
   for (const [version, behaviour] of Object.entries(AGENT_RELEASES)) {
     const archive = join(home, `fettle-${version}.tgz`);
     await writeArchive(archive, agentPackage(version, behaviour));
     const folder = join(home, 'releases-fettle');
     await publish({ folder, app: 'fettle', version, files: [{ platform: 'any', path: archive }], clock });
   }
-  writeFileSync(layout.config, configuration(port, options.probing ?? '3s'));
+  writeFileSync(layout.config, configuration(home, port, options));
   const environment = { ...process.env, XDG_RUNTIME_DIR: runtime };
 
   const server = createServer();
@@ -339,18 +355,24 @@ export async function askVersion(port: number): Promise<string | undefined> {
   }
 }
 
-function configuration(port: number, probing: string): string {
+function configuration(home: string, port: number, options: DeviceOptions): string {
+  const lines = {
+    source: 'folder releases',
+    run: 'node server.mjs',
+    env: '{PORT: $PORT, API_TOKEN: very-secret-value-4711}',
+    keep: '[data]',
+    downgrade: 'any',
+    healthy:
+      '{http: "http://127.0.0.1:$PORT/version", version: .version, every: 50ms, checks: 2, for: 300ms, timeout: 2s}',
+    stop: '{grace: 2s}',
+    deadlines: `{probing: ${options.probing ?? '3s'}}`,
+    ...options.app,
+  };
+  const app = Object.entries(lines).map(([key, value]) => `    ${key}: ${value}`);
   return `fettle: {source: folder releases-fettle, for: 1s, deadlines: {probing: 4s}}
 apps:
   app:
-    source: folder releases
-    run: node server.mjs
-    env: {PORT: ${port}, API_TOKEN: very-secret-value-4711}
-    keep: [data]
-    downgrade: any
-    healthy: {http: "http://127.0.0.1:${port}/version", version: .version, every: 50ms, checks: 2, for: 300ms, timeout: 2s}
-    stop: {grace: 2s}
-    deadlines: {probing: ${probing}}
+${app.join('\n').replaceAll('$PORT', String(port)).replaceAll('$HOME', home)}
 `;
 }
 

@@ -154,6 +154,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
       : `${d.app ? App(d) : 'The device'} is busy with another update${because(d)}.`,
     next: 'Try again when it is over.',
   }),
+  check_unusable: (d) => ({
+    text: `${App(d)} can't be checked as its file says (${t(d.check)})${because(d)}.`,
+    next: 'Mend that, or change `healthy:` in the file on the device. Nothing was touched.',
+  }),
   driver_unusable: (d) => ({
     text: `${App(d)} can't be started and stopped as its file says (${t(d.driver)})${because(d)}.`,
     next: 'Mend that, or change `restart:` in the file on the device. Nothing was touched.',

@@ -154,6 +154,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
       : `${d.app ? app(d) : '设备'} 正忙于另一次更新${because(d)}。`,
     next: '请等它结束后再试。',
   }),
+  check_unusable: (d) => ({
+    text: `${app(d)} 无法按其配置文件进行检查（${t(d.check)}）${because(d)}。`,
+    next: '请先修复，或修改设备上配置文件中的 `healthy:`。应用未受影响。',
+  }),
   driver_unusable: (d) => ({
     text: `无法按配置文件（${t(d.driver)}）启停 ${app(d)}${because(d)}。`,
     next: '请修复，或修改设备配置文件中的 `restart:`。未做任何改动。',
