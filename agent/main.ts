@@ -189,6 +189,13 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         link.send({ type: 'cancel-result', update: message.update, ...result });
         return;
       }
+      case 'force':
+      case 'hold': {
+        const { type: asked, update } = message;
+        const result = insist(update, asked) ?? { accepted: false, state: 'unknown' };
+        link.send({ type: 'lock-answer', update, asked, ...result });
+        return;
+      }
       case 'outcome-ack':
         updates.acknowledge(message.update);
         return;
@@ -209,6 +216,16 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       case 'welcome':
       case 'unknown':
         return;
+    }
+  }
+
+  /** A disk that can't take the word down has not heard it. */
+  function insist(update: string, on: 'force' | 'hold') {
+    try {
+      return updates.insist(update, on);
+    } catch (error) {
+      log(`${update}: ${on} could not be written down: ${String(error)}`);
+      return undefined;
     }
   }
 

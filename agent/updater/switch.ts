@@ -14,6 +14,8 @@ import { asideBefore, coversAll, placeData, planPlacing, putBack } from './older
 import { slotOf } from './prepare.ts';
 import { outcomeOf, type Task } from './task.ts';
 
+/** Failures of `waiting` after which the sealed slot stays. */
+const WRONG_MOMENT: readonly string[] = ['locked_by_app', 'busy'];
 /** The old version counts as back after this long without an end. */
 const SETTLED_MS = 1_000;
 
@@ -160,7 +162,9 @@ export async function reprobing(task: Task, signal: AbortSignal): Promise<void> 
 export async function discarding(task: Task): Promise<void> {
   const { entry, app, slots, folder, deps } = task;
   const needed = [entry.from, slots.lastGood(), slots.current(), ...(task.self?.needed() ?? [])];
-  if (entry.to !== null && !needed.includes(entry.to)) slots.remove(entry.to);
+  // Only the moment was wrong: the next attempt finds what was fetched.
+  const keepsSlot = !entry.cancelled && WRONG_MOMENT.includes(entry.problem?.code ?? '');
+  if (entry.to !== null && !needed.includes(entry.to) && !keepsSlot) slots.remove(entry.to);
   if (entry.backup !== null)
     rmSync(join(folder.backups, `${entry.backup}.unfinished`), { recursive: true, force: true });
   // What was downloaded is worth keeping for the next attempt, unless a person cancelled or it was bad.

@@ -90,6 +90,15 @@ export interface Task {
   /** Enters a state; durable when it returns, before any of its work. */
   enter(state: UpdateState, patch?: Partial<JournalEntry>): void;
   progress(progress: Progress): void;
+  /** Tells what it waits for; `undefined` until then, and with each new state. */
+  readonly waitsFor: Problem | undefined;
+  waitFor(note: Problem): void;
+  /** Passes the app's own lock from now on. False where it is too late. Durable when it returns true. */
+  force(): boolean;
+  /** Goes on waiting for the app, with the deadline anew. False where it does not wait. */
+  hold(): boolean;
+  /** Aborts at the next {@link Task.force} or {@link Task.hold}. */
+  nudged(): AbortSignal;
   /** Asks for the end; false where it is too late. Durable when it returns true. */
   cancel(): boolean;
 }
@@ -103,6 +112,13 @@ export function createTask(given: UpdaterDeps, parts: TaskParts, first: JournalE
   const write = (next: JournalEntry) => {
     deps.journal.write(next);
     entry = next;
+  };
+  let waitsFor: Problem | undefined;
+  let nudge = new AbortController();
+  const nudgeNow = () => {
+    const before = nudge;
+    nudge = new AbortController();
+    before.abort();
   };
   return {
     deps,
@@ -124,10 +140,30 @@ export function createTask(given: UpdaterDeps, parts: TaskParts, first: JournalE
       }
       const attempts = next === entry.state ? entry.attempts : 0;
       write({ ...entry, attempts, ...patch, state: next, enteredAt: deps.clock.now(), seq: nextSeq(entry) });
+      waitsFor = undefined;
       deps.log(`${entry.order.update} ${app}: ${next}`);
       deps.onReport(entry);
     },
     progress: (progress) => deps.onReport(entry, progress),
+    get waitsFor() {
+      return waitsFor;
+    },
+    waitFor(note) {
+      waitsFor = note;
+      deps.onReport(entry, undefined, note);
+    },
+    force() {
+      if (!isCancellable(entry.state)) return false;
+      if (!entry.forced) write({ ...entry, forced: true, seq: nextSeq(entry) });
+      nudgeNow();
+      return true;
+    },
+    hold() {
+      if (entry.state !== 'waiting' || waitsFor?.code !== 'locked_by_app') return false;
+      nudgeNow();
+      return true;
+    },
+    nudged: () => nudge.signal,
     cancel() {
       if (entry.cancelled) return true;
       if (!isCancellable(entry.state)) return false;

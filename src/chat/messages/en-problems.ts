@@ -175,8 +175,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: d.advice ? t(d.advice) : 'Nothing was changed.',
   }),
   locked_by_app: (d) => ({
-    text: `${App(d)} says that it must not be stopped now${because(d)}.`,
-    next: 'It is tried again until the deadline.',
+    text: d.ended
+      ? `${App(d)} said until the deadline that it must not be stopped${because(d)}.`
+      : `${App(d)} says that it must not be stopped now${because(d)}.${d.until ? ` It has said so since ${when(d.since, undefined)}; it is waited for until ${when(d.until, undefined)}.` : ''}`,
+    next: d.ended ? 'What was fetched is kept for the next try. --force does not wait.' : undefined,
   }),
   outside_window: (d, now) => ({
     text: `The maintenance window is closed${d.opensAt ? `; it opens ${when(d.opensAt, now)}` : ''}.`,

@@ -175,8 +175,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: d.advice ? t(d.advice) : '未做任何改动。',
   }),
   locked_by_app: (d) => ({
-    text: `${app(d)} 表示现在不能停止${because(d)}。`,
-    next: '在截止时间之前会继续尝试。',
+    text: d.ended
+      ? `${app(d)} 直到截止时间都表示不能停止${because(d)}。`
+      : `${app(d)} 表示现在不能停止${because(d)}。${d.until ? `自 ${when(d.since, undefined)} 起；最多等到 ${when(d.until, undefined)}。` : ''}`,
+    next: d.ended ? '已下载的内容会保留到下次尝试。--force 可以不等待。' : undefined,
   }),
   outside_window: (d, now) => ({
     text: `不在维护时段内${d.opensAt ? `；${when(d.opensAt, now)}开始` : ''}。`,
