@@ -55,6 +55,8 @@ export const JournalEntry = z.object({
   dataLeft: z.boolean().optional(),
   /** A person cancelled; honoured at the next point where that is possible. */
   cancelled: z.boolean(),
+  /** A person insisted while it was under way: the app's lock is passed. */
+  forced: z.boolean().optional(),
   /** Last good answer of the old version, wall clock; null where it gave none. */
   lastGoodAnswerAt: z.number().nullable(),
   outageMs: z.number().nullable(),

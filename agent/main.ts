@@ -13,11 +13,13 @@ import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
+import { createStartLogs } from './health/start-log.ts';
 import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
 import { createLink } from './link.ts';
 import { createPolicy } from './policy.ts';
 import { restartDrivers, withoutKeeper } from './restart/index.ts';
+import { commandsIn } from './restart/surroundings.ts';
 import { createSelf } from './self/index.ts';
 import { keptRestart, loneRestart } from './self/restart.ts';
 import { openSettings } from './settings.ts';
@@ -68,7 +70,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const replaced = Promise.withResolvers<AgentEnd>();
   const thereIsKeeper = options.kept || existsSync(layout.runtime.keeperSocket);
   if (!thereIsKeeper) log('there is no keeper here: this agent can update itself, and start nothing else');
-  const drivers = restartDrivers({ keeper, layout, node: options.node, basicEnvironment: options.basicEnvironment });
+  const surroundings = { node: options.node, basicEnvironment: options.basicEnvironment };
+  const drivers = restartDrivers({ keeper, layout, ...surroundings });
   const self = createSelf({
     layout,
     config: config.fettle,
@@ -105,6 +108,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     drivers: thereIsKeeper ? drivers : withoutKeeper(drivers),
     self,
     gate: createGate(),
+    around: { commands: commandsIn(surroundings), startLogs: createStartLogs(), logOf: layout.appLog },
     clock,
     log,
     journal: options.journal,
@@ -186,6 +190,13 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         link.send({ type: 'cancel-result', update: message.update, ...result });
         return;
       }
+      case 'force':
+      case 'hold': {
+        const { type: asked, update } = message;
+        const result = insist(update, asked) ?? { accepted: false, state: 'unknown' };
+        link.send({ type: 'lock-answer', update, asked, ...result });
+        return;
+      }
       case 'outcome-ack':
         updates.acknowledge(message.update);
         return;
@@ -206,6 +217,16 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       case 'welcome':
       case 'unknown':
         return;
+    }
+  }
+
+  /** A disk that can't take the word down has not heard it. */
+  function insist(update: string, on: 'force' | 'hold') {
+    try {
+      return updates.insist(update, on);
+    } catch (error) {
+      log(`${update}: ${on} could not be written down: ${String(error)}`);
+      return undefined;
     }
   }
 

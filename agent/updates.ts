@@ -31,6 +31,8 @@ export interface Updates {
   take(order: Order, hubNow: number): void;
   /** `undefined` where there is no such update here. */
   cancel(update: string): { readonly accepted: boolean; readonly state: string } | undefined;
+  /** Passes the app's lock, or goes on waiting for it with the deadline anew. `undefined` where there is no such update here. */
+  insist(update: string, on: 'force' | 'hold'): { readonly accepted: boolean; readonly state: string } | undefined;
   inventory(): Promise<AppReport[]>;
   /** Tells of every update under way where it stands: the hub may have missed it. */
   tell(): void;
@@ -309,12 +311,23 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       return entry && { accepted: entry.state === 'cancelled', state: entry.state };
     },
 
+    insist(update, on) {
+      for (const { task } of tasks.values()) {
+        if (task.entry.order.update !== update) continue;
+        const accepted = on === 'force' ? task.force() : task.hold();
+        if (accepted) deps.log(`${update} ${task.app}: a person wants to ${on}`);
+        return { accepted, state: task.entry.state };
+      }
+      const entry = journal.get(update);
+      return entry && { accepted: false, state: entry.state };
+    },
+
     async inventory() {
       return Promise.all(everything().map(([app, config]) => report(app, config)));
     },
 
     tell() {
-      for (const { task } of tasks.values()) deps.onReport(task.entry);
+      for (const { task } of tasks.values()) deps.onReport(task.entry, undefined, task.waitsFor);
     },
 
     outcomes() {
@@ -384,10 +397,12 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       if (!kept?.running) return 'stopped';
       const subject = subjectOf({
         app,
+        config,
         driver: driver(app, config),
         slots: slots(app, config),
         slot,
         startId: kept.running.startId,
+        around: deps.around,
       });
       const answer = await look(
         isSelf(app) ? deps.self.parts(app).checks : deps.checks,

@@ -1,5 +1,6 @@
-import type { Health } from '../../config/agent-schema.ts';
+import type { Command, Health } from '../../config/agent-schema.ts';
 import type { KeptApp } from '../keeper/protocol.ts';
+import type { InSlot } from '../restart/surroundings.ts';
 
 /** What is looked at: one start of an app, by way of whatever starts it. */
 export interface Subject {
@@ -11,6 +12,12 @@ export interface Subject {
   readonly pids: () => Promise<readonly number[]>;
   /** Does one of these processes run what is to run? Read from /proc. */
   readonly runs: (pids: readonly number[]) => boolean;
+  /** How a command of the app's file is run: in its slot, with its environment. */
+  readonly command: (command: Command) => InSlot;
+  /** Has it printed a line with this text since it was started? */
+  readonly printed: (text: string) => Promise<boolean>;
+  /** Has it said `READY=1`? `undefined` where nothing can hear it. */
+  readonly ready: () => Promise<boolean | undefined>;
 }
 
 /** One look. A bad answer is a value; only what can't be looked at throws. */

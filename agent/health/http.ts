@@ -2,6 +2,7 @@ import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { listeningPorts } from '../keeper/processes.ts';
 import type { Check } from './contract.ts';
+import { reportedVersion } from './reported-version.ts';
 
 const MAX_BODY = 64 * 1024;
 
@@ -24,8 +25,12 @@ export const httpCheck: Check = {
       return { good: false, reason: `port ${portOf(url)} belongs to another program` };
     }
     if (health.version === undefined) return { good: true };
-    const version = readPath(answer.body, health.version);
-    if (version === undefined) return { good: false, reason: `its answer has no ${health.version}` };
+    const version = reportedVersion(answer.body, health.version);
+    if (version === undefined)
+      return {
+        good: false,
+        reason: health.version === '.' ? 'its answer is empty' : `its answer has no ${health.version}`,
+      };
     return { good: true, version };
   },
 };
@@ -47,7 +52,8 @@ export function fetchOnce(url: URL, signal: AbortSignal): Promise<{ status: numb
   });
 }
 
-function reasonOf(error: unknown): string {
+/** A word for people: why a connection failed. */
+export function reasonOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ECONNREFUSED') return 'connection refused';
   if (code === 'ECONNRESET') return 'connection lost';
@@ -56,18 +62,5 @@ function reasonOf(error: unknown): string {
 }
 
 const portOf = (url: URL) => Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-const isLoopback = (host: string) => host === 'localhost' || host === '[::1]' || /^127\./.test(host);
-
-/** `.a.b` of a JSON text, as text; `undefined` where there is no such string or number. */
-function readPath(body: string, path: string): string | undefined {
-  try {
-    let value: unknown = JSON.parse(body);
-    for (const key of path.slice(1).split('.')) {
-      if (typeof value !== 'object' || value === null) return undefined;
-      value = (value as Record<string, unknown>)[key];
-    }
-    return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
-  } catch {
-    return undefined;
-  }
-}
+export const isLoopback = (host: string) =>
+  host === 'localhost' || host === '[::1]' || host === '::1' || /^127\./.test(host);

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, closeSync, constants, openSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, realpathSync, statSync, writeSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { makeFolder } from '../../src/files/durable.ts';
@@ -58,6 +58,7 @@ export async function spawnApp(
 ): Promise<ChildProcess & { readonly pid: number }> {
   const output = openLog(files.log, log);
   try {
+    if (output !== 'ignore') markStart(output, marks.FETTLE_START, log);
     const child = spawn('/bin/sh', ['-c', WRAPPER, WRAPPER_NAME, files.exit, prepared.program, ...prepared.args], {
       cwd: prepared.cwd,
       env: { ...prepared.env, ...marks },
@@ -108,6 +109,19 @@ function openLog(path: string, log: Log): number | 'ignore' {
   } catch (error) {
     log(`ALARM output is lost: ${reasonOf(error)}`);
     return 'ignore';
+  }
+}
+
+/** What is looked for in a log after a start is looked for from here on, however often the log was rotated since. */
+export function startMark(startId: string): string {
+  return `[fettle] start ${startId}\n`;
+}
+
+function markStart(file: number, startId: string, log: Log): void {
+  try {
+    writeSync(file, startMark(startId));
+  } catch (error) {
+    log(`the log has no mark of this start: ${reasonOf(error)}`);
   }
 }
 

@@ -30,12 +30,12 @@ const PATIENCE_MS = 30_000;
 const SPARE_MS = 2 * 60_000;
 
 /** How the app is now. One that was started a moment ago may still be on its way. */
-export async function stateNow({ known, driver, slots, checks, options }: GoBack): Promise<State> {
+export async function stateNow({ known, driver, slots, checks, around, options }: GoBack): Promise<State> {
   const { app, config } = known;
   const running = (await driver.status(app))?.running;
   if (!running) return { result: 'ended' };
   const slot = (slots.binary ? slots.current() : running.slot.split('/').at(-1)) ?? '';
-  const subject = subjectOf({ app, driver, slots, slot, startId: running.startId });
+  const subject = subjectOf({ app, config, driver, slots, slot, startId: running.startId, around });
   const { signal, clock, say } = options;
   const answer = await look(
     checks,
@@ -57,7 +57,7 @@ export async function stateNow({ known, driver, slots, checks, options }: GoBack
   }
 
   async function prove(what: { app: string; slot: string; version: string | null; started: Started; limitMs: number }) {
-    return proven({ known, checks, options, driver, slots }, what);
+    return proven({ known, checks, around, options, driver, slots }, what);
   }
 }
 
@@ -141,13 +141,13 @@ export function asOurs(error: unknown): unknown {
 }
 
 async function proven(
-  { known, checks, options, driver, slots }: Pick<GoBack, 'known' | 'checks' | 'options' | 'driver' | 'slots'>,
+  { known, checks, around, options, driver, slots }: Omit<GoBack, 'journal' | 'alone'>,
   what: { app: string; slot: string; version: string | null; started: Started; limitMs: number },
 ): Promise<State> {
   const { app, slot, version, started, limitMs } = what;
   const { signal, clock } = options;
   const health = known.config.healthy;
-  const subject = subjectOf({ app, driver, slots, slot, startId: started.startId });
+  const subject = subjectOf({ app, config: known.config, driver, slots, slot, startId: started.startId, around });
   try {
     await probe(
       checks,

@@ -4,6 +4,7 @@ import { isSelf } from '../../src/domain/app.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import { isFinal, stateOf } from '../../src/domain/update.ts';
 import type { Check } from '../health/contract.ts';
+import type { Around } from '../health/subject.ts';
 import type { Slots } from '../install/slots.ts';
 import { type Journal, type JournalEntry, openJournal } from '../journal.ts';
 import type { RestartDriver } from '../restart/contract.ts';
@@ -36,6 +37,7 @@ export interface GoBack {
   readonly slots: Slots;
   readonly driver: RestartDriver;
   readonly checks: readonly Check[];
+  readonly around: Around;
   /** No keeper lives: this process does its work. */
   readonly alone: boolean;
 }
@@ -107,7 +109,7 @@ function nextOf(
   }
 }
 
-function updaterDeps({ options, known, journal, checks }: GoBack): UpdaterDeps {
+function updaterDeps({ options, known, journal, checks, around }: GoBack): UpdaterDeps {
   const { layout, clock, log, say } = options;
   const never = () => Promise.reject(new FettleError('internal', { data: { reason: 'a rescue fetches nothing' } }));
   let last = '';
@@ -121,6 +123,7 @@ function updaterDeps({ options, known, journal, checks }: GoBack): UpdaterDeps {
     blocked: openBlocked(join(layout.agent.dir, 'blocked.json')),
     ballast: createBallast(join(layout.agent.dir, 'ballast')),
     gate: createGate(),
+    around,
     // A rescue removes no backup.
     retentionDays: () => Number.POSITIVE_INFINITY,
     freeSpace: (folder) => {

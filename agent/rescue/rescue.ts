@@ -4,12 +4,15 @@ import { basename } from 'node:path';
 import type { UpdateState } from '../../src/domain/update.ts';
 import { isFinal, stateOf } from '../../src/domain/update.ts';
 import type { Problem } from '../../src/protocol/messages.ts';
+import { createStartLogs } from '../health/start-log.ts';
+import type { Around } from '../health/subject.ts';
 import { openInstallation } from '../install/index.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { KeptApp, Started } from '../keeper/protocol.ts';
 import { findByStartId } from '../keeper/scan.ts';
 import { UNCOMMITTED_STARTS } from '../keeper/times.ts';
 import { createKeptDriver } from '../restart/kept.ts';
+import { argvOf, inSlot } from '../restart/surroundings.ts';
 import { readTail } from '../updater/log-tail.ts';
 import { asOurs, bring, type State, stateNow } from './bring.ts';
 import { candidates, findSlots, isWhole, type SlotsFound } from './candidates.ts';
@@ -81,7 +84,13 @@ async function rescueWith(
   };
   const checks = checksFor(app, layout);
   const journal = peekJournal(layout.agent.journal);
-  const context: GoBack = { options, known, journal, slots, driver, checks, alone: own !== undefined };
+  const around: Around = {
+    commands: (_app, _config, slot, command) =>
+      inSlot(slot, { argv: argvOf({ node: process.execPath }, command), env: known.spec.env }),
+    startLogs: createStartLogs(),
+    logOf: layout.appLog,
+  };
+  const context: GoBack = { options, known, journal, slots, driver, checks, around, alone: own !== undefined };
   const look = () => findSlots(folder, known.spec, options.environment);
 
   await adoptWhatIsThere();

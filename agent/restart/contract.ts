@@ -28,6 +28,10 @@ export interface RestartDriver {
   status(app: string): Promise<KeptApp | undefined>;
   /** Processes of that start which live now; none where it is over. */
   pids(app: string, startId: string): Promise<readonly number[]>;
+  /** Has this start said `READY=1`? Absent where nothing here can hear it. */
+  ready?(app: string, startId: string): Promise<boolean>;
+  /** Has a line that this start printed the text in it? Absent where what it prints is in the app's log. */
+  printed?(app: string, startId: string, text: string): Promise<boolean>;
   /** Names of everything that this driver was told to define and not yet to forget. */
   list(): Promise<readonly string[]>;
   /** The newest lines of what the app prints, where that is not in its log file. The caller redacts. */

@@ -1,20 +1,17 @@
-import { delimiter, dirname, isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import type { AppConfig } from '../../config/agent-schema.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { type KeeperClient, KeeperRefusal } from '../keeper/client.ts';
 import { pidsOf } from '../keeper/processes.ts';
 import type { KeepSpec } from '../keeper/protocol.ts';
-import { words } from './command-line.ts';
 import type { RestartDriver } from './contract.ts';
+import { findReceiver, notifyPaths, receiving, saidReady } from './notify.ts';
+import { argvOf, environmentOf, homeOf, type Surroundings } from './surroundings.ts';
 
-export interface KeptDriverDeps {
+export interface KeptDriverDeps extends Surroundings {
   readonly keeper: KeeperClient;
   readonly layout: HomeLayout;
-  /** Node that runs apps of kind package; its folder comes first in their PATH after the slot's programs. */
-  readonly node: string;
-  /** PATH, HOME, LANG, TZ of this machine. */
-  readonly basicEnvironment: Readonly<Record<string, string>>;
 }
 
 /** The keeper starts and stops the app itself. */
@@ -60,6 +57,9 @@ export function createKeptDriver(deps: KeptDriverDeps): RestartDriver {
       }
     },
     pids: async (_app, startId) => pidsOf(startId),
+    ...(findReceiver(deps.basicEnvironment.PATH)
+      ? { ready: async (app: string, startId: string) => saidReady(notifyPaths(layout, app), startId) }
+      : {}),
     list: async () => Object.keys((await keeper.ask('status', {})).apps),
     async status(app) {
       return (await keeper.ask('status', {})).apps[app];
@@ -69,24 +69,15 @@ export function createKeptDriver(deps: KeptDriverDeps): RestartDriver {
 
 /** How the keeper starts an app: in its slot (one executable: in its folder), without a shell, with a minimal environment. */
 export function specFor(deps: KeptDriverDeps, app: string, config: AppConfig): KeepSpec {
-  const { layout, node } = deps;
-  const [program = '', ...rest] = config.run === undefined && config.binary ? [config.binary] : words(config.run ?? '');
-  const basic = deps.basicEnvironment;
-  // One executable is where it is, and so is what it works on: no slot is asked for.
-  const home = config.binary === undefined ? '{slot}' : dirname(config.binary);
-  const path = [
-    config.binary === undefined ? join('{slot}', 'node_modules', '.bin') : home,
-    dirname(node),
-    basic.PATH ?? '/usr/local/bin:/usr/bin:/bin',
-  ].join(delimiter);
-  const { PATH: _path, ...otherBasics } = basic;
-  // A program of the slot is found through PATH, which the keeper resolves at each start; `./x` is a path in the slot.
-  const argv0 = isAbsolute(program) || !program.includes('/') ? program : join(home, program);
+  const { layout } = deps;
+  const home = homeOf(config);
+  const argv = config.run === undefined && config.binary ? [config.binary] : argvOf(deps, config.run ?? '', home);
+  const receiver = config.healthy.notify ? findReceiver(deps.basicEnvironment.PATH) : undefined;
   return {
     dir: layout.app(app).dir,
-    argv: [argv0 === 'node' ? node : argv0, ...rest],
+    argv: receiver ? receiving(receiver, notifyPaths(layout, app), argv) : argv,
     cwd: home,
-    env: { ...otherBasics, ...config.env, PATH: config.env.PATH ?? path, FETTLE_APP: app },
+    env: environmentOf(deps, app, config),
     log: layout.appLog(app),
     stopSignal: config.stop.signal,
     graceMs: config.stop.grace,

@@ -1,6 +1,5 @@
 import { FettleError } from '../../src/domain/errors.ts';
 import { probe } from '../health/probe.ts';
-import { subjectOf } from '../health/subject.ts';
 import { isOwnFault } from '../updater/blocked.ts';
 import { deadlineOf } from '../updater/deadlines.ts';
 import { readTail } from '../updater/log-tail.ts';
@@ -63,12 +62,12 @@ export function agentWorks(deps: AgentWorksDeps): SelfParts['works'] {
     starting: (_task, signal) => makeWay(signal),
 
     async probing(task, signal) {
-      const { entry, app, slots, config, driver } = task;
+      const { entry, config } = task;
       const slot = slotOf(task);
       const { proof, firstGoodAt } = await probe(
         task.deps.checks,
         {
-          subject: { ...subjectOf({ app, driver, slots, slot, startId: '' }), runs: () => deps.runs() === slot },
+          subject: { ...task.subject(slot, ''), runs: () => deps.runs() === slot },
           health: config.healthy,
           version: entry.toVersion,
           periodMs: config.healthy.for,

@@ -1,5 +1,4 @@
 import { look } from '../health/probe.ts';
-import { subjectOf } from '../health/subject.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { Task } from './task.ts';
 
@@ -12,10 +11,10 @@ export async function baselineOf(
   slot: string | undefined,
   signal: AbortSignal,
 ): Promise<JournalEntry['baseline']> {
-  const { app, driver, slots } = task;
+  const { app, driver } = task;
   const kept = await driver.status(app);
   if (!kept?.running || slot === undefined) return 'stopped';
-  const subject = subjectOf({ app, driver, slots, slot, startId: kept.running.startId });
+  const subject = task.subject(slot, kept.running.startId);
   const answer = await look(
     task.deps.checks,
     subject,

@@ -13,6 +13,8 @@ export function deadlineOf(config: AppConfig, state: UpdateState, order?: Kind):
   const standard = stateOf(state).deadlineMs ?? 60_000;
   switch (state) {
     case 'fetching':
+    case 'rehearsing':
+    case 'waiting':
     case 'swapping':
     case 'reverting':
       return deadlines[state] ?? standard;

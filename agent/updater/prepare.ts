@@ -4,6 +4,8 @@ import { compareVersions } from '../../src/domain/version.ts';
 import { makeFolder } from '../../src/files/durable.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { copyFirst, nextSequence } from '../backup/create.ts';
+import { NOTHING_HEARS } from '../health/notify.ts';
+import { lockReason, untilUnlocked } from './app-lock.ts';
 import { baselineOf } from './baseline.ts';
 import { backupRequest, backupRoots, measure } from './data.ts';
 import { refuseUnmovable } from './movable.ts';
@@ -26,6 +28,9 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
   task.note(known);
   await task.driver.usable?.(app, config, (pids) => current !== undefined && slots.runs(current, pids));
   signal.throwIfAborted();
+  if (config.healthy.notify && !task.driver.ready) {
+    throw new FettleError('check_unusable', { data: { app, check: 'notify', reason: NOTHING_HEARS } });
+  }
   switch (order.kind) {
     case 'restart': {
       if (from === null) throw new FettleError('not_installed', { data: { app } });
@@ -134,19 +139,40 @@ export async function rehearsing(task: Task, signal: AbortSignal): Promise<void>
   task.enter('waiting');
 }
 
-/** `waiting`: the last look before the app is touched. The keeper learns how the app is to be started. */
+/**
+ * `waiting`: the last look before the app is touched. The app's own lock comes before the gate, so that nobody else waits
+ * for it, and once more after it. The keeper learns how the app is to be started.
+ */
 export async function waiting(task: Task, signal: AbortSignal): Promise<void> {
   const { app, deps } = task;
-  await deps.gate.enter(app, {
-    signal,
-    onWait: (other) => deps.onReport(task.entry, undefined, { code: 'busy', data: { app, other }, retryable: true }),
-  });
+  for (;;) {
+    const unlocked = await untilUnlocked(task, signal);
+    // This state once more: with its deadline anew.
+    if (unlocked === 'renewed') return;
+    if (unlocked === 'waited') await requireSpaceAgain(task);
+    await deps.gate.enter(app, {
+      signal,
+      onWait: (other) => task.waitFor({ code: 'busy', data: { app, other }, retryable: true }),
+    });
+    await readyToStop(task);
+    signal.throwIfAborted();
+    if ((await lockReason(task, signal)) === undefined && !signal.aborted) break;
+    deps.gate.leave(app);
+  }
+  task.enter('stopping');
+}
+
+async function readyToStop(task: Task): Promise<void> {
   const to = slotOf(task);
   if (!task.slots.record(to))
     throw new FettleError('artifact_invalid', { data: { app: task.app, reason: 'its slot is not whole' } });
   await task.driver.define(task.app, task.config);
-  signal.throwIfAborted();
-  task.enter('stopping');
+}
+
+/** Hours may have gone by: what the backup still needs may have been used by others. */
+async function requireSpaceAgain(task: Task): Promise<void> {
+  if (task.entry.backup === null) return;
+  requireSpace(task, task.folder.dir, (await measure(task.folder.shared, backupRoots(task.config))) + MARGIN);
 }
 
 /** The release that the order names; orders of these kinds have one, or they were refused. */

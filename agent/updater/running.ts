@@ -1,5 +1,4 @@
 import { look } from '../health/probe.ts';
-import { subjectOf } from '../health/subject.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { Task } from './task.ts';
 
@@ -28,10 +27,10 @@ export async function whatRuns(
 }
 
 async function toldVersion(task: Task, slot: string, signal: AbortSignal): Promise<string | undefined> {
-  const { app, driver, slots, deps, config } = task;
+  const { app, driver, deps, config } = task;
   const running = (await driver.status(app))?.running;
   if (!running) return undefined;
-  const subject = subjectOf({ app, driver, slots, slot, startId: running.startId });
+  const subject = task.subject(slot, running.startId);
   const limit = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
   const answer = await look(deps.checks, subject, config.healthy, limit).catch(() => undefined);
   signal.throwIfAborted();

@@ -6,7 +6,6 @@ import { seal } from '../backup/create.ts';
 import { restore } from '../backup/restore.ts';
 import { pruneBackups } from '../backup/retention.ts';
 import { look, probe } from '../health/probe.ts';
-import { subjectOf } from '../health/subject.ts';
 import type { JournalEntry } from '../journal.ts';
 import { isOwnFault } from './blocked.ts';
 import { backupRequest } from './data.ts';
@@ -15,18 +14,20 @@ import { asideBefore, coversAll, placeData, planPlacing, putBack } from './older
 import { slotOf } from './prepare.ts';
 import { outcomeOf, type Task } from './task.ts';
 
+/** Failures of `waiting` after which the sealed slot stays. */
+const WRONG_MOMENT: readonly string[] = ['locked_by_app', 'busy'];
 /** The old version counts as back after this long without an end. */
 const SETTLED_MS = 1_000;
 
 /** `stopping`: a hold is left with the keeper, then the old version is ended and verified gone. */
 export async function stopping(task: Task, signal: AbortSignal): Promise<void> {
-  const { driver, app, config, entry, slots, deps } = task;
+  const { driver, app, config, entry, deps } = task;
   await driver.hold(app, entry.from, holdFor(config, entry.order));
   let lastGoodAnswerAt: number | null = null;
   if (entry.from !== null && entry.baseline === 'healthy') {
     const kept = await driver.status(app);
     if (kept?.running) {
-      const subject = subjectOf({ app, driver, slots, slot: entry.from, startId: kept.running.startId });
+      const subject = task.subject(entry.from, kept.running.startId);
       const answer = await look(deps.checks, subject, config.healthy, signal);
       if (answer.good) lastGoodAnswerAt = deps.clock.now();
     }
@@ -61,7 +62,7 @@ export async function starting(task: Task, signal: AbortSignal): Promise<void> {
 
 /** `probing`: proof of version, and health over the whole probe period. */
 export async function probing(task: Task, signal: AbortSignal): Promise<void> {
-  const { entry, driver, app, slots, config, deps } = task;
+  const { entry, driver, app, config, deps } = task;
   // Taken up again after a crash: what runs goes on; what ended with the device is started once more.
   const running = entry.attempts > 0 ? await driver.start(app) : (await driver.status(app))?.running;
   if (!running) {
@@ -72,7 +73,7 @@ export async function probing(task: Task, signal: AbortSignal): Promise<void> {
   const { proof, firstGoodAt } = await probe(
     deps.checks,
     {
-      subject: subjectOf({ app, driver, slots, slot: slotOf(task), startId: running.startId }),
+      subject: task.subject(slotOf(task), running.startId),
       health: config.healthy,
       version: entry.toVersion,
       periodMs: config.healthy.for,
@@ -138,13 +139,13 @@ export async function restarting(task: Task): Promise<void> {
 
 /** `reprobing`: the old version is at least as well as it was before. */
 export async function reprobing(task: Task, signal: AbortSignal): Promise<void> {
-  const { entry, driver, app, slots, config, deps } = task;
+  const { entry, driver, app, config, deps } = task;
   const running = await driver.start(app);
   const wasWell = entry.baseline === 'healthy';
   const { firstGoodAt } = await probe(
     deps.checks,
     {
-      subject: subjectOf({ app, driver, slots, slot: entry.from ?? '', startId: running.startId }),
+      subject: task.subject(entry.from ?? '', running.startId),
       health: wasWell ? config.healthy : processOnly(config.healthy),
       version: entry.fromVersion,
       // Long enough to see it end at once, as where another program holds its port.
@@ -166,9 +167,11 @@ export async function discarding(task: Task): Promise<void> {
   const { entry, app, slots, folder, deps } = task;
   const needed = [entry.from, slots.lastGood(), slots.current(), ...(task.self?.needed() ?? [])];
   const { code = '', retryable = false } = entry.problem ?? {};
+  // Only the moment was wrong: the next attempt finds what was fetched.
+  const keepsSlot = !entry.cancelled && WRONG_MOMENT.includes(code);
   // What was downloaded is worth keeping for the next attempt, unless a person cancelled or it was bad.
   const goesOn = !entry.cancelled && retryable && code === 'download_failed' && slots.binary !== undefined;
-  if (entry.to !== null && !needed.includes(entry.to) && !goesOn) slots.remove(entry.to);
+  if (entry.to !== null && !needed.includes(entry.to) && !goesOn && !keepsSlot) slots.remove(entry.to);
   if (entry.backup !== null)
     rmSync(join(folder.backups, `${entry.backup}.unfinished`), { recursive: true, force: true });
   if (entry.cancelled || !retryable) rmSync(folder.tmp, { recursive: true, force: true });
@@ -215,5 +218,6 @@ async function bringDataBack(task: Task, signal: AbortSignal): Promise<void> {
 }
 
 function processOnly(health: Task['config']['healthy']): Task['config']['healthy'] {
-  return { ...health, http: undefined, version: undefined, checks: 1 };
+  const { every, timeout, for: period } = health;
+  return { every, timeout, for: period, checks: 1 };
 }

@@ -6,7 +6,8 @@ import type { Clock } from '../../src/domain/id.ts';
 import { canFollow, isCancellable, stateOf, type UpdateState } from '../../src/domain/update.ts';
 import type { Outcome, Problem, Progress } from '../../src/protocol/messages.ts';
 import type { Acquirer } from '../acquire/index.ts';
-import type { Check } from '../health/contract.ts';
+import type { Check, Subject } from '../health/contract.ts';
+import { type Around, subjectOf } from '../health/subject.ts';
 import { withData } from '../install/index.ts';
 import type { Slots } from '../install/slots.ts';
 import type { Journal, JournalEntry } from '../journal.ts';
@@ -28,6 +29,8 @@ export interface UpdaterDeps {
   readonly blocked: BlockedReleases;
   readonly ballast: Ballast;
   readonly gate: Gate;
+  /** What checks, locks and rehearsals need to know of the device. */
+  readonly around: Around;
   /** Free bytes of the file system that a folder is on. */
   readonly freeSpace: (folder: string) => number;
   /** Takes secrets out of text that leaves the device. */
@@ -81,11 +84,22 @@ export interface Task {
   readonly self?: SelfParts | undefined;
   /** Aborts the current state's work where it may be cancelled. */
   readonly cancelSignal: AbortSignal;
+  /** One start of the app, as the checks see it. @param slot that it must run from */
+  subject(slot: string, startId: string): Subject;
   /** Changes the entry without leaving its state; durable when it returns. */
   note(patch: Partial<JournalEntry>): void;
   /** Enters a state; durable when it returns, before any of its work. */
   enter(state: UpdateState, patch?: Partial<JournalEntry>): void;
   progress(progress: Progress): void;
+  /** Tells what it waits for; `undefined` until then, and with each new state. */
+  readonly waitsFor: Problem | undefined;
+  waitFor(note: Problem): void;
+  /** Passes the app's own lock from now on. False where it is too late. Durable when it returns true. */
+  force(): boolean;
+  /** Goes on waiting for the app, with the deadline anew. False where it does not wait. */
+  hold(): boolean;
+  /** Aborts at the next {@link Task.force} or {@link Task.hold}. */
+  nudged(): AbortSignal;
   /** Asks for the end; false where it is too late. Durable when it returns true. */
   cancel(): boolean;
 }
@@ -100,6 +114,13 @@ export function createTask(given: UpdaterDeps, parts: TaskParts, first: JournalE
     deps.journal.write(next);
     entry = next;
   };
+  let waitsFor: Problem | undefined;
+  let nudge = new AbortController();
+  const nudgeNow = () => {
+    const before = nudge;
+    nudge = new AbortController();
+    before.abort();
+  };
   return {
     deps,
     ...parts,
@@ -109,6 +130,7 @@ export function createTask(given: UpdaterDeps, parts: TaskParts, first: JournalE
       return entry;
     },
     cancelSignal: cancelling.signal,
+    subject: (slot, startId) => subjectOf({ ...parts, app, slot, startId, around: deps.around }),
     note: (patch) => write({ ...entry, ...patch, seq: nextSeq(entry) }),
     enter(state, patch = {}) {
       // A cancel that was accepted is honoured here: nothing goes from untouched to touched after it.
@@ -119,10 +141,30 @@ export function createTask(given: UpdaterDeps, parts: TaskParts, first: JournalE
       }
       const attempts = next === entry.state ? entry.attempts : 0;
       write({ ...entry, attempts, ...patch, state: next, enteredAt: deps.clock.now(), seq: nextSeq(entry) });
+      waitsFor = undefined;
       deps.log(`${entry.order.update} ${app}: ${next}`);
       deps.onReport(entry);
     },
     progress: (progress) => deps.onReport(entry, progress),
+    get waitsFor() {
+      return waitsFor;
+    },
+    waitFor(note) {
+      waitsFor = note;
+      deps.onReport(entry, undefined, note);
+    },
+    force() {
+      if (!isCancellable(entry.state)) return false;
+      if (!entry.forced) write({ ...entry, forced: true, seq: nextSeq(entry) });
+      nudgeNow();
+      return true;
+    },
+    hold() {
+      if (entry.state !== 'waiting' || waitsFor?.code !== 'locked_by_app') return false;
+      nudgeNow();
+      return true;
+    },
+    nudged: () => nudge.signal,
     cancel() {
       if (entry.cancelled) return true;
       if (!isCancellable(entry.state)) return false;

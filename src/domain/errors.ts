@@ -62,6 +62,7 @@ export const ERROR_CODES = [
   'start_failed',
   'stop_failed',
   'driver_unusable',
+  'check_unusable',
   'writes_into_slot',
   'other_filesystem',
   'not_replaceable',

@@ -174,6 +174,10 @@ export const HubMessage = z.discriminatedUnion('type', [
     signature: z.string().optional(),
   }),
   z.object({ type: z.literal('cancel'), update: id }),
+  /** A person insists: the update does not wait for the app's own lock (any more). Saying it again is no error. */
+  z.object({ type: z.literal('force'), update: id }),
+  /** An update that waits for the app's lock goes on waiting, with its deadline anew. */
+  z.object({ type: z.literal('hold'), update: id }),
   z.object({ type: z.literal('outcome-ack'), update: id }),
   z.object({
     type: z.literal('read-log'),
@@ -223,6 +227,13 @@ export const AgentMessage = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('outcome'), outcome: Outcome }),
   z.object({ type: z.literal('cancel-result'), update: id, accepted: z.boolean(), state: z.string().max(40) }),
+  z.object({
+    type: z.literal('lock-answer'),
+    update: id,
+    asked: z.enum(['force', 'hold']),
+    accepted: z.boolean(),
+    state: z.string().max(40),
+  }),
   z.object({ type: z.literal('log'), request: id, text: z.string().max(64_000), problem: Problem.optional() }),
   z.object({
     type: z.literal('backups'),

@@ -27,7 +27,7 @@ describe.skipIf(why !== undefined)(`esbuild in place${why ? ` (not run: ${why})`
   let releases: string;
   beforeAll(async () => {
     device = await makeDevice({
-      app: async (of) => {
+      other: async (of) => {
         releases = of.releases;
         robot = join(of.home, 'opt', 'robot');
         mkdirSync(dirname(robot));

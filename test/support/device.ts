@@ -98,7 +98,11 @@ export interface DeviceOptions {
   /** The app is one executable that is replaced in place: `opt/robot` of the home. */
   readonly binary?: boolean;
   /** Another app than the usual one: makes its releases (of `app`, in the folder `releases`), and answers its configuration. */
-  readonly app?: (of: { readonly home: string; readonly releases: string; readonly port: number }) => Promise<string>;
+  readonly other?: (of: { readonly home: string; readonly releases: string; readonly port: number }) => Promise<string>;
+  /** Lines of the app in the device's file, by key, in the place of the usual ones or beside them. May name `$PORT`, `$HOME`. */
+  readonly app?: Readonly<Record<string, string>>;
+  /** Releases beside the usual ones, by version: their files. */
+  readonly releases?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
@@ -130,14 +134,22 @@ export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
     ]);
     await publish({ folder: releases, app: 'app', version, files: [{ platform: 'any', path: archive }], clock });
   }
+  for (const [version, files] of Object.entries(options.releases ?? {})) {
+    const archive = join(home, `app-${version}.tar.gz`);
+    await writeArchive(
+      archive,
+      Object.entries(files).map(([name, content]) => ({ name, content })),
+    );
+    await publish({ folder: releases, app: 'app', version, files: [{ platform: 'any', path: archive }], clock });
+  }
   for (const [version, behaviour] of Object.entries(AGENT_RELEASES)) {
     const archive = join(home, `fettle-${version}.tgz`);
     await writeArchive(archive, agentPackage(version, behaviour));
     const folder = join(home, 'releases-fettle');
     await publish({ folder, app: 'fettle', version, files: [{ platform: 'any', path: archive }], clock });
   }
-  const other = await options.app?.({ home, releases, port });
-  writeFileSync(layout.config, other ?? configuration(port, options.probing ?? '3s', executable));
+  const other = await options.other?.({ home, releases, port });
+  writeFileSync(layout.config, other ?? configuration(home, port, options, executable));
   const environment = { ...process.env, XDG_RUNTIME_DIR: runtime };
 
   const server = createServer();
@@ -362,18 +374,24 @@ export async function askVersion(port: number): Promise<string | undefined> {
   }
 }
 
-function configuration(port: number, probing: string, executable: string | undefined): string {
+function configuration(home: string, port: number, options: DeviceOptions, executable: string | undefined): string {
+  const lines = {
+    source: 'folder releases',
+    ...(executable ? { binary: executable } : { run: 'node server.mjs' }),
+    env: '{PORT: $PORT, API_TOKEN: very-secret-value-4711}',
+    keep: '[data]',
+    downgrade: 'any',
+    healthy:
+      '{http: "http://127.0.0.1:$PORT/version", version: .version, every: 50ms, checks: 2, for: 300ms, timeout: 2s}',
+    stop: '{grace: 2s}',
+    deadlines: `{probing: ${options.probing ?? '3s'}}`,
+    ...options.app,
+  };
+  const app = Object.entries(lines).map(([key, value]) => `    ${key}: ${value}`);
   return `fettle: {source: folder releases-fettle, for: 1s, deadlines: {probing: 4s}}
 apps:
   app:
-    source: folder releases
-    ${executable ? `binary: ${executable}` : 'run: node server.mjs'}
-    env: {PORT: ${port}, API_TOKEN: very-secret-value-4711}
-    keep: [data]
-    downgrade: any
-    healthy: {http: "http://127.0.0.1:${port}/version", version: .version, every: 50ms, checks: 2, for: 300ms, timeout: 2s}
-    stop: {grace: 2s}
-    deadlines: {probing: ${probing}}
+${app.join('\n').replaceAll('$PORT', String(port)).replaceAll('$HOME', home)}
 `;
 }
 

@@ -121,7 +121,8 @@ export function keeperHome(): KeeperHome {
     }),
     log(app) {
       try {
-        return readFileSync(layout.appLog(app), 'utf8');
+        // Without the keeper's marks: what the app itself has printed.
+        return readFileSync(layout.appLog(app), 'utf8').replaceAll(/^\[fettle\] start .*\n/gm, '');
       } catch {
         return '';
       }

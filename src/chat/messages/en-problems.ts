@@ -154,6 +154,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
       : `${d.app ? App(d) : 'The device'} is busy with another update${because(d)}.`,
     next: 'Try again when it is over.',
   }),
+  check_unusable: (d) => ({
+    text: `${App(d)} can't be checked as its file says (${t(d.check)})${because(d)}.`,
+    next: 'Mend that, or change `healthy:` in the file on the device. Nothing was touched.',
+  }),
   driver_unusable: (d) => ({
     text: `${App(d)} can't be started and stopped as its file says (${t(d.driver)})${because(d)}.`,
     next: 'Mend that, or change `restart:` in the file on the device. Nothing was touched.',
@@ -179,8 +183,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: d.advice ? `${t(d.advice)}.` : 'Nothing was changed.',
   }),
   locked_by_app: (d) => ({
-    text: `${App(d)} says that it must not be stopped now${because(d)}.`,
-    next: 'It is tried again until the deadline.',
+    text: d.ended
+      ? `${App(d)} said until the deadline that it must not be stopped${because(d)}.`
+      : `${App(d)} says that it must not be stopped now${because(d)}.${d.until ? ` It has said so since ${when(d.since, undefined)}; it is waited for until ${when(d.until, undefined)}.` : ''}`,
+    next: d.ended ? 'What was fetched is kept for the next try. --force does not wait.' : undefined,
   }),
   outside_window: (d, now) => ({
     text: `The maintenance window is closed${d.opensAt ? `; it opens ${when(d.opensAt, now)}` : ''}.`,

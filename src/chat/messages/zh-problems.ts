@@ -154,6 +154,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
       : `${d.app ? app(d) : '设备'} 正忙于另一次更新${because(d)}。`,
     next: '请等它结束后再试。',
   }),
+  check_unusable: (d) => ({
+    text: `${app(d)} 无法按其配置文件进行检查（${t(d.check)}）${because(d)}。`,
+    next: '请先修复，或修改设备上配置文件中的 `healthy:`。应用未受影响。',
+  }),
   driver_unusable: (d) => ({
     text: `无法按配置文件（${t(d.driver)}）启停 ${app(d)}${because(d)}。`,
     next: '请修复，或修改设备配置文件中的 `restart:`。未做任何改动。',
@@ -179,8 +183,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: d.advice ? `${t(d.advice)}。` : '没有任何改动。',
   }),
   locked_by_app: (d) => ({
-    text: `${app(d)} 表示现在不能停止${because(d)}。`,
-    next: '在截止时间之前会继续尝试。',
+    text: d.ended
+      ? `${app(d)} 直到截止时间都表示不能停止${because(d)}。`
+      : `${app(d)} 表示现在不能停止${because(d)}。${d.until ? `自 ${when(d.since, undefined)} 起；最多等到 ${when(d.until, undefined)}。` : ''}`,
+    next: d.ended ? '已下载的内容会保留到下次尝试。--force 可以不等待。' : undefined,
   }),
   outside_window: (d, now) => ({
     text: `不在维护时段内${d.opensAt ? `；${when(d.opensAt, now)}开始` : ''}。`,
