@@ -35,6 +35,11 @@ export function readSlotRecord(path: string): SlotRecord | undefined {
   }
 }
 
+/** The name for a release's slot. */
+export function slotName(version: string, digest: string): string {
+  return `${version}-${createHash('sha256').update(digest).digest('hex').slice(0, 8)}`;
+}
+
 export interface Slots {
   /** The name for a release's slot. */
   nameFor(version: string, digest: string): string;
@@ -80,7 +85,7 @@ export function openSlots(folder: AppFolder): Slots {
   };
   return {
     path,
-    nameFor: (version, digest) => `${version}-${createHash('sha256').update(digest).digest('hex').slice(0, 8)}`,
+    nameFor: slotName,
     record: (slot) => readSlotRecord(path(slot)),
     current: () => linked(folder.current),
     lastGood: () => linked(folder.lastGood),
