@@ -12,7 +12,7 @@ import { type AskProgram, createAskProgram } from './init/ask.ts';
 import type { Found, InitRecord, Runner } from './init/contract.ts';
 import { detect } from './init/detect.ts';
 import { healthOf, makePlan, type Plan, withChoices } from './init/plan.ts';
-import { runnersOf } from './init/processes.ts';
+import { ownVariables, runnersOf, variableOf } from './init/processes.ts';
 import type { Questions } from './init/questions.ts';
 import {
   recordOf,
@@ -23,6 +23,7 @@ import {
   refusePlace,
   refuseRunning,
   refuseUnitUser,
+  refuseWriters,
 } from './init/refusals.ts';
 import { configurationLines, foundLines, planLines } from './init/text.ts';
 import { recordToUndo, runningOf, undo } from './init/undo.ts';
@@ -110,6 +111,10 @@ async function runAdopt(options: InitOptions): Promise<number> {
       { ...found, keep: [] },
       runners.filter(({ pid }) => !stops.includes(pid)),
     );
+  if (found.kind !== 'binary') {
+    const kept = found.keep.map(({ path }) => join(found.path, path));
+    refuseWriters(found.path, kept, stops);
+  }
   await stopRunners(found.path, stops, runners, signal);
   refuseRunning(found, mayRunOn(found) ? [] : runnersOf(found.path));
   makeFolder(layout.home);
@@ -169,7 +174,23 @@ async function complete(found: Found, runners: readonly Runner[], options: InitO
         'Where do its releases come from (npm NAME, folder PATH, feed URL, git URL BRANCH; Enter: nowhere yet)? ',
       )) || undefined;
   }
-  return { ...said, run, source };
+  return withVariables({ ...said, run, source }, runners);
+}
+
+/** What a copy that runs was given by hand: a start by Fettle would lack it. Values may be secrets, but for the port. */
+function withVariables(found: Found, runners: readonly Runner[]): Found {
+  if (found.kind === 'binary' || found.unit) return found;
+  const names = new Set<string>();
+  let { env } = found;
+  for (const { pid } of runners) {
+    for (const name of ownVariables(pid)) if (env?.[name] === undefined) names.add(name);
+    const port = variableOf(pid, 'PORT');
+    if (port !== undefined && /^\d+$/.test(port) && env?.PORT === undefined) env = { ...env, PORT: port };
+  }
+  names.delete('PORT');
+  if (names.size === 0) return { ...found, env };
+  const note = `The copy that runs has variables that Fettle would not give it: ${[...names].join(', ')}. Those it needs belong under \`env\`, or into a kept .env.`;
+  return { ...found, env, notes: [...found.notes, note] };
 }
 
 /** What was said; else what a running copy answers on. A terminal is asked. */

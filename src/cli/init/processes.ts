@@ -121,6 +121,12 @@ export function ownVariables(pid: number): string[] {
 const USUAL =
   /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|TMP|TEMP|TERM.*|COLORTERM|COLUMNS|LINES|PWD|OLDPWD|SHLVL|HOSTNAME|MAIL|EDITOR|VISUAL|PAGER|LESS.*|LS_COLORS|HIST.*|PS\d|DISPLAY|WAYLAND.*|DBUS.*|SSH_.*|SUDO_.*|XDG_.*|GIT_.*|NVM_.*|npm_.*|NPM_.*|NODE|INIT_CWD|VSCODE.*|TMUX.*|STY|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_.*|MANAGERPID|MEMORY_.*|FETTLE_.*|DEBIAN_FRONTEND|CI|NO_COLOR|.*_proxy|.*_PROXY|SSL_.*|.*_CERTS?|_)$/;
 
+/** One variable of a process. */
+export function variableOf(pid: number, name: string): string | undefined {
+  const environ = readProc(`/proc/${pid}/environ`);
+  return environ && readVariable(environ, name);
+}
+
 /** Does a process still live? */
 export function lives(pid: number): boolean {
   const stat = readStat(pid);

@@ -177,15 +177,14 @@ export function refuseRunning(found: Pick<Found, 'path' | 'keep' | 'unit'>, runn
         );
     }
   }
-  refuseWriters(
-    found.path,
-    found.keep.map(({ path }) => join(found.path, path)),
-  );
 }
 
-/** @throws {FettleError} `init_refused` naming the process that has one of the paths open for writing */
-export function refuseWriters(path: string, paths: readonly string[]): void {
-  const [writer] = writersOf(paths);
+/**
+ * @param but pids that will be ended before
+ * @throws {FettleError} `init_refused` naming the process that has one of the paths open for writing
+ */
+export function refuseWriters(path: string, paths: readonly string[], but: readonly number[] = []): void {
+  const writer = writersOf(paths).find(({ pid }) => !but.includes(pid));
   if (writer)
     throw refuse(
       path,

@@ -80,7 +80,8 @@ export async function undoStep(step: Step, deps: StepDeps): Promise<void> {
     case 'seal':
       return;
     case 'point':
-      for (const link of [folder.current, folder.lastGood]) rmSync(link, { force: true });
+      for (const link of [folder.current, folder.lastGood])
+        for (const name of [link, `${link}.new`]) rmSync(name, { force: true });
       return;
     case 'write': {
       const now = contentOf(step.path);
