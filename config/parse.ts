@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { isFolder } from '../src/domain/git-address.ts';
 import type { AppConfig, SelfConfig } from './agent-schema.ts';
 
 /**
@@ -173,8 +174,14 @@ function knownKeys(schema: z.ZodType, path: readonly (string | number)[]): strin
 }
 
 function withAbsolutePaths<C extends WithSources>(config: C, base: string): C {
-  const absolute = <T extends WithSources['fettle']>(of: T): T =>
-    of.source?.kind === 'folder' ? { ...of, source: { ...of.source, path: resolve(base, of.source.path) } } : of;
+  const absolute = <T extends WithSources['fettle']>(of: T): T => {
+    const { source } = of;
+    if (source?.kind === 'folder') return { ...of, source: { ...source, path: resolve(base, source.path) } };
+    if (source?.kind === 'git' && isFolder(source.url)) {
+      return { ...of, source: { ...source, url: resolve(base, source.url) } };
+    }
+    return of;
+  };
   const app = <T extends WithSources['apps'][string]>(of: T): T => {
     const { binary, data, notNow } = of;
     return {

@@ -86,6 +86,8 @@ export async function fetching(task: Task, signal: AbortSignal): Promise<void> {
       release: releaseOf(task),
       slot: slots.prepare(to),
       tmp: folder.tmp,
+      cache: folder.cache,
+      buildLog: deps.layout.buildLog(app),
       signal,
       progress: task.progress,
     });

@@ -86,7 +86,7 @@ async function fail(task: Task, state: DeviceState, error: unknown, shutdown: Ab
 }
 
 function advance(task: Task, state: DeviceState, problem: Problem | null): void {
-  const { entry, deps, app } = task;
+  const { entry } = task;
   const { onFailure } = STATE_WORK[state];
   switch (onFailure) {
     case 'retry':
@@ -95,14 +95,15 @@ function advance(task: Task, state: DeviceState, problem: Problem | null): void 
       else finish(task, 'rollback-failed', problem);
       return;
     case 'discarding':
-      task.enter('discarding', { problem });
+      // What a build said last is what a person needs; it has no log that a chat shows.
+      task.enter(
+        'discarding',
+        problem?.code === 'build_failed' ? { problem, logTail: tailOf(task, 'build') } : { problem },
+      );
       return;
     case 'reverting': {
       const ran = state === 'starting' || state === 'probing';
-      const logTail = ran
-        ? deps.redact(app, readTail(deps.layout.appLog(app), LOG_LINES, LOG_BYTES)).slice(-LOG_CHARACTERS)
-        : null;
-      task.enter('reverting', { problem, logTail: logTail || null, restored: [] });
+      task.enter('reverting', { problem, logTail: ran ? tailOf(task, 'app') : null, restored: [] });
       return;
     }
     case 'onward':
@@ -116,6 +117,12 @@ function advance(task: Task, state: DeviceState, problem: Problem | null): void 
       return;
     }
   }
+}
+
+/** The end of what the app, or its build, has said; redacted. */
+function tailOf({ deps, app }: Task, of: 'app' | 'build'): string | null {
+  const file = of === 'app' ? deps.layout.appLog(app) : deps.layout.buildLog(app);
+  return deps.redact(app, readTail(file, LOG_LINES, LOG_BYTES)).slice(-LOG_CHARACTERS) || null;
 }
 
 function finish(task: Task, state: 'failed' | 'cancelled' | 'rollback-failed', problem: Problem | null): void {
