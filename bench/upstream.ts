@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { createGitOrigin } from '../src/origin/git.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../src/origin/npm.ts';
 import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../src/releases/index.ts';
 import { openStore } from '../src/store/open.ts';
@@ -26,7 +27,12 @@ export const upstream: Benchmark = {
       npmrc: writeNpmrc({ file: join(folder, 'npmrc'), env: { npm_config_registry: registry.url }, from: [] }),
       env: cleanNpmEnvironment(process.env),
     });
-    const sources = createReleaseSources({ npm, seen: createSeenInStore(store.db), fetch });
+    const sources = createReleaseSources({
+      npm,
+      git: createGitOrigin({ folder: join(folder, 'git'), env: cleanNpmEnvironment(process.env) }),
+      seen: createSeenInStore(store.db),
+      fetch,
+    });
     const clock = { now: () => Date.now(), monotonic: () => performance.now() };
     const checker = createReleaseChecker({ db: store.db, sources, clock });
     const check = async () => {

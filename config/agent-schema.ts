@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { gitAddressProblem, gitRefProblem } from '../src/domain/git-address.ts';
 import { duration } from './duration.ts';
 import { HealthSchema } from './health-schema.ts';
 import { RestartSchema } from './restart-schema.ts';
@@ -18,7 +19,7 @@ const name = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'expected a name of lower-case letters, digits, - and _, starting with a letter');
 
-/** `npm NAME`, `folder PATH`, `feed URL`. */
+/** `npm NAME`, `folder PATH`, `feed URL`, `git URL [REF]`. */
 const source = z.string().transform((text, context) => {
   const [kind = '', ...rest] = text.trim().split(/\s+/);
   const value = rest.join(' ');
@@ -27,7 +28,16 @@ const source = z.string().transform((text, context) => {
   }
   if (kind === 'folder' && value !== '') return { kind: 'folder' as const, path: value };
   if (kind === 'feed' && httpUrl.safeParse(value).success) return { kind: 'feed' as const, url: value };
-  context.addIssue({ code: 'custom', message: 'expected `npm PACKAGE`, `folder PATH` or `feed URL`' });
+  if (kind === 'git' && rest.length > 0) {
+    const [url = '', ref, more] = rest;
+    // A path without a dot in front is one, too, as it is for `folder`.
+    const address = /^[\w-][\w./-]*$/.test(url) && !url.startsWith('-') ? `./${url}` : url;
+    const problem = gitAddressProblem(address) ?? (ref === undefined ? undefined : gitRefProblem(ref));
+    if (problem === undefined && more === undefined) return { kind: 'git' as const, url: address, ref };
+    context.addIssue({ code: 'custom', message: problem ?? 'expected `git URL` or `git URL REF`' });
+    return z.NEVER;
+  }
+  context.addIssue({ code: 'custom', message: 'expected `npm PACKAGE`, `folder PATH`, `feed URL` or `git URL REF`' });
   return z.NEVER;
 });
 
@@ -95,7 +105,9 @@ const NotNowSchema = z
 export const AppSchema = z.strictObject({
   source: source
     .optional()
-    .describe('Where releases come from: `npm PACKAGE`, `folder PATH` (relative to this file) or `feed URL`.'),
+    .describe(
+      'Where releases come from: `npm PACKAGE`, `folder PATH` (relative to this file), `feed URL`, or `git URL [REF]` with a branch, a tag or a pattern of tags such as `v*`.',
+    ),
   channel: z
     .string()
     .regex(/^[a-z][a-z0-9-]{0,39}$/)

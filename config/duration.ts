@@ -16,5 +16,5 @@ export function duration(least: string, most: string) {
       }
       return ms;
     })
-    .meta({ description: expected });
+    .meta({ description: expected, pattern: '^\\s*\\d+(\\.\\d+)?\\s*(ms|s|m|h|d)\\s*$' });
 }

@@ -40,6 +40,8 @@ export interface HomeLayout {
     readonly dir: string;
     readonly lock: string;
     readonly db: string;
+    /** Mirrors of git repositories. */
+    readonly git: string;
     readonly key: string;
     readonly port: string;
   };
@@ -54,12 +56,16 @@ export interface HomeLayout {
     readonly peers: string;
     readonly npmCache: string;
     readonly seen: string;
+    /** Mirrors of git repositories. */
+    readonly git: string;
     /** Of an agent without a keeper: what it goes back to unless it proves itself. */
     readonly proving: string;
   };
   app(name: string): AppFolder;
   /** Log of a kept app. */
   appLog(name: string): string;
+  /** Output of an app's last build. No app's own log has that name. */
+  buildLog(name: string): string;
   /** Sockets: short paths, because long ones fail (108 bytes), in a folder that only this user can enter. */
   readonly runtime: { readonly dir: string; readonly keeperSocket: string; readonly hubSocket: string };
 }
@@ -124,6 +130,7 @@ export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
       dir: at('hub'),
       lock: at('hub', 'lock'),
       db: at('hub', 'hub.db'),
+      git: at('hub', 'git'),
       key: at('hub', 'key'),
       port: at('hub', 'port'),
     },
@@ -137,6 +144,7 @@ export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
       peers: at('agent', 'hub.pub'),
       npmCache: at('agent', 'npm-cache'),
       seen: at('agent', 'seen.json'),
+      git: at('agent', 'git'),
       proving: at('agent', 'proving.json'),
     },
     app: (name) => {
@@ -154,6 +162,7 @@ export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
       };
     },
     appLog: (name) => at('logs', `${name}.log`),
+    buildLog: (name) => at('logs', `${name}.build.log`),
     runtime: { dir: runtime, keeperSocket: join(runtime, 'keeper.sock'), hubSocket: join(runtime, 'hub.sock') },
   };
 }

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
-import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { isFolder } from '../src/domain/git-address.ts';
 import type { AppConfig, SelfConfig } from './agent-schema.ts';
 
 /**
@@ -83,6 +84,16 @@ function explain(
   file: string,
 ): ConfigProblem[] {
   const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+  if (issue.code === 'invalid_union') {
+    // Of several ways to write a value, the one that was meant: its kind is right, and something in it is not.
+    const meant = issue.errors.find(
+      (one) => one.length > 0 && !one.some(({ path: at }) => at.length === 0 && !isKeys(one)),
+    );
+    if (meant)
+      return meant.flatMap((inner) =>
+        explain({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, schema, document, lines, file),
+      );
+  }
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(schema, path);
     return issue.keys.map((key) => ({
@@ -107,6 +118,10 @@ function explain(
   ];
 }
 
+function isKeys(issues: readonly z.core.$ZodIssue[]): boolean {
+  return issues.every(({ code }) => code === 'unrecognized_keys');
+}
+
 /** The line of the deepest node of `path` that the document has: that of its key where it is one. */
 function lineOf(
   document: ReturnType<typeof parseDocument>,
@@ -128,26 +143,45 @@ function lineOf(
   return 1;
 }
 
+/** What a file's text has at a path, and the line of its key, or of the nearest thing above it that is there. */
+export function whereIs(text: string, path: readonly string[]): { readonly line: number; readonly value: unknown } {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, logLevel: 'silent' });
+  if (document.errors.length > 0) return { line: 1, value: undefined };
+  const keys = path.map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  const node: unknown = document.getIn(keys, true);
+  const value = typeof node === 'object' && node !== null && 'toJS' in node ? (node as Node).toJS(document) : node;
+  return { line: lineOf(document, lines, keys), value };
+}
+
 /** The keys that the schema knows at a path, found in its JSON Schema so that they are written down once. */
 function knownKeys(schema: z.ZodType, path: readonly (string | number)[]): string[] {
-  type Node = {
-    properties?: Record<string, Node>;
-    additionalProperties?: Node | boolean;
-    items?: Node;
-    anyOf?: Node[];
+  type Known = {
+    properties?: Record<string, Known>;
+    additionalProperties?: Known | boolean;
+    items?: Known;
+    anyOf?: Known[];
   };
-  let node = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Node | undefined;
+  // Of a value that may be written in several ways, the one with keys.
+  const group = (of: Known | undefined) => (of?.properties ? of : (of?.anyOf?.find((one) => one.properties) ?? of));
+  let node = group(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Known | undefined);
   for (const part of path) {
-    const next: Node | boolean | undefined =
+    const next: Known | boolean | undefined =
       node?.properties?.[String(part)] ?? node?.additionalProperties ?? node?.items;
-    node = typeof next === 'object' ? next : undefined;
+    node = group(typeof next === 'object' ? next : undefined);
   }
   return Object.keys(node?.properties ?? {});
 }
 
 function withAbsolutePaths<C extends WithSources>(config: C, base: string): C {
-  const absolute = <T extends WithSources['fettle']>(of: T): T =>
-    of.source?.kind === 'folder' ? { ...of, source: { ...of.source, path: resolve(base, of.source.path) } } : of;
+  const absolute = <T extends WithSources['fettle']>(of: T): T => {
+    const { source } = of;
+    if (source?.kind === 'folder') return { ...of, source: { ...source, path: resolve(base, source.path) } };
+    if (source?.kind === 'git' && isFolder(source.url)) {
+      return { ...of, source: { ...source, url: resolve(base, source.url) } };
+    }
+    return of;
+  };
   const app = <T extends WithSources['apps'][string]>(of: T): T => {
     const { binary, data, notNow } = of;
     return {

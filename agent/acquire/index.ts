@@ -8,16 +8,22 @@ import { type Artifact, artifactFor, type Release } from '../../src/domain/relea
 import { feedAddress, readFeed } from '../../src/origin/feed.ts';
 import { archiveEnding } from '../../src/origin/feed-format.ts';
 import { readFolder } from '../../src/origin/folder.ts';
+import type { GitOrigin } from '../../src/origin/git.ts';
 import type { NpmOrigin } from '../../src/origin/npm.ts';
 import { checkNumber, type SeenNumbers } from '../../src/origin/seen.ts';
 import { sourceKey } from '../../src/origin/source-key.ts';
 import type { OrderedRelease, Progress } from '../../src/protocol/messages.ts';
 import { abortError } from './abort.ts';
 import { unpack } from './archive.ts';
+import { build } from './build.ts';
 import { copyArtifact } from './copy.ts';
 import { download } from './download.ts';
 import { takeExecutable } from './executable.ts';
+import { checkout, findCommit } from './git.ts';
 import { installPackage, type PackageDeps } from './package.ts';
+import { removeTree } from './remove-tree.ts';
+import { createTurns } from './turns.ts';
+import { endMarked, workMark } from './work-mark.ts';
 
 /** Gets an ordered release from where this device's own file says that it comes from, into an empty slot. */
 
@@ -34,6 +40,10 @@ export interface AcquireContext {
   readonly executable?: string | undefined;
   /** Absolute; partial downloads live here and outlive a restart. The caller empties it after the update. */
   readonly tmp: string;
+  /** Absolute; folders that builds share are kept in it. */
+  readonly cache: string;
+  /** Absolute; the file that a build's output goes to. */
+  readonly buildLog: string;
   /** Carries the deadline; aborted also to cancel. */
   readonly signal: AbortSignal;
   readonly progress: (progress: Progress) => void;
@@ -53,7 +63,7 @@ export interface Acquirer {
    * Fills the slot. Not synced and not marked complete: that is the next state's work. May be called again after a
    * crash, with the same folders.
    *
-   * @throws {FettleError} those of {@link confirm} (it asks again unless it just did), of downloads, archives and npm
+   * @throws {FettleError} those of {@link confirm} (it asks again unless it just did), of downloads, archives, npm, git and builds
    */
   acquire(context: AcquireContext): Promise<void>;
 }
@@ -61,6 +71,8 @@ export interface Acquirer {
 export interface AcquirerDeps {
   /** Reads the registry for {@link Acquirer.confirm}. */
   readonly npm: NpmOrigin;
+  /** Reads repositories; its mirrors are the agent's own. */
+  readonly git: GitOrigin;
   readonly package: PackageDeps;
   readonly seen: SeenNumbers;
   readonly clock: Clock;
@@ -76,6 +88,8 @@ const CONFIRMED_MS = 10 * 60_000;
 export function createAcquirer(deps: AcquirerDeps): Acquirer {
   /** What was confirmed last of each app, so that an update asks its origin once. */
   const confirmed = new Map<string, { readonly release: Release; readonly source: Source; readonly at: number }>();
+
+  const turns = createTurns();
 
   const confirm: Acquirer['confirm'] = async ({ app, config, release, signal }) => {
     const { source } = config;
@@ -102,6 +116,10 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
       const found = await deps.npm.release(source.package, ordered.version, { signal, fresh: true });
       return { ...ordered, digest: found.integrity, size: found.unpackedSize, artifacts: [] };
     }
+    if (source.kind === 'git') {
+      await findCommit(deps.git, source, ordered, signal);
+      return { ...ordered, artifacts: [] };
+    }
     const answer =
       source.kind === 'folder'
         ? await readFolder(source.path, { app: releasedAs(app), signal })
@@ -126,7 +144,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     if (found.digest !== ordered.digest) {
       throw unverified('the source itself names another digest for this version than the order does');
     }
-    if (source.kind === 'npm') return found;
+    if (source.kind === 'npm' || source.kind === 'git') return found;
     const artifact = artifactFor(found, deps.platform);
     if (!artifact) {
       const platforms = found.artifacts.map((a) => a.platform);
@@ -154,9 +172,12 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     const release = holds ? before.release : await confirm(context);
     const { source } = config;
     if (!source) throw new FettleError('no_source', { data: { app } });
+    // An agent that was killed leaves its children behind: they must not write into what is made anew.
+    endMarked(workMark(slot));
     if (executable === undefined) return fill(source, release, context);
     const [artifact] = release.artifacts;
-    if (source.kind !== 'npm' && artifact && archiveEnding(artifact.path) === undefined) {
+    const file = source.kind === 'folder' || source.kind === 'feed';
+    if (file && artifact && archiveEnding(artifact.path) === undefined) {
       await fetchArtifact(source, artifact, context, executable);
       return;
     }
@@ -164,13 +185,33 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     await fill(source, release, { ...context, slot: tree });
     const root = source.kind === 'npm' ? join(tree, 'node_modules', source.package) : tree;
     await takeExecutable({ root, file: config.file, name: basename(config.binary ?? ''), to: executable, signal });
-    rmSync(tree, { recursive: true, force: true });
+    removeTree(tree);
   };
 
   /** The whole release into an empty folder. */
   const fill = async (source: Source, release: Release, context: AcquireContext): Promise<void> => {
-    const { config, slot, tmp, signal } = context;
+    const { app, config, slot, tmp, signal } = context;
     emptyFolder(slot);
+    if (source.kind === 'git') {
+      const common = { slot, tmp, signal, progress: context.progress };
+      const commit = await checkout(
+        { origin: deps.git, clock: deps.clock, turns },
+        { ...common, source, release, config },
+      );
+      if (config.build === undefined) return;
+      await build(deps.package, {
+        ...common,
+        app,
+        command: config.build,
+        version: release.version,
+        commit,
+        cache: { folder: context.cache, paths: config.cache },
+        log: context.buildLog,
+        scripts: config.scripts,
+        maxUnpacked: config.maxUnpacked,
+      });
+      return;
+    }
     if (source.kind === 'npm') {
       await installPackage(deps.package, {
         name: source.package,
@@ -195,7 +236,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
   };
 
   const fetchArtifact = async (
-    source: Exclude<Source, { kind: 'npm' }>,
+    source: Exclude<Source, { kind: 'npm' | 'git' }>,
     artifact: Artifact,
     context: AcquireContext,
     to: string,
@@ -219,5 +260,5 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
 /** Removes what an earlier try left. The folder itself stays. */
 function emptyFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o755 });
-  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true });
+  for (const name of readdirSync(folder)) removeTree(join(folder, name));
 }

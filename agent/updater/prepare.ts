@@ -98,6 +98,8 @@ export async function fetching(task: Task, signal: AbortSignal): Promise<void> {
       slot: slots.prepare(to),
       executable: slots.binary?.file(to),
       tmp: folder.tmp,
+      cache: folder.cache,
+      buildLog: deps.layout.buildLog(app),
       signal,
       progress: task.progress,
     });

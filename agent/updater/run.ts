@@ -74,7 +74,8 @@ async function fail(task: Task, state: DeviceState, error: unknown, shutdown: Ab
   deps.log(
     `${entry.order.update} ${app}: ${state} failed: ${problem?.code ?? 'cancelled'} ${deps.redact(app, String(error))}`,
   );
-  const logTail = cameToRun(state) ? await tailOf(task) : null;
+  const built = problem?.code === 'build_failed';
+  const logTail = cameToRun(state) ? await tailOf(task) : built ? buildTailOf(task) : null;
   try {
     advance(task, state, problem, logTail);
   } catch (writing) {
@@ -95,6 +96,12 @@ async function tailOf({ driver, deps, app }: Task): Promise<string | null> {
   return deps.redact(app, text).slice(-LOG_CHARACTERS) || null;
 }
 
+/** What its build said last is what a person needs; it has no log that a chat shows. */
+function buildTailOf({ deps, app }: Task): string | null {
+  const text = readTail(deps.layout.buildLog(app), LOG_LINES, LOG_BYTES);
+  return deps.redact(app, text).slice(-LOG_CHARACTERS) || null;
+}
+
 function advance(task: Task, state: DeviceState, problem: Problem | null, logTail: string | null): void {
   const { entry } = task;
   const { onFailure } = STATE_WORK[state];
@@ -105,7 +112,7 @@ function advance(task: Task, state: DeviceState, problem: Problem | null, logTai
       else finish(task, 'rollback-failed', problem);
       return;
     case 'discarding':
-      task.enter('discarding', { problem });
+      task.enter('discarding', logTail === null ? { problem } : { problem, logTail });
       return;
     case 'reverting':
       task.enter('reverting', { problem, logTail, restored: [] });

@@ -101,7 +101,8 @@ function backupName(update: UpdateLike): string {
 /** `3.1 MB of 8.0 MB · 1.2 MB/s · 4 s left`, whatever of it is known. */
 function progressDetail(progress: NonNullable<UpdateLike['progress']>, messages: Messages): string {
   const { cards } = messages;
-  const { done, total, rate, left, unit } = progress;
+  const { done, total, rate, left, unit, text } = progress;
+  if (text !== undefined) return text;
   const parts: string[] = [];
   if (unit === 'bytes') {
     parts.push(total === undefined ? messages.bytes(done) : cards.of(messages.bytes(done), messages.bytes(total)));

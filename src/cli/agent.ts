@@ -10,6 +10,7 @@ import { loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { makeFolder } from '../files/durable.ts';
 import { createSeenFile } from '../origin/seen.ts';
+import { gitTools } from './git-tools.ts';
 import { machineClock, npmTools } from './npm-tools.ts';
 import { untilTold } from './signals.ts';
 import { VERSION } from './version.ts';
@@ -39,6 +40,7 @@ export async function startAgent(
   const node = process.execPath;
   const acquirer = createAcquirer({
     npm: tools.origin,
+    git: gitTools(environment, layout.agent.git),
     package: {
       node,
       npmCli: tools.npmCli,

@@ -36,6 +36,7 @@ import { listDevices } from '../store/devices.ts';
 import { openStore } from '../store/open.ts';
 import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
+import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
 import { createReadiness } from './readiness.ts';
@@ -61,7 +62,12 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const { db } = store;
   for (const name of store.applied) logLine(`migration ${name} applied`);
   const tools = npmTools(environment, layout.hub.dir);
-  const sources = createReleaseSources({ npm: tools.origin, seen: createSeenInStore(db), fetch: globalThis.fetch });
+  const sources = createReleaseSources({
+    npm: tools.origin,
+    git: gitTools(environment, layout.hub.git),
+    seen: createSeenInStore(db),
+    fetch: globalThis.fetch,
+  });
   const checker = createReleaseChecker({ db, sources, clock });
 
   // Whoever can open the hub's socket (mode 0600) is its admin; other people come with the chats.

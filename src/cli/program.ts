@@ -3,6 +3,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
 import { defaultHome } from './default-home.ts';
+import type { InitFlags } from './init/flags.ts';
 import { showError } from './show-error.ts';
 import { VERSION } from './version.ts';
 
@@ -88,6 +89,76 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
         color: environment.color,
         timeoutMs: options.timeout * 1_000,
       });
+    });
+  program
+    .command('init')
+    .description(
+      'take over an app that is there already (a git checkout, an npm package, an executable, a systemd unit); says first what it would do',
+    )
+    .argument('[path]', 'a folder, an executable, npm:NAME or NAME.service; with --undo the app or its folder', '.')
+    .option('--name <app>', 'its name; made of what is found unless given')
+    .option('--source <source>', 'where releases come from, as in `source:`')
+    .option('--build <command>', 'what makes a release of a checkout, as in `build:`')
+    .option('--run <command>', 'how it is started, as in `run:`')
+    .option('--keep <path>', 'data that outlives updates, beside what is found; may be given again', several, [])
+    .option('--leave <path>', 'not kept, though it looks like data; may be given again', several, [])
+    .option('--port <port>', 'it answers there while it is well')
+    .option('--health <check>', 'http://…, tcp:PORT, log:TEXT or command:COMMAND; with --port a path')
+    .option('--user <name>', 'who it runs as, where that is not you')
+    .option('--user-unit', 'the unit is one of `systemctl --user`')
+    .option('--stop-pid <pid>', 'end this process, which runs it by hand; may be given again', several, [])
+    .option('-y, --yes', 'do it')
+    .option('-n, --dry-run', 'only say what would be done')
+    .option('--undo', 'give an app back: the layout of before, with the data of today')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+The running copy becomes the first release, so that an update can go back to it. Data is moved to the home once, and a
+link stays in its place. Without --yes nothing is changed: at a terminal it asks, in a pipe it only says.
+Cut off at any point, the same command goes on.
+
+Exit code 0: done, or said; 2: refused, and why.`,
+    )
+    .action(async (target: string, given: InitFlags) => {
+      const { initFromFlags } = await import('./init/flags.ts');
+      process.exitCode = await initFromFlags(target, given, { layout: layout(), environment, config: config() });
+    });
+  const configuration = program
+    .command('config')
+    .description('look at the configuration: check it, explain it, print its schema');
+  const configFile = (file: string | undefined) => file ?? config() ?? layout().config;
+  const say = (line: string) => console.log(line);
+  configuration
+    .command('check')
+    .description(
+      'tell everything that is wrong with the file, and what of it this machine lacks; exit code 1 where something is',
+    )
+    .argument('[file]', 'unless given: that of the home')
+    .option('--json', 'print one JSON object')
+    .action(async (file: string | undefined, options: { json?: boolean }) => {
+      const { checkConfig } = await import('./config/check.ts');
+      const { createAskProgram } = await import('./init/ask.ts');
+      const ask = createAskProgram(environment.basic, AbortSignal.timeout(60_000));
+      const path = environment.basic.PATH ?? '';
+      const at = { layout: layout(), ask, path };
+      process.exitCode = await checkConfig({ ...at, file: configFile(file), json: options.json === true, print: say });
+    });
+  configuration
+    .command('explain')
+    .description('tell what a key means, its default and what it is set to; or how Fettle treats an app')
+    .argument('[what]', 'a key, such as apps.web.healthy.for or healthy.for; or an app')
+    .option('--json', 'print one JSON object')
+    .action(async (what: string | undefined, options: { json?: boolean }) => {
+      const { explainConfig } = await import('./config/explain.ts');
+      explainConfig({ layout: layout(), file: configFile(undefined), what, json: options.json === true, print: say });
+    });
+  configuration
+    .command('schema')
+    .description('print the JSON Schema of the file, for editors')
+    .action(async () => {
+      const { schemaText } = await import('./config/schema.ts');
+      process.stdout.write(schemaText());
     });
   program
     .command('publish')
@@ -270,6 +341,10 @@ function unitName(text: string): string {
   if (!/^[a-z][a-z0-9_-]{0,30}$/.test(text))
     throw new InvalidArgumentError('Expected lower-case letters, digits, - and _.');
   return text;
+}
+
+function several(text: string, before: readonly string[]): string[] {
+  return [...before, text];
 }
 
 function seconds(text: string): number {

@@ -1,13 +1,12 @@
 /**
- * Writes docs/commands.md and docs/configuration.md from the declarations (`--write`), or says that they are stale
+ * Writes docs/commands.md, docs/configuration.md and docs/fettle.schema.json from the declarations (`--write`), or says that they are stale
  * (`--check`, exit code 1). Run by `npm run docs` and `npm run check`; no part of the `fettle` command.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
-import { HubSchema } from '../../config/hub-schema.ts';
 import { COMMANDS, type Command } from '../commands/index.ts';
 import { usage } from '../commands/usage.ts';
+import { defaultOf, type Node, SCHEMA_NAME, schemas, schemaText, typeOf } from './config/schema.ts';
 
 const MADE = '<!-- Made by `npm run docs` from the declarations; edits here are lost. -->';
 
@@ -54,29 +53,9 @@ function anchor(command: Command): string {
   return command.name.replaceAll(' ', '-');
 }
 
-/** What is read of a JSON Schema. */
-interface Node {
-  readonly type?: string | readonly string[];
-  /** What is expected, where the type alone would not say it. */
-  readonly title?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly const?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly items?: Node;
-  readonly anyOf?: readonly Node[];
-  readonly properties?: Readonly<Record<string, Node>>;
-  readonly additionalProperties?: Node | boolean;
-  readonly required?: readonly string[];
-}
-
 /** docs/configuration.md: every key of `fettle.yaml`. */
 export function configurationReference(): string {
-  // What is written (types), and what it becomes (defaults of values that are read from text).
-  const written = z.toJSONSchema(HubSchema, { io: 'input', unrepresentable: 'any' }) as Node;
-  const read = z.toJSONSchema(HubSchema, { io: 'output', unrepresentable: 'any' }) as Node;
+  const { written, read } = schemas();
   return `${[
     '# Configuration',
     MADE,
@@ -111,40 +90,6 @@ function rowsOf(written: Node, read: Node | undefined, prefix: string): string[]
   });
 }
 
-function typeOf(node: Node): string {
-  if (node.title) return node.title;
-  if (node.anyOf) return node.anyOf.map(typeOf).join(' or ');
-  if (node.const !== undefined) return `\`${String(node.const)}\``;
-  if (node.enum) return node.enum.map((value) => `\`${String(value)}\``).join(', ');
-  const type = typeof node.type === 'string' ? node.type : (node.type ?? []).join(' or ');
-  if (type === 'array') return `list of ${node.items ? typeOf(node.items) : 'values'}s`;
-  if (type === 'object') return node.properties ? 'group' : 'names with values';
-  if (type === 'integer' && node.minimum !== undefined && node.maximum !== undefined) {
-    return `integer, ${node.minimum} to ${node.maximum}`;
-  }
-  return type === 'string' ? 'text' : type === 'boolean' ? '`true`, `false`' : type;
-}
-
-function defaultOf(node: Node, output: Node | undefined): string {
-  const value = node.default ?? output?.default;
-  if (value === undefined || node.properties) return '';
-  if (typeof value === 'object')
-    return JSON.stringify(value) === '[]' || JSON.stringify(value) === '{}' ? 'none' : JSON.stringify(value);
-  // Text that became a number is a duration.
-  return `\`${node.type === 'string' && typeof value === 'number' ? durationText(value) : String(value)}\``;
-}
-
-function durationText(ms: number): string {
-  const units = [
-    ['d', 86_400_000],
-    ['h', 3_600_000],
-    ['m', 60_000],
-    ['s', 1_000],
-  ] as const;
-  for (const [unit, size] of units) if (ms > 0 && ms % size === 0) return `${ms / size}${unit}`;
-  return `${ms}ms`;
-}
-
 /** Inside a table's cell. */
 function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -152,7 +97,11 @@ function cell(text: string): string {
 
 function main(mode: string | undefined): number {
   const docs = fileURLToPath(new URL('../../docs/', import.meta.url));
-  const pages = { 'commands.md': commandReference(COMMANDS), 'configuration.md': configurationReference() };
+  const pages = {
+    'commands.md': commandReference(COMMANDS),
+    'configuration.md': configurationReference(),
+    [SCHEMA_NAME]: schemaText(),
+  };
   if (mode === '--write') {
     for (const [name, text] of Object.entries(pages)) writeFileSync(`${docs}${name}`, text);
     return 0;

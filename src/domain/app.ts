@@ -1,3 +1,5 @@
+import { showGitAddress } from './git-address.ts';
+
 /** Names of apps and devices, and where an app's releases come from. Pure. */
 
 /** Reserved: they mean something else in a command. `hub` and `agent` are apps, but not ones a person may define. */
@@ -24,7 +26,9 @@ export const NAME_PATTERN = /^[a-z][a-z0-9_-]{0,39}$/;
 export type Source =
   | { readonly kind: 'npm'; readonly package: string }
   | { readonly kind: 'folder'; readonly path: string }
-  | { readonly kind: 'feed'; readonly url: string };
+  | { readonly kind: 'feed'; readonly url: string }
+  /** `ref`: a branch, a tag, or a pattern of tags (`v*`). Without: tags that are versions, else the default branch. */
+  | { readonly kind: 'git'; readonly url: string; readonly ref?: string | undefined };
 
 /** As configuration writes it. Shown to people; a URL's query and credentials are left out. */
 export function describeSource(source: Source): string {
@@ -37,6 +41,8 @@ export function describeSource(source: Source): string {
       const url = new URL(source.url);
       return `feed ${url.origin}${url.pathname}`;
     }
+    case 'git':
+      return `git ${showGitAddress(source.url)}${source.ref === undefined ? '' : ` ${source.ref}`}`;
   }
 }
 

@@ -1,4 +1,5 @@
 import semver from 'semver';
+import { commitInVersion } from './commit-version.ts';
 
 /** Semantic versions (semver.org 2.0.0), read leniently at the edge (`v1.2`), compared strictly. */
 
@@ -40,13 +41,15 @@ export function satisfies(version: string, range: string): boolean {
  */
 export function majorStep(version: string): { readonly version: string; readonly zero: boolean } | undefined {
   const parsed = semver.parse(version, { loose: true });
-  if (!parsed) return undefined;
+  // A new year is no step at all: commits say nothing of how much they change.
+  if (!parsed || commitInVersion(version) !== undefined) return undefined;
   const { major, minor } = parsed;
   return major > 0 ? { version: `${major + 1}.0.0`, zero: false } : { version: `0.${minor + 1}.0`, zero: true };
 }
 
 /** Does nothing lie between two versions that may break what relies on them? */
 export function sameMajor(a: string, b: string): boolean {
+  if (commitInVersion(a) !== undefined && commitInVersion(b) !== undefined) return true;
   const step = majorStep(a)?.version;
   return step !== undefined && step === majorStep(b)?.version;
 }

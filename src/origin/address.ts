@@ -1,3 +1,5 @@
+import { isLoopback } from '../domain/loopback.ts';
+
 /** Which addresses Fettle fetches from: https; http only to this machine itself. Pure. */
 
 /** What is wrong with an address, in words for people; `undefined` where nothing is. */
@@ -27,11 +29,6 @@ export function followRedirect(from: URL, location: string | null | undefined): 
 
 /** Redirects that are followed, at most. */
 export const MAX_REDIRECTS = 5;
-
-/** 127.0.0.0/8, ::1, localhost. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
-}
 
 /** Without query, fragment and credentials: fit for people and logs. */
 export function showAddress(url: URL): string {

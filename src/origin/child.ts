@@ -16,6 +16,13 @@ export interface ChildOptions {
   readonly maxOutput: number;
   /** Called with standard error as it comes. */
   readonly onError?: ((text: string) => void) | undefined;
+  /** Called with standard output as it comes; none of it is kept then, and there may be any amount. */
+  readonly onOutput?: ((chunk: Buffer) => void) | undefined;
+  /**
+   * Ends what left the group (`setsid`). Called when the child is stopped, and once after its end: it returns when
+   * nothing is left.
+   */
+  readonly endStrays?: (() => void) | undefined;
   readonly spawn?: Spawn | undefined;
 }
 
@@ -27,8 +34,11 @@ export interface ChildResult {
   readonly stopped?: 'aborted' | 'deadline' | 'output' | undefined;
 }
 
+/** How long pipes may stay open after the child has ended: somebody whom we can't end holds them. */
+const PIPES_MS = 2_000;
+
 /**
- * Resolves once the child is reaped and its pipes are closed. The group gets SIGKILL, at once: what we run this
+ * Resolves once the child is reaped and its pipes are closed, or soon after the end where a stranger holds them open. The group gets SIGKILL, at once: what we run this
  * way writes into folders that are thrown away or content-addressed, and half a second of grace would let a
  * cancelled installation start another script.
  *
@@ -52,15 +62,22 @@ export function runChild(options: ChildOptions): Promise<ChildResult> {
     const stop = (why: NonNullable<ChildResult['stopped']>) => {
       stopped ??= why;
       killGroup(child.pid);
+      options.endStrays?.();
     };
     const timer = setTimeout(() => stop('deadline'), options.deadlineMs);
     const onAbort = () => stop('aborted');
     signal.addEventListener('abort', onAbort, { once: true });
+    let pipes: NodeJS.Timeout | undefined;
     const settle = () => {
       clearTimeout(timer);
+      clearTimeout(pipes);
       signal.removeEventListener('abort', onAbort);
     };
     child.stdout?.on('data', (chunk: Buffer) => {
+      if (options.onOutput) {
+        options.onOutput(chunk);
+        return;
+      }
       outBytes += chunk.length;
       if (outBytes > options.maxOutput) stop('output');
       else out.push(chunk);
@@ -76,6 +93,11 @@ export function runChild(options: ChildOptions): Promise<ChildResult> {
     child.once('exit', () => {
       // What it left behind in its group holds the pipes open and would outlive us.
       killGroup(child.pid);
+      options.endStrays?.();
+      pipes = setTimeout(() => {
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+      }, PIPES_MS);
     });
     child.once('close', (code) => {
       settle();

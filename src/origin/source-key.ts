@@ -12,6 +12,11 @@ export function sourceKey(source: Source, app: string): string {
       return text;
     case 'folder':
       return `${text} for ${app}`;
+    case 'git': {
+      // User and password decide what a server shows.
+      const hidden = text === `git ${source.url}${source.ref === undefined ? '' : ` ${source.ref}`}` ? '' : source.url;
+      return hidden === '' ? text : `${text} #${createHash('sha256').update(hidden).digest('hex').slice(0, 12)}`;
+    }
     case 'feed': {
       const { search } = new URL(source.url);
       const rest = search === '' ? '' : ` ?${createHash('sha256').update(search).digest('hex').slice(0, 12)}`;

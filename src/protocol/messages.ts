@@ -67,6 +67,8 @@ export const Progress = z.object({
   rate: z.number().nonnegative().optional(),
   /** Seconds left at that rate. */
   left: z.number().nonnegative().optional(),
+  /** What a build says just now; shown instead of the count. */
+  text: z.string().max(300).optional(),
 });
 export type Progress = z.infer<typeof Progress>;
 

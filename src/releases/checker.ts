@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { describeSource, releasedAs, type Source } from '../domain/app.ts';
+import { namesCommit } from '../domain/commit-version.ts';
 import { FettleError, toFettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import { newestEligible, type Offer, type Release } from '../domain/release.ts';
@@ -70,7 +71,7 @@ export interface ReleaseChecker {
    * The release that an order can name: with its digest. Answers from the store; asks the source where it has no
    * offer, or a version is wanted that the offer does not have and the offer is older than a minute.
    *
-   * @param version as a person wrote it (`v1.2.3`); the newest of the app's channel unless given
+   * @param version as a person wrote it (`v1.2.3`, of a branch also `abc1234`); the newest of the app's channel unless given
    * @throws {FettleError} `unknown_version` {version, newest: the newest five}, and those of {@link check}
    */
   resolve(app: CheckedApp, version: string | undefined, options: { readonly signal: AbortSignal }): Promise<Release>;
@@ -201,7 +202,7 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
     const source = need(app);
     const wanted = version === undefined ? undefined : (readVersion(version) ?? version);
     const pick = (found: Pick<Known, 'offer' | 'newest'>) =>
-      wanted === undefined ? found.newest : found.offer.releases.find((release) => release.version === wanted);
+      wanted === undefined ? found.newest : find(found.offer.releases, wanted);
     let found: Pick<Known, 'offer' | 'newest' | 'checkedAt'> | undefined = await known(app);
     // A folder is read, nobody is asked: what was published just now is there.
     const recent = source.kind !== 'folder' && found?.checkedAt !== undefined && clock.now() - found.checkedAt < MINUTE;
@@ -225,6 +226,13 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
   };
 
   return { check, known, resolve, onAsked };
+}
+
+/** By its version; of a branch also by the commit's id. */
+function find(releases: readonly Release[], wanted: string): Release | undefined {
+  return (
+    releases.find(({ version }) => version === wanted) ?? releases.find(({ version }) => namesCommit(wanted, version))
+  );
 }
 
 function need(app: CheckedApp): Source {

@@ -1,10 +1,12 @@
 import type { Kysely } from 'kysely';
+import type { GitOrigin } from '../origin/git.ts';
 import type { NpmOrigin } from '../origin/npm.ts';
 import type { SeenNumbers } from '../origin/seen.ts';
 import { readNumber, saveNumber } from '../store/releases.ts';
 import type { Database } from '../store/schema.ts';
 import { createFeedSource } from './feed.ts';
 import { createFolderSource } from './folder.ts';
+import { createGitSource } from './git.ts';
 import { createNpmSource } from './npm.ts';
 import type { ReleaseSources } from './release-source.ts';
 
@@ -14,6 +16,7 @@ export type { ReleaseSource, ReleaseSources } from './release-source.ts';
 
 export interface SourceDeps {
   readonly npm: NpmOrigin;
+  readonly git: GitOrigin;
   readonly seen: SeenNumbers;
   readonly fetch: typeof fetch;
 }
@@ -24,6 +27,7 @@ export function createReleaseSources(deps: SourceDeps): ReleaseSources {
     npm: createNpmSource({ origin: deps.npm }),
     folder: createFolderSource(deps),
     feed: createFeedSource(deps),
+    git: createGitSource({ origin: deps.git }),
   };
 }
 

@@ -7,6 +7,7 @@ import { createAcquirer } from '../../agent/acquire/index.ts';
 import { AppSchema } from '../../config/agent-schema.ts';
 import { newestEligible } from '../../src/domain/release.ts';
 import { compareVersions } from '../../src/domain/version.ts';
+import { createGitOrigin } from '../../src/origin/git.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
 import { createSeenFile } from '../../src/origin/seen.ts';
 import { createNpmSource } from '../../src/releases/npm.ts';
@@ -50,6 +51,7 @@ describe.skipIf(unreachable !== undefined)(
       const slot = join(folder, 'slot');
       const acquirer = createAcquirer({
         npm: origin,
+        git: createGitOrigin({ folder: join(folder, 'git'), env: npm.env }),
         package: { ...npm, clock },
         seen: createSeenFile(join(folder, 'seen.json')),
         clock,
@@ -62,6 +64,8 @@ describe.skipIf(unreachable !== undefined)(
         release: { version: '2.0.2', channel: 'stable', digest: integrity },
         slot,
         tmp: join(folder, 'tmp'),
+        cache: join(folder, 'cache'),
+        buildLog: join(folder, 'build.log'),
         signal,
         progress: () => {},
       });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AcquireContext, type Acquirer, createAcquirer } from '../../agent/acquire/index.ts';
 import { type AppConfig, AppSchema } from '../../config/agent-schema.ts';
 import { publish } from '../../src/cli/publish.ts';
+import { createGitOrigin } from '../../src/origin/git.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
 import { createSeenFile } from '../../src/origin/seen.ts';
 import type { OrderedRelease, Progress } from '../../src/protocol/messages.ts';
@@ -45,6 +46,7 @@ function start(platform = 'linux-x64'): Acquirer {
   };
   return createAcquirer({
     npm: createNpmOrigin(npm),
+    git: createGitOrigin({ folder: join(folder, 'git'), env: npm.env }),
     package: { ...npm, clock },
     seen: createSeenFile(join(folder, 'seen.json')),
     clock,
@@ -80,6 +82,8 @@ function context(release: OrderedRelease, more: Partial<AcquireContext> = {}): A
     release,
     slot: join(folder, 'slot'),
     tmp: join(folder, 'tmp'),
+    cache: join(folder, 'cache'),
+    buildLog: join(folder, 'build.log'),
     signal: new AbortController().signal,
     progress: (p) => reports.push(p),
     ...more,

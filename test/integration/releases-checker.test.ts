@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { publish } from '../../src/cli/publish.ts';
 import type { FettleError } from '../../src/domain/errors.ts';
+import { createGitOrigin } from '../../src/origin/git.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
 import {
   createReleaseChecker,
@@ -53,7 +54,12 @@ function start(): ReleaseChecker {
     npmrc: writeNpmrc({ file: join(folder, 'npmrc'), env: { npm_config_registry: registry.url }, from: [] }),
     env: cleanNpmEnvironment(process.env),
   });
-  const sources = createReleaseSources({ npm, seen: createSeenInStore(store.db), fetch });
+  const sources = createReleaseSources({
+    npm,
+    git: createGitOrigin({ folder: join(folder, 'git'), env: cleanNpmEnvironment(process.env) }),
+    seen: createSeenInStore(store.db),
+    fetch,
+  });
   return createReleaseChecker({ db: store.db, sources, clock });
 }
 

@@ -34,6 +34,7 @@ export interface UpdateLike {
         readonly total?: number | undefined;
         readonly rate?: number | undefined;
         readonly left?: number | undefined;
+        readonly text?: string | undefined;
       }
     | undefined;
   readonly note?: { readonly code: string; readonly data: ErrorData } | undefined;

@@ -291,7 +291,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `This agent cannot read the journal of an update that is under way${because(d)}.`,
     next: 'The agent before it is started again and goes on.',
   }),
-  build_failed: (d) => ({ text: `The build${ofApp(d)} failed${because(d)}.`, next: '/update logs shows the build.' }),
+  build_failed: (d) => ({
+    text: `The build${ofApp(d)} failed${because(d)}.`,
+    next: `The version that runs was not touched. The whole output is on the device, in logs/${t(d.app)}.build.log.`,
+  }),
 
   rolled_back: (d) => ({ text: `${App(d)} was rolled back${d.version ? ` to ${t(d.version)}` : ''}${because(d)}.` }),
   rollback_failed: (d) => ({

@@ -282,7 +282,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `这个代理读不了正在进行的更新的日志${because(d)}。`,
     next: '会重新启动之前的代理，由它继续。',
   }),
-  build_failed: (d) => ({ text: `${of(d).trimStart()}构建失败${because(d)}。`, next: '/update logs 显示构建输出。' }),
+  build_failed: (d) => ({
+    text: `${of(d).trimStart()}构建失败${because(d)}。`,
+    next: `正在运行的版本未受影响。完整输出在设备的 logs/${t(d.app)}.build.log。`,
+  }),
 
   rolled_back: (d) => ({ text: `${app(d)} 已回滚${d.version ? `到 ${t(d.version)}` : ''}${because(d)}。` }),
   rollback_failed: (d) => ({

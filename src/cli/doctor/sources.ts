@@ -7,8 +7,10 @@ import type { SeenNumbers } from '../../origin/seen.ts';
 import { sourceKey } from '../../origin/source-key.ts';
 import { createFeedSource } from '../../releases/feed.ts';
 import { createFolderSource } from '../../releases/folder.ts';
+import { createGitSource } from '../../releases/git.ts';
 import { createNpmSource } from '../../releases/npm.ts';
 import { type ReleaseSources, sourceOfKind } from '../../releases/release-source.ts';
+import { gitTools } from '../git-tools.ts';
 import { npmTools } from '../npm-tools.ts';
 import { showError } from '../show-error.ts';
 import { type Check, type Facts, type Finding, note, ok, wrong } from './contract.ts';
@@ -40,6 +42,7 @@ export const sources: Check = {
         npm: createNpmSource({ origin }),
         folder: createFolderSource({ seen }),
         feed: createFeedSource({ seen, fetch: globalThis.fetch }),
+        git: createGitSource({ origin: gitTools(facts.environment, join(folder, 'git')) }),
       };
       for (const findings of await Promise.all(asked.map((one) => ask(all, one, facts, signal)))) yield* findings;
     } finally {

@@ -1,0 +1,247 @@
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AppConfig } from '../../config/agent-schema.ts';
+import { describeSource } from '../../src/domain/app.ts';
+import { commitInVersion } from '../../src/domain/commit-version.ts';
+import { FettleError } from '../../src/domain/errors.ts';
+import type { Clock } from '../../src/domain/id.ts';
+import { type GitOrigin, type GitSource, gitDigest } from '../../src/origin/git.ts';
+import type { OrderedRelease } from '../../src/protocol/messages.ts';
+import { abortError } from './abort.ts';
+import { unpack } from './archive.ts';
+import { createProgressMeter, type Report } from './progress.ts';
+import { sizeOf, watchSize } from './size-watch.ts';
+import type { Turns } from './turns.ts';
+
+/** A commit of a git repository, into a slot. */
+
+export interface GitDeps {
+  readonly origin: GitOrigin;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  /** One at a time in a mirror. */
+  readonly turns: Turns;
+}
+
+export interface CheckoutOptions {
+  readonly source: GitSource;
+  readonly release: OrderedRelease;
+  readonly config: Pick<AppConfig, 'maxDownload' | 'maxUnpacked'>;
+  /** Absolute, empty. */
+  readonly slot: string;
+  readonly tmp: string;
+  readonly signal: AbortSignal;
+  readonly progress: Report;
+}
+
+/** Bound by the signal; this only ends a child whose signal was forgotten. */
+const LONGEST_MS = 24 * 60 * 60_000;
+/** What ls-tree may print: 200,000 files. */
+const MAX_LIST = 60_000_000;
+/** Pointer files of git LFS are smaller. */
+const POINTER_BYTES = 1_024;
+const POINTER = 'version https://git-lfs.github.com/spec/';
+
+interface Found {
+  /** Full name of the reference that leads to it. */
+  readonly ref: string;
+  /** The commit, where the reference itself says it. */
+  readonly commit?: string | undefined;
+  readonly tag?: { readonly tag: string; readonly object: string } | undefined;
+}
+
+/**
+ * Asks the repository once. A commit that is not the branch's newest is looked for when its history is here, by
+ * {@link checkout}: until then nothing is proven of it.
+ *
+ * @throws {FettleError} `artifact_unverified` · those of {@link GitOrigin.refs}
+ */
+export async function findCommit(
+  origin: GitOrigin,
+  source: GitSource,
+  release: OrderedRelease,
+  signal: AbortSignal,
+): Promise<Found> {
+  const refs = await origin.refs(source, { signal });
+  if (refs.kind === 'branch') {
+    const short = commitInVersion(release.version);
+    if (short === undefined) throw unverified(source, release, 'the source itself does not have this version');
+    const ref = `refs/heads/${refs.branch}`;
+    const isTip = gitDigest(refs.tip) === release.digest && refs.tip.startsWith(short);
+    return { ref, commit: isTip ? refs.tip : undefined };
+  }
+  const tag = refs.tags.find(({ version }) => version === release.version);
+  if (!tag) throw unverified(source, release, 'the source itself does not have this version');
+  if (gitDigest(tag.commit, tag) !== release.digest) {
+    throw unverified(source, release, `its tag ${tag.tag} leads to something else than the order says`);
+  }
+  return { ref: `refs/tags/${tag.tag}`, commit: tag.commit, tag };
+}
+
+/**
+ * Fetches, proves that the ordered commit is one that the allowed reference leads to, and writes exactly its files: no `.git`,
+ * no hook, no filter. What leads out of the slot is refused, as in archives.
+ *
+ * @returns the commit's id
+ * @throws {FettleError} `artifact_unverified`, `artifact_invalid` (submodules, LFS pointers, links, sizes),
+ *   `source_unreachable`, `no_space`, `deadline_passed`, `cancelled`
+ */
+export function checkout(deps: GitDeps, options: CheckoutOptions): Promise<string> {
+  const { source, signal } = options;
+  return deps.turns.take(deps.origin.mirror(source), signal, () => checkoutNow(deps, options));
+}
+
+async function checkoutNow(deps: GitDeps, options: CheckoutOptions): Promise<string> {
+  const { source, release, config, slot, tmp, signal } = options;
+  const { origin } = deps;
+  mkdirSync(tmp, { recursive: true, mode: 0o700 });
+  const tar = join(tmp, 'checkout.tar');
+  try {
+    const found = await findCommit(origin, source, release, signal);
+    const commit = await fetchCommit(deps, options, found);
+    const files = await listFiles(origin, source, commit, config.maxUnpacked, signal);
+    rmSync(tar, { force: true });
+    const archive = ['-c', 'tar.umask=0022', 'archive', '--format=tar', `--output=${tar}`, commit];
+    await origin.ask(source, archive, { signal, deadlineMs: LONGEST_MS });
+    await unpack({ file: tar, slot, maxUnpacked: config.maxUnpacked, signal });
+    refusePointers(slot, files);
+    await tidy(origin, source, signal);
+    return commit;
+  } catch (error) {
+    if (signal.aborted) throw abortError(signal);
+    throw error;
+  } finally {
+    rmSync(tar, { force: true });
+  }
+}
+
+async function fetchCommit(deps: GitDeps, options: CheckoutOptions, found: Found): Promise<string> {
+  const { source, release, signal } = options;
+  const { origin } = deps;
+  await fetchBounded(deps, options, found.ref, found.commit === undefined);
+  const one = async (...args: string[]) => (await origin.ask(source, args, { signal })).trim();
+  const tip = await one('rev-parse', '--verify', '--end-of-options', `${found.ref}^{commit}`);
+  if (found.tag) {
+    const object = await one('rev-parse', '--verify', '--end-of-options', found.ref);
+    if (tip !== found.commit || object !== found.tag.object) {
+      throw unverified(source, release, `its tag ${found.tag.tag} was changed meanwhile`);
+    }
+    return tip;
+  }
+  const short = commitInVersion(release.version) ?? '';
+  let commit = gitDigest(tip) === release.digest ? tip : undefined;
+  if (commit === undefined) {
+    // The branch has moved since, or an older commit was wanted: only its history can tell.
+    if (found.commit !== undefined) await fetchBounded(deps, options, found.ref, true);
+    const candidates = (await one('rev-parse', `--disambiguate=${short}`)).split('\n');
+    commit = candidates.find((candidate) => gitDigest(candidate) === release.digest);
+    const beside = commit === undefined ? '' : await one('rev-list', '-1', commit, `^${found.ref}`);
+    if (commit === undefined || beside !== '') {
+      throw unverified(
+        source,
+        release,
+        `${found.ref.slice('refs/heads/'.length)} does not lead to commit ${short} (any more)`,
+      );
+    }
+  }
+  const [known] = await origin.log(source, { to: commit, limit: 1, signal });
+  if (known?.version !== release.version) {
+    throw unverified(source, release, `the ordered commit is version ${known?.version ?? 'unknown'}`);
+  }
+  return commit;
+}
+
+/** Counts what arrives, and ends git where it is more than the device allows. */
+async function fetchBounded(deps: GitDeps, options: CheckoutOptions, ref: string, history: boolean): Promise<void> {
+  const { source, release, config, signal } = options;
+  const mirror = deps.origin.mirror(source);
+  const before = await sizeOf([mirror]);
+  const meter = createProgressMeter(deps.clock, options.progress, { unit: 'bytes' });
+  const tooLarge = () => {
+    const reason = `the repository sends more than ${Math.floor(config.maxDownload / 1e6)} MB (maxDownload)`;
+    return new FettleError('artifact_invalid', { data: { version: release.version, reason } });
+  };
+  const watch = watchSize({
+    folders: [mirror],
+    maxBytes: before + config.maxDownload,
+    tooLarge,
+    onSize: (bytes) => meter.at(Math.max(0, bytes - before)),
+  });
+  try {
+    const both = AbortSignal.any([signal, watch.signal]);
+    await deps.origin.fetchFiles(source, ref, { history, signal: both, deadlineMs: LONGEST_MS });
+  } catch (error) {
+    if (signal.aborted) throw abortError(signal);
+    watch.signal.throwIfAborted();
+    throw error;
+  } finally {
+    await watch.end().catch(() => undefined);
+  }
+  watch.signal.throwIfAborted();
+}
+
+interface TreeFile {
+  readonly path: string;
+  readonly size: number;
+}
+
+async function listFiles(
+  origin: GitOrigin,
+  source: GitSource,
+  commit: string,
+  maxUnpacked: number,
+  signal: AbortSignal,
+): Promise<readonly TreeFile[]> {
+  const text = await origin.ask(source, ['ls-tree', '-r', '-l', '-z', commit], { signal, maxOutput: MAX_LIST });
+  const files: TreeFile[] = [];
+  let bytes = 0;
+  for (const line of text.split('\0')) {
+    const [, type, size, path] = /^\d+ (\w+) [0-9a-f]+ +(\d+|-)\t(.*)$/s.exec(line) ?? [];
+    if (path === undefined) continue;
+    if (type === 'commit')
+      throw refuse('it has submodules, which are not fetched; put what is needed into the repository', path);
+    bytes += Number(size);
+    if (bytes > maxUnpacked) throw refuse(`its files have more than ${Math.floor(maxUnpacked / 1e6)} MB (maxUnpacked)`);
+    files.push({ path, size: Number(size) });
+  }
+  return files;
+}
+
+/** A file of git LFS that nobody fetched is a few lines of text: an app would find out when it is too late. */
+function refusePointers(slot: string, files: readonly TreeFile[]): void {
+  const uses = files.some(
+    ({ path }) => /(^|\/)\.gitattributes$/.test(path) && readFileSync(join(slot, path), 'utf8').includes('filter=lfs'),
+  );
+  if (!uses) return;
+  for (const { path, size } of files) {
+    if (size <= POINTER_BYTES && size >= POINTER.length && beginsWith(join(slot, path), POINTER)) {
+      throw refuse('it has files in git LFS, which are not fetched', path);
+    }
+  }
+}
+
+function beginsWith(file: string, text: string): boolean {
+  const handle = openSync(file, 'r');
+  try {
+    const start = Buffer.alloc(text.length);
+    readSync(handle, start, 0, start.length, 0);
+    return start.toString('latin1') === text;
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Gives back what earlier fetches left, now and then. A mirror that can't be tidied is only larger. */
+async function tidy(origin: GitOrigin, source: GitSource, signal: AbortSignal): Promise<void> {
+  const settings = ['gc.auto=2000', 'gc.autoPackLimit=20', 'gc.autoDetach=false', 'gc.pruneExpire=now'];
+  const args = [...settings.flatMap((setting) => ['-c', setting]), 'gc', '--auto', '--quiet'];
+  await origin.ask(source, args, { signal, deadlineMs: 5 * 60_000 }).catch(() => undefined);
+}
+
+function refuse(reason: string, entry?: string): FettleError {
+  return new FettleError('artifact_invalid', { data: { reason, entry: entry?.slice(0, 200) } });
+}
+
+function unverified(source: GitSource, release: OrderedRelease, reason: string): FettleError {
+  const data = { source: describeSource(source), version: release.version, reason };
+  return new FettleError('artifact_unverified', { data });
+}

@@ -1,0 +1,347 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fetchOnce } from '../../agent/health/http.ts';
+import type { Environment } from '../../config/environment.ts';
+import type { HomeLayout } from '../../config/home.ts';
+import { FettleError } from '../domain/errors.ts';
+import { makeFolder } from '../files/durable.ts';
+import { writeSchema } from './config/schema.ts';
+import { adopt, finish, stopRunners } from './init/adopt.ts';
+import { type AskProgram, createAskProgram } from './init/ask.ts';
+import type { Found, InitRecord, Runner } from './init/contract.ts';
+import { detect } from './init/detect.ts';
+import { healthOf, makePlan, type Plan, withChoices } from './init/plan.ts';
+import { ownVariables, runnersOf, variableOf } from './init/processes.ts';
+import type { Questions } from './init/questions.ts';
+import {
+  recordOf,
+  refuseAdoptedElsewhere,
+  refuseKept,
+  refuseOwner,
+  refusePackaged,
+  refusePlace,
+  refuseRunning,
+  refuseUnitUser,
+  refuseWriters,
+} from './init/refusals.ts';
+import { configurationLines, foundLines, planLines } from './init/text.ts';
+import { recordToUndo, runningOf, undo } from './init/undo.ts';
+import { machineClock } from './npm-tools.ts';
+
+/** `fettle init`: takes an app over that is there already, and gives it back. */
+
+export interface InitOptions {
+  readonly layout: HomeLayout;
+  readonly environment: Environment;
+  readonly config: string | undefined;
+  /** A folder, an executable, `npm:NAME` or `NAME.service`; with `undo` the app. */
+  readonly target: string;
+  readonly name?: string | undefined;
+  readonly source?: string | undefined;
+  readonly build?: string | undefined;
+  readonly run?: string | undefined;
+  readonly keep?: readonly string[] | undefined;
+  readonly leave?: readonly string[] | undefined;
+  readonly port?: string | undefined;
+  readonly health?: string | undefined;
+  readonly user?: string | undefined;
+  readonly userUnit?: boolean | undefined;
+  readonly stopPid?: readonly number[] | undefined;
+  readonly yes?: boolean | undefined;
+  readonly dryRun?: boolean | undefined;
+  readonly undo?: boolean | undefined;
+  readonly json?: boolean | undefined;
+  /** Somebody to ask; absent in a pipe. */
+  readonly questions?: Questions | undefined;
+  readonly signal: AbortSignal;
+  readonly print: (line: string) => void;
+}
+
+/** 0: done, or said what would be done. @throws {FettleError | ConfigError} with nothing half done that the same command would not go on with */
+export async function runInit(options: InitOptions): Promise<number> {
+  return options.undo ? runUndo(options) : runAdopt(options);
+}
+
+async function runAdopt(options: InitOptions): Promise<number> {
+  const { layout, environment, signal, json, print } = options;
+  const say = (line: string) => {
+    if (!json) print(line);
+  };
+  const ask = createAskProgram(environment.basic, signal);
+  const begun = recordOf(layout, realOf(options.target));
+  if (begun) return goOn(begun, options, ask, say);
+  const looked = await look(options, ask);
+  const known = recordOf(layout, looked.path);
+  if (known) return goOn(known, options, ask, say);
+  const runners = looked.path.startsWith('/') ? runnersOf(looked.path) : [];
+  const found = await complete(looked, runners, options);
+  const health = (await chooseHealth(options, runners)) ?? undefined;
+  const plan = await makePlan(
+    found,
+    {
+      name: options.name,
+      source: options.source,
+      build: options.build,
+      run: options.run,
+      keep: options.keep ?? [],
+      leave: options.leave ?? [],
+      health,
+      user: options.user === userName(process.geteuid?.() ?? 0) ? undefined : options.user,
+    },
+    runners,
+    { layout, configFile: configFile(options), signal },
+  );
+  refuseKept(found, layout.app(plan.app).shared);
+  for (const line of foundLines(plan)) say(line);
+  const stops = options.stopPid ?? [];
+  const go = options.yes === true && options.dryRun !== true;
+  say('');
+  say(go ? 'fettle init:' : 'fettle init would, and nothing else:');
+  for (const line of planLines(plan, stops)) say(line);
+  say('');
+  if (!go && !(await confirmed(options))) {
+    if (json) print(JSON.stringify(reportOf(plan, layout, false)));
+    else say('Nothing was changed. --yes does it.');
+    return 0;
+  }
+  // Before anything is stopped: everything else that would be refused afterwards.
+  if (!mayRunOn(found))
+    refuseRunning(
+      { ...found, keep: [] },
+      runners.filter(({ pid }) => !stops.includes(pid)),
+    );
+  if (found.kind !== 'binary') {
+    const kept = found.keep.map(({ path }) => join(found.path, path));
+    refuseWriters(found.path, kept, stops);
+  }
+  await stopRunners(found.path, stops, runners, signal);
+  refuseRunning(found, mayRunOn(found) ? [] : runnersOf(found.path));
+  makeFolder(layout.home);
+  writeSchema(dirname(configFile(options)));
+  await adopt(plan, { layout, ask, signal, now: machineClock.now, say });
+  if (json) print(JSON.stringify(reportOf(plan, layout, true)));
+  for (const line of doneLines(plan, options)) say(line);
+  return 0;
+}
+
+/** What was found, and everything that speaks against it that nobody has to be asked for. */
+async function look(options: InitOptions, ask: AskProgram): Promise<Found> {
+  const { layout } = options;
+  const modules = join(dirname(dirname(process.execPath)), 'lib', 'node_modules');
+  const found = await detect(options.target, {
+    ask,
+    cwd: process.cwd(),
+    userUnits: options.userUnit === true,
+    globalModules: [...new Set([modules, '/usr/lib/node_modules', '/usr/local/lib/node_modules'])],
+  });
+  refusePlace(found, layout);
+  refuseAdoptedElsewhere(found);
+  await refusePackaged(found, ask);
+  refuseOwner(found, options.user, userName);
+  refuseUnitUser(found, layout.home, userName);
+  return found;
+}
+
+/** With what was said, and what has to be asked. @throws {FettleError} `bad_arguments` naming the flag, in a pipe */
+async function complete(found: Found, runners: readonly Runner[], options: InitOptions): Promise<Found> {
+  const said = withChoices(found, {
+    name: options.name,
+    source: options.source,
+    build: options.build,
+    run: options.run,
+    keep: options.keep ?? [],
+    leave: options.leave ?? [],
+    health: undefined,
+    user: undefined,
+  });
+  let { run, source } = said;
+  if (run === undefined && said.kind !== 'binary' && !said.unit) {
+    const hint = runners[0] === undefined ? '' : ` [${runners[0].command}]`;
+    run =
+      (await options.questions?.ask(`How is it started (run: …)?${hint} `)) ||
+      (options.questions && runners[0]?.command);
+    if (!run)
+      throw new FettleError('bad_arguments', {
+        data: {
+          reason: `how ${said.path} is started can't be seen: give --run COMMAND, such as --run "node server.js"`,
+        },
+      });
+  }
+  if (source === undefined && options.questions) {
+    source =
+      (await options.questions.ask(
+        'Where do its releases come from (npm NAME, folder PATH, feed URL, git URL BRANCH; Enter: nowhere yet)? ',
+      )) || undefined;
+  }
+  return withVariables({ ...said, run, source }, runners);
+}
+
+/** What a copy that runs was given by hand: a start by Fettle would lack it. Values may be secrets, but for the port. */
+function withVariables(found: Found, runners: readonly Runner[]): Found {
+  if (found.kind === 'binary' || found.unit) return found;
+  const names = new Set<string>();
+  let { env } = found;
+  for (const { pid } of runners) {
+    for (const name of ownVariables(pid)) if (env?.[name] === undefined) names.add(name);
+    const port = variableOf(pid, 'PORT');
+    if (port !== undefined && /^\d+$/.test(port) && env?.PORT === undefined) env = { ...env, PORT: port };
+  }
+  names.delete('PORT');
+  if (names.size === 0) return { ...found, env };
+  const note = `The copy that runs has variables that Fettle would not give it: ${[...names].join(', ')}. Those it needs belong under \`env\`, or into a kept .env.`;
+  return { ...found, env, notes: [...found.notes, note] };
+}
+
+/** What was said; else what a running copy answers on. A terminal is asked. */
+async function chooseHealth(options: InitOptions, runners: readonly Runner[]) {
+  const said = healthOf(options.port, options.health);
+  if (said) return said;
+  const ports = [...new Set(runners.flatMap(({ ports: of }) => of))];
+  const [port] = ports;
+  if (ports.length === 1 && port !== undefined) {
+    const answer = await fetchOnce(
+      new URL(`http://127.0.0.1:${port}/`),
+      AbortSignal.any([options.signal, AbortSignal.timeout(2_000)]),
+    ).catch(() => undefined);
+    return answer && answer.status >= 200 && answer.status < 300
+      ? { http: `http://127.0.0.1:${port}/` }
+      : { tcp: port };
+  }
+  const text = await options.questions?.ask('Which port does it answer on (Enter: none)? ');
+  return text ? healthOf(text, undefined) : undefined;
+}
+
+async function confirmed({ questions, dryRun, json }: InitOptions): Promise<boolean> {
+  if (!questions || dryRun || json) return false;
+  return /^(y|yes|是)$/i.test(await questions.ask('Do it? [y/N] '));
+}
+
+/** A binary stays where it is and may go on running; nothing is there yet of a package that is not installed. */
+function mayRunOn(found: Found): boolean {
+  return found.version === undefined || (found.kind === 'binary' && found.unit !== undefined);
+}
+
+/** An app that was begun, or is there already. */
+async function goOn(
+  record: InitRecord,
+  options: InitOptions,
+  ask: AskProgram,
+  say: (line: string) => void,
+): Promise<number> {
+  const { layout, json, print, signal } = options;
+  const { app, path } = record;
+  const refuse = (reason: string, advice: string) =>
+    new FettleError('init_refused', { data: { path, reason, advice } });
+  if (record.state === 'adopted')
+    throw refuse(`it is already adopted as ${app} in ${layout.home}`, `Undo: fettle init --undo ${app}`);
+  if (record.state === 'undoing') throw refuse('undoing it was interrupted', `Go on with: fettle init --undo ${app}`);
+  say(`${path}: taking it over as ${app} was interrupted.`);
+  if (options.dryRun || !(options.yes || (await confirmed(options)))) {
+    if (json) print(JSON.stringify({ app, home: layout.home, path, done: false, interrupted: true }));
+    say(`Nothing was changed. --yes finishes it; \`fettle init --undo ${app}\` takes it back.`);
+    return 0;
+  }
+  if (record.kind !== 'binary') {
+    const still = runnersOf(path);
+    await stopRunners(path, options.stopPid ?? [], still, signal);
+    refuseRunning({ path, keep: [] }, runnersOf(path));
+  }
+  await finish(record, { layout, ask, signal, now: machineClock.now, say });
+  if (json) print(JSON.stringify({ app, home: layout.home, path, done: true }));
+  say(`Finished: ${app} is adopted in ${layout.home}.`);
+  return 0;
+}
+
+async function runUndo(options: InitOptions): Promise<number> {
+  const { layout, environment, signal, json, print } = options;
+  const lines: string[] = [];
+  const say = (line: string) => {
+    lines.push(line);
+    if (!json) print(line);
+  };
+  const ask = createAskProgram(environment.basic, signal);
+  const record = recordOf(layout, realOf(options.target)) ?? recordToUndo(layout, options.target);
+  const { app, path } = record;
+  const deps = { layout, ask, signal, now: machineClock.now, say };
+  const running = await runningOf(record, layout, deps);
+  const runs = running !== undefined && running.pids.length > 0;
+  const home = `${app} in ${layout.home}`;
+  if (options.dryRun || (runs && !options.yes) || !(options.yes || (await confirmedUndo(options)))) {
+    if (runs && !options.dryRun && !options.questions)
+      throw new FettleError('init_refused', {
+        data: {
+          path: app,
+          reason: `it runs (pid ${running.pids.join(', ')})`,
+          advice: `fettle init --undo ${app} --yes stops it`,
+        },
+      });
+    if (json) print(JSON.stringify({ app, home: layout.home, path, done: false, undo: true }));
+    say(
+      `${home}: would be given back to ${path}${runs ? ', and stopped for it' : ''}. Nothing was changed. --yes does it.`,
+    );
+    return 0;
+  }
+  await running?.stop();
+  await undo(record, deps);
+  say(
+    `${path} is as it was before \`fettle init\`${record.kind === 'binary' ? '' : ', with its data as it is today'}. Start ${app} as you did before.`,
+  );
+  if (json) print(JSON.stringify({ app, home: layout.home, path, done: true, undo: true, said: lines }));
+  return 0;
+}
+
+async function confirmedUndo({ questions, json }: InitOptions): Promise<boolean> {
+  // Without a terminal an undo is what was asked for; nothing of it is lost.
+  if (!questions || json) return true;
+  return /^(y|yes|是)$/i.test(await questions.ask('Give it back? [y/N] '));
+}
+
+function doneLines({ app, entry, found }: Plan, { layout }: InitOptions): string[] {
+  return [
+    `${app} is adopted: ${configurationLines(entry)} lines in ${layout.config}.`,
+    `Start it:  fettle up          Update it:  /update now ${app}          Undo:  fettle init --undo ${app}`,
+    ...(found.version === undefined ? [`It is not installed yet: /update now ${app} does that.`] : []),
+  ];
+}
+
+function reportOf(plan: Plan, layout: HomeLayout, done: boolean) {
+  const { app, found, entry, steps, runners, size } = plan;
+  return {
+    app,
+    home: layout.home,
+    path: found.path,
+    kind: found.kind,
+    version: found.version,
+    keep: found.keep,
+    notes: found.notes,
+    runners,
+    size,
+    steps: steps.map(({ do: what }) => what),
+    entry,
+    lines: configurationLines(entry),
+    done,
+  };
+}
+
+function configFile({ config, layout }: InitOptions): string {
+  return config === undefined ? layout.config : resolve(config);
+}
+
+function realOf(target: string): string {
+  const path = resolve(target);
+  return existsSync(path) ? realpathSync(path) : target;
+}
+
+/** A user's name; the number where the machine knows none. */
+function userName(uid: number): string {
+  try {
+    return execFileSync('id', ['-nu', String(uid)], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 5_000,
+    }).trim();
+  } catch {
+    return String(uid);
+  }
+}
