@@ -172,8 +172,6 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     const release = holds ? before.release : await confirm(context);
     const { source } = config;
     if (!source) throw new FettleError('no_source', { data: { app } });
-    // An agent that was killed leaves its children behind: they must not write into what is made anew.
-    endMarked(workMark(slot));
     if (executable === undefined) return fill(source, release, context);
     const [artifact] = release.artifacts;
     const file = source.kind === 'folder' || source.kind === 'feed';
@@ -191,6 +189,8 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
   /** The whole release into an empty folder. */
   const fill = async (source: Source, release: Release, context: AcquireContext): Promise<void> => {
     const { app, config, slot, tmp, signal } = context;
+    // An agent that was killed leaves its children behind: they must not write into what is made anew.
+    endMarked(workMark(slot));
     emptyFolder(slot);
     if (source.kind === 'git') {
       const common = { slot, tmp, signal, progress: context.progress };
