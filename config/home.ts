@@ -50,6 +50,8 @@ export interface HomeLayout {
     readonly rescue: string;
     readonly journal: string;
     readonly orders: string;
+    /** Orders that are given on the device itself. */
+    readonly local: string;
     readonly key: string;
     readonly peers: string;
     readonly npmCache: string;
@@ -99,6 +101,7 @@ export function homeLayout(homeFolder: string, runtimeFolder: string): HomeLayou
       rescue: at('agent', 'rescue-lock'),
       journal: at('agent', 'journal'),
       orders: at('agent', 'orders'),
+      local: at('agent', 'local'),
       key: at('agent', 'key'),
       peers: at('agent', 'hub.pub'),
       npmCache: at('agent', 'npm-cache'),

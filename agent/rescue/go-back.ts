@@ -105,6 +105,10 @@ function nextOf(
   }
 }
 
+function definedIn(environment: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])));
+}
+
 function updaterDeps({ options, known, journal, checks }: GoBack): UpdaterDeps {
   const { layout, clock, log, say } = options;
   const never = () => Promise.reject(new FettleError('internal', { data: { reason: 'a rescue fetches nothing' } }));
@@ -121,6 +125,7 @@ function updaterDeps({ options, known, journal, checks }: GoBack): UpdaterDeps {
     gate: createGate(),
     // A rescue removes no backup.
     retentionDays: () => Number.POSITIVE_INFINITY,
+    environment: definedIn(options.environment),
     freeSpace: (folder) => {
       const { bavail, bsize } = statfsSync(folder);
       return bavail * bsize;

@@ -93,7 +93,15 @@ const RELEASES: Readonly<Record<string, Behaviour>> = {
 
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
-export async function makeDevice(options: { readonly probing?: string } = {}): Promise<Device> {
+export interface DeviceOptions {
+  readonly probing?: string;
+  /** The app's program in a release, instead of the usual one. */
+  readonly program?: (version: string, behaviour: Behaviour) => string;
+  /** More keys of the app's configuration, as YAML flow: `backup: {command: [cat, x]}`. */
+  readonly more?: string;
+}
+
+export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
   const home = mkdtempSync(join(tmpdir(), 'fettle-device-'));
   const runtime = mkdtempSync(join(tmpdir(), 'fettle-rt-'));
   const layout = homeLayout(home, runtime);
@@ -103,7 +111,7 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
   for (const [version, behaviour] of Object.entries(RELEASES)) {
     const archive = join(home, `app-${version}.tar.gz`);
     await writeArchive(archive, [
-      { name: 'server.mjs', content: program(version, behaviour) },
+      { name: 'server.mjs', content: (options.program ?? program)(version, behaviour) },
       { name: 'data/store.json', content: '{"format":1,"notes":["kept"]}\n' },
     ]);
     await publish({ folder: releases, app: 'app', version, files: [{ platform: 'any', path: archive }], clock });
@@ -114,7 +122,7 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
     const folder = join(home, 'releases-fettle');
     await publish({ folder, app: 'fettle', version, files: [{ platform: 'any', path: archive }], clock });
   }
-  writeFileSync(layout.config, configuration(port, options.probing ?? '3s'));
+  writeFileSync(layout.config, configuration(port, options.probing ?? '3s', options.more));
   const environment = { ...process.env, XDG_RUNTIME_DIR: runtime };
 
   const server = createServer();
@@ -339,7 +347,7 @@ export async function askVersion(port: number): Promise<string | undefined> {
   }
 }
 
-function configuration(port: number, probing: string): string {
+function configuration(port: number, probing: string, more = ''): string {
   return `fettle: {source: folder releases-fettle, for: 1s, deadlines: {probing: 4s}}
 apps:
   app:
@@ -351,6 +359,7 @@ apps:
     healthy: {http: "http://127.0.0.1:${port}/version", version: .version, every: 50ms, checks: 2, for: 300ms, timeout: 2s}
     stop: {grace: 2s}
     deadlines: {probing: ${probing}}
+${more.replace(/^(?=.)/gm, '    ')}
 `;
 }
 
