@@ -48,11 +48,22 @@ export const JournalEntry = z.object({
   chosen: Restored.optional(),
   /**
    * Older data is put in place (`restore`, a rollback with data): the backup, its paths, and which of them (with SQLite's
-   * companions) were there before. Noted before the first is moved, so that going back needs nothing else.
+   * companions) were there before; `fed`: `backup.restore` may have run. Noted before the first is moved, so that going back needs nothing else.
    */
-  placing: z.object({ seq: z.number().int(), roots: z.array(z.string()), present: z.array(z.string()) }).optional(),
+  placing: z
+    .object({
+      seq: z.number().int(),
+      roots: z.array(z.string()),
+      present: z.array(z.string()),
+      fed: z.boolean().optional(),
+    })
+    .optional(),
   /** Went back, and the data stays as the failed version left it. */
   dataLeft: z.boolean().optional(),
+  /** There is no backup, and the app's file lets an update go on without: why. */
+  backupProblem: Problem.optional(),
+  /** Part of the data could not be brought back: why. */
+  dataProblem: Problem.optional(),
   /** A person cancelled; honoured at the next point where that is possible. */
   cancelled: z.boolean(),
   /** A person insisted while it was under way: the app's lock is passed. */

@@ -17,6 +17,7 @@ import { createStartLogs } from './health/start-log.ts';
 import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
 import { createLink } from './link.ts';
+import { createLocalInbox } from './local/inbox.ts';
 import { createPolicy } from './policy.ts';
 import { restartDrivers, withoutKeeper } from './restart/index.ts';
 import { commandsIn } from './restart/surroundings.ts';
@@ -121,6 +122,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       return bavail * bsize;
     },
     redact: redactFor,
+    environment: options.basicEnvironment,
     retentionDays: () => settings.retentionDays,
     onReport(entry, progress, note) {
       const last = reports.get(entry.order.update);
@@ -138,7 +140,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         ...(note ? { note } : {}),
       });
     },
-    onOutcome: (outcome) => link.send({ type: 'outcome', outcome }),
+    onOutcome: (message) => link.send(message),
     onChange: () => sendInventory(),
   });
 
@@ -151,7 +153,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     random: (length) => randomBytes(length),
     onConnected: () => {
       // Outcomes before what runs: the hub must not take an update for lost whose end it is about to hear.
-      for (const outcome of updates.outcomes()) link.send({ type: 'outcome', outcome });
+      for (const message of updates.outcomes()) link.send(message);
       updates.tell();
       void sendInventory();
     },
@@ -174,7 +176,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   async function receive(message: HubMessage, hubNow: number): Promise<void> {
     switch (message.type) {
       case 'order': {
-        const { order } = message;
+        // What a hub sends was not given on this device, whatever it says.
+        const { local: _, ...order } = message.order;
         const answer = { type: 'order-ack', order: order.id, update: order.update } as const;
         try {
           updates.take(order, message.now ?? hubNow);
@@ -242,11 +245,26 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
 
   function tellBackups({ request, app }: Extract<HubMessage, { type: 'list-backups' }>): AgentMessage {
     try {
-      return { type: 'backups', request, backups: [...updates.backups(app)] };
+      const { backups, strange } = updates.backups(app);
+      return {
+        type: 'backups',
+        request,
+        backups: [...backups],
+        ...(strange.length > 0 ? { strange: [...strange] } : {}),
+      };
     } catch (error) {
       return { type: 'backups', request, backups: [], problem: problemOf(error, app) };
     }
   }
+
+  const local = createLocalInbox({
+    folder: layout.agent.local,
+    device,
+    now: clock.now,
+    take: updates.takeLocal,
+    problemOf,
+    log,
+  });
 
   await self.look();
   // Recovery comes first and needs no hub: a device without a network still ends up with its apps running.
@@ -259,8 +277,12 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     await self.restart.commit().catch((error: unknown) => log(`the keeper did not take the commit: ${String(error)}`));
   }
   link.start();
+  local.start();
   if (options.kept && !updates.replacingSelf()) void self.followUp();
-  const tick = setInterval(() => void sendInventory(), INVENTORY_MS);
+  const tick = setInterval(() => {
+    local.look();
+    void sendInventory();
+  }, INVENTORY_MS);
   const prune = setInterval(() => updates.pruneBackups(), PRUNE_MS);
   log(`agent ${options.version} of ${device} is ready`);
   signal.addEventListener('abort', () => replaced.resolve('told'), { once: true });
@@ -268,6 +290,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const end = await replaced.promise;
   clearInterval(tick);
   clearInterval(prune);
+  local.stop();
   await updates.stop();
   link.stop();
   keeper.close();

@@ -16,6 +16,11 @@ export interface Policy {
    * @throws {FettleError} `capability_denied` · `order_expired` · `order_replayed`
    */
   admit(order: Order, hubNow: number): AppConfig;
+  /**
+   * The same for an order that was given on this device: who may do that may change the file, too. It does not expire.
+   * @throws {FettleError} `capability_denied` · `not_restorable`
+   */
+  admitLocal(order: Order): AppConfig;
   app(name: string): AppConfig | undefined;
   /** The apps of the file. Fettle's own are not in it. */
   readonly apps: Readonly<Record<string, AppConfig>>;
@@ -41,6 +46,14 @@ export function createPolicy(
   return {
     apps: config.apps,
     app: appOf,
+    admitLocal(order) {
+      const app = appOf(order.app);
+      if (!app || order.release) throw new FettleError('capability_denied', { data: { app: order.app } });
+      if (isSelf(order.app) && order.kind === 'restore') {
+        throw new FettleError('not_restorable', { data: { app: order.app } });
+      }
+      return app;
+    },
     admit(order, hubNow) {
       const app = appOf(order.app);
       if (order.device !== device || !app) throw new FettleError('capability_denied', { data: { app: order.app } });

@@ -4,8 +4,15 @@ import type { AppConfig } from '../config/agent-schema.ts';
 import { isSelf } from '../src/domain/app.ts';
 import { FettleError, toFettleError } from '../src/domain/errors.ts';
 import { isFinal, stateOf } from '../src/domain/update.ts';
-import { type AppReport, type BackupReport, MAX_BACKUPS, type Order, type Outcome } from '../src/protocol/messages.ts';
-import { listBackups } from './backup/manifest.ts';
+import {
+  type AgentMessage,
+  type AppReport,
+  type BackupReport,
+  MAX_BACKUPS,
+  type Order,
+  type StrangeBackup,
+} from '../src/protocol/messages.ts';
+import { readBackups } from './backup/manifest.ts';
 import { reportOf } from './backup/report.ts';
 import { pruneBackups } from './backup/retention.ts';
 import { look } from './health/probe.ts';
@@ -16,6 +23,7 @@ import type { JournalEntry } from './journal.ts';
 import type { Policy } from './policy.ts';
 import type { RestartDrivers } from './restart/index.ts';
 import type { Self } from './self/index.ts';
+import { newEntry } from './updater/new-entry.ts';
 import { resume, resumeSelf } from './updater/recover.ts';
 import { runUpdate } from './updater/run.ts';
 import { createTask, outcomeOf, problemOf, type Task, type UpdaterDeps } from './updater/task.ts';
@@ -29,6 +37,8 @@ export interface Updates {
    * @throws {FettleError} what the policy says, or `in_progress`
    */
   take(order: Order, hubNow: number): void;
+  /** The same for an order that was given on this device. */
+  takeLocal(order: Order): void;
   /** `undefined` where there is no such update here. */
   cancel(update: string): { readonly accepted: boolean; readonly state: string } | undefined;
   /** Passes the app's lock, or goes on waiting for it with the deadline anew. `undefined` where there is no such update here. */
@@ -37,12 +47,12 @@ export interface Updates {
   /** Tells of every update under way where it stands: the hub may have missed it. */
   tell(): void;
   /** Outcomes that the hub is to be offered at a connect: those that it has not acknowledged first. */
-  outcomes(): readonly Outcome[];
+  outcomes(): readonly OutcomeMessage[];
   acknowledge(update: string): void;
   /** Is this agent itself being switched? Then its update says when it is well. */
   replacingSelf(): boolean;
   /** The backups of an app, newest first. @throws {FettleError} `capability_denied` */
-  backups(app: string): readonly BackupReport[];
+  backups(app: string): { readonly backups: readonly BackupReport[]; readonly strange: readonly StrangeBackup[] };
   /** Removes backups that are no longer kept; of an app that is being updated, when that is over. Never throws. */
   pruneBackups(): void;
   /** Stops at the journal's next safe point; the next start goes on. */
@@ -53,9 +63,19 @@ export interface UpdatesDeps extends UpdaterDeps {
   readonly policy: Policy;
   readonly drivers: RestartDrivers;
   readonly self: Self;
-  readonly onOutcome: (outcome: Outcome) => void;
+  readonly onOutcome: (message: OutcomeMessage) => void;
   /** Something else runs than before. Never throws. */
   readonly onChange: () => Promise<void>;
+}
+
+/** How an outcome is told. */
+export type OutcomeMessage = Extract<AgentMessage, { type: 'outcome' | 'local-outcome' }>;
+
+function messageOf({ order, outcome }: JournalEntry): OutcomeMessage | undefined {
+  if (!outcome) return undefined;
+  const { local, backupSeq } = order;
+  if (!local) return { type: 'outcome', outcome };
+  return { type: 'local-outcome', outcome, by: local.by, ...(backupSeq === undefined ? {} : { backupSeq }) };
 }
 
 /** Has an update gone past the point where the app never noticed? */
@@ -66,6 +86,8 @@ function isTouched(entry: JournalEntry): boolean {
 
 /** What runs is told often: a look that takes longer is an answer, too. */
 const LOOK_MS = 2_000;
+/** What the protocol takes. */
+const MAX_STRANGE = 100;
 
 export function createUpdates(deps: UpdatesDeps): Updates {
   const { journal, policy, clock, layout } = deps;
@@ -104,7 +126,8 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     }
     // What runs is told before how it ended, so that nobody hears "3.0.1" and then sees 2.0.2.
     await deps.onChange();
-    if (task.entry.outcome) deps.onOutcome(task.entry.outcome);
+    const ended = messageOf(task.entry);
+    if (ended) deps.onOutcome(ended);
     tasks.delete(task.app);
     deps.gate.leave(task.app);
     if (pruneLater.delete(task.app)) pruneNow(task.app);
@@ -197,6 +220,24 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     await keep(app, config);
   }
 
+  function accept(order: Order, admit: () => AppConfig): void {
+    if (journal.get(order.update)) return;
+    const running = tasks.get(order.app);
+    if (running) {
+      throw new FettleError('in_progress', {
+        data: { app: order.app, id: running.task.entry.order.update, state: running.task.entry.state },
+      });
+    }
+    const config = admit();
+    const entry = newEntry(order, clock.now());
+    try {
+      journal.write(entry);
+    } catch (error) {
+      throw toFettleError(error, 'io_failed', { app: order.app });
+    }
+    begin(entry, config);
+  }
+
   /** The hub is started by whoever set it up; but a hold that nobody will ever end must not outlive its update. */
   async function freeHub(): Promise<void> {
     const config = deps.self.apps.hub;
@@ -258,50 +299,9 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       if (interrupted.length === 0) deps.ballast.fill();
     },
 
-    take(order, hubNow) {
-      if (journal.get(order.update)) return;
-      const running = tasks.get(order.app);
-      if (running) {
-        throw new FettleError('in_progress', {
-          data: { app: order.app, id: running.task.entry.order.update, state: running.task.entry.state },
-        });
-      }
-      const config = policy.admit(order, hubNow);
-      const now = clock.now();
-      const entry: JournalEntry = {
-        v: 1,
-        order,
-        state: 'received',
-        startedAt: now,
-        enteredAt: now,
-        seq: 0,
-        resumes: 0,
-        attempts: 0,
-        from: null,
-        fromVersion: null,
-        to: null,
-        toVersion: order.release?.version ?? null,
-        baseline: 'stopped',
-        startedNew: false,
-        backup: null,
-        restored: [],
-        setAside: null,
-        cancelled: false,
-        lastGoodAnswerAt: null,
-        outageMs: null,
-        proof: null,
-        problem: null,
-        logTail: null,
-        outcome: null,
-        acknowledgedAt: null,
-      };
-      try {
-        journal.write(entry);
-      } catch (error) {
-        throw toFettleError(error, 'io_failed', { app: order.app });
-      }
-      begin(entry, config);
-    },
+    take: (order, hubNow) => accept(order, () => policy.admit(order, hubNow)),
+
+    takeLocal: (order) => accept(order, () => policy.admitLocal(order)),
 
     cancel(update) {
       for (const { task } of tasks.values()) {
@@ -334,8 +334,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       const ended = journal.list().filter((entry) => entry.outcome !== null && isFinal(entry.state));
       return ended
         .sort((a, b) => Number(a.acknowledgedAt !== null) - Number(b.acknowledgedAt !== null))
-        .map((entry) => entry.outcome)
-        .filter((outcome) => outcome !== null);
+        .flatMap((entry) => messageOf(entry) ?? []);
     },
 
     acknowledge(update) {
@@ -348,11 +347,12 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     backups(app) {
       if (!policy.app(app)) throw new FettleError('capability_denied', { data: { app } });
       const running = slots(app).current();
-      const sealed = listBackups(layout.app(app).backups, app);
-      return sealed
-        .slice(-MAX_BACKUPS)
-        .map((manifest) => reportOf(manifest, running))
-        .reverse();
+      const found = readBackups(layout.app(app).backups, app);
+      const newest = found.backups.slice(-MAX_BACKUPS).map((manifest) => reportOf(manifest, running));
+      return {
+        backups: newest.reverse(),
+        strange: found.strange.slice(-MAX_STRANGE).map(({ name, why }) => ({ name: name.slice(0, 40), why })),
+      };
     },
 
     pruneBackups() {

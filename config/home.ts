@@ -52,6 +52,8 @@ export interface HomeLayout {
     readonly rescue: string;
     readonly journal: string;
     readonly orders: string;
+    /** Orders that are given on the device itself. */
+    readonly local: string;
     readonly key: string;
     readonly peers: string;
     readonly npmCache: string;
@@ -140,6 +142,7 @@ export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
       rescue: at('agent', 'rescue-lock'),
       journal: at('agent', 'journal'),
       orders: at('agent', 'orders'),
+      local: at('agent', 'local'),
       key: at('agent', 'key'),
       peers: at('agent', 'hub.pub'),
       npmCache: at('agent', 'npm-cache'),

@@ -1,26 +1,11 @@
-import { createHash } from 'node:crypto';
-import { constants, createReadStream, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import {
-  chmod,
-  copyFile,
-  lchown,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readlink,
-  rename,
-  rm,
-  symlink,
-  utimes,
-} from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { constants, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmod, lchown, open, readdir, rename, rm, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { makeFolder, syncFolder, writeDurably } from '../../src/files/durable.ts';
-import { BackedUp, type Manifest, readManifest } from './manifest.ts';
-
-/** What SQLite keeps beside a database: part of it whenever it is there. */
-export const SIDECARS = ['', '-wal', '-shm', '-journal'] as const;
+import { BackedUp, DUMP, type Manifest, readManifest, type Skipped } from './manifest.ts';
+import { hashFile, type PassMode, save } from './save.ts';
+import { SIDECARS } from './sqlite.ts';
 
 export interface BackupRequest {
   readonly shared: string;
@@ -35,6 +20,12 @@ export interface BackupRequest {
   readonly restores?: number | undefined;
   /** Kept paths to save, relative to `shared`. */
   readonly roots: readonly string[];
+  /** The app runs on while the backup is completed: it is never stopped, or not for this. */
+  readonly running?: boolean | undefined;
+  /** Writes what `backup.command` prints into a file. @throws {FettleError} `backup_failed` */
+  readonly dump?: ((to: string, signal: AbortSignal) => Promise<void>) | undefined;
+  /** Who asked for it by hand. */
+  readonly by?: string | undefined;
   readonly now: number;
 }
 
@@ -60,12 +51,14 @@ export async function copyFirst(request: BackupRequest, signal: AbortSignal): Pr
   const work = workFolder(request);
   rmSync(work, { recursive: true, force: true });
   makeFolder(work);
-  await pass(request, new Map(), signal, { tolerateChanges: true });
+  await pass(request, new Map(), 'first', signal);
 }
 
 /**
- * Second pass, with the app stopped: copies what changed since the first (size, mtime, ctime, inode), removes what
- * is gone, hashes, makes everything durable and seals the backup with its manifest.
+ * Second pass: copies what changed since the first (size, mtime, ctime, inode), removes what is gone, hashes, makes
+ * everything durable and seals the backup with its manifest. With the app stopped everything is copied as it is,
+ * databases with their `-wal`; while it runs (`running`), databases are copied as they are at one moment, and the
+ * manifest names files that kept changing.
  *
  * Idempotent: a sealed backup is left as it is.
  * @throws {FettleError} `backup_failed` · `no_space`; nothing but the unfinished backup was touched
@@ -77,65 +70,97 @@ export async function seal(request: BackupRequest, signal: AbortSignal): Promise
   const work = workFolder(request);
   makeFolder(work);
   const known = new Map(readPass(work).map((entry) => [entry.path, entry]));
-  const entries = await pass(request, known, signal, { tolerateChanges: false });
-  const manifest: Manifest = {
-    format: 'fettle-backup/1',
-    seq: request.seq,
-    app: request.app,
-    update: request.update,
-    from: request.from,
-    to: request.to,
-    ...(request.restores === undefined ? {} : { restores: request.restores }),
-    at: request.now,
-    roots: [...request.roots],
-    entries,
-  };
+  const { entries, skipped, changing } = await pass(request, known, request.running ? 'running' : 'stopped', signal);
   try {
+    const dump = await dumpInto(work, request, signal);
+    const manifest: Manifest = {
+      format: 'fettle-backup/1',
+      seq: request.seq,
+      app: request.app,
+      update: request.update,
+      from: request.from,
+      to: request.to,
+      ...(request.restores === undefined ? {} : { restores: request.restores }),
+      ...(request.by === undefined ? {} : { by: request.by }),
+      at: request.now,
+      roots: [...request.roots],
+      entries,
+      ...(dump ? { dump } : {}),
+      ...(skipped.length > 0 ? { skipped: skipped.slice(0, MOST_TOLD) } : {}),
+      ...(changing.length > 0 ? { changing: changing.slice(0, MOST_TOLD) } : {}),
+    };
     await makeDurable(work, entries);
+    signal.throwIfAborted();
     writeDurably(join(work, 'manifest.json'), `${JSON.stringify(manifest)}\n`);
     await rm(final, { recursive: true, force: true });
     await rename(work, final);
     syncFolder(request.folder);
+    return manifest;
   } catch (error) {
     throw toFettleError(error, 'backup_failed', { app: request.app });
   }
-  return manifest;
 }
 
 const workFolder = (request: BackupRequest) => join(request.folder, `${request.seq}.unfinished`);
 const PASS_FILE = 'pass.json';
-/** A file that changes while it is copied is copied so often. */
-const COPY_ATTEMPTS = 3;
+/** Names of what was not saved whole: more are not told. */
+const MOST_TOLD = 100;
+
+interface Passed {
+  readonly entries: readonly BackedUp[];
+  readonly skipped: readonly Skipped[];
+  readonly changing: readonly string[];
+}
 
 async function pass(
   request: BackupRequest,
   known: ReadonlyMap<string, BackedUp>,
+  mode: PassMode,
   signal: AbortSignal,
-  options: { readonly tolerateChanges: boolean },
-): Promise<BackedUp[]> {
+): Promise<Passed & { readonly entries: BackedUp[] }> {
   const work = workFolder(request);
   const entries: BackedUp[] = [];
+  const skipped: Skipped[] = [];
+  const changing: string[] = [];
+  /** Companions of databases, where what is in them is in the copy already. */
+  const included = new Set<string>();
   const queue = request.roots.flatMap((root) => SIDECARS.map((suffix) => root + suffix));
   const roots = queue.length;
   for (let next = 0; next < queue.length; next += 1) {
     signal.throwIfAborted();
     const path = queue[next] as string;
+    if (included.has(path)) continue;
     try {
-      const entry = await save(request.shared, work, path, known.get(path), next >= roots);
-      if (!entry) continue;
-      entries.push(entry);
-      if (entry.type === 'folder') {
+      const { shared } = request;
+      const saved = await save({ shared, work, path, known: known.get(path), listed: next >= roots, mode }, signal);
+      if (!saved) continue;
+      if (saved.what === 'special') {
+        skipped.push({ path, kind: saved.kind });
+        continue;
+      }
+      entries.push(saved.entry);
+      if (saved.changing) changing.push(path);
+      // A database's name sorts before those of its companions.
+      if (saved.whole) for (const suffix of SIDECARS.slice(1)) included.add(path + suffix);
+      if (saved.entry.type === 'folder') {
         const names = await readdir(join(request.shared, path));
         queue.push(...names.sort().map((name) => join(path, name)));
       }
     } catch (error) {
+      signal.throwIfAborted();
       const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      if (gone && options.tolerateChanges) {
+      if (gone && mode !== 'stopped') {
         // Half a copy of what has gone must not stay: the next pass does not know of it.
         await rm(join(work, 'data', path), { recursive: true, force: true });
         continue;
       }
-      throw error instanceof FettleError ? error : toFettleError(error, 'backup_failed', { app: request.app, path });
+      throw error instanceof FettleError
+        ? new FettleError(error.code, {
+            data: { app: request.app, ...error.data, path },
+            retryable: error.retryable,
+            cause: error,
+          })
+        : toFettleError(error, 'backup_failed', { app: request.app, path });
     }
   }
   const present = new Set(entries.map((entry) => entry.path));
@@ -143,7 +168,7 @@ async function pass(
     if (!present.has(old)) await rm(join(work, 'data', old), { recursive: true, force: true });
   }
   writeDurably(join(work, PASS_FILE), JSON.stringify(entries));
-  return entries;
+  return { entries, skipped, changing };
 }
 
 /** What the first pass copied; nothing where it did not end (then the second copies all). */
@@ -155,71 +180,17 @@ function readPass(work: string): BackedUp[] {
   }
 }
 
-/** Copies one thing; `undefined` where it does not exist or is nothing that can be saved (a socket, a FIFO). */
-async function save(
-  shared: string,
-  work: string,
-  path: string,
-  known: BackedUp | undefined,
-  listed: boolean,
-): Promise<BackedUp | undefined> {
-  const from = join(shared, path);
-  const to = join(work, 'data', path);
-  const stat = await lstat(from, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-    // A root need not exist. A name that the folder just listed must: one that is no UTF-8 is not found by its text.
-    if (!listed && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
-    throw error;
-  });
-  if (!stat) return undefined;
-  const common = {
-    path,
-    mode: Number(stat.mode) & 0o7777,
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    mtime: String(stat.mtimeNs),
-    ctime: String(stat.ctimeNs),
-    inode: String(stat.ino),
-  };
-  if (stat.isDirectory()) {
-    if (known && known.type !== 'folder') await rm(to, { recursive: true, force: true });
-    await mkdir(to, { recursive: true, mode: 0o700 });
-    return { ...common, type: 'folder', size: 0 };
+async function dumpInto(work: string, request: BackupRequest, signal: AbortSignal): Promise<Manifest['dump']> {
+  if (!request.dump) return undefined;
+  const path = join(work, DUMP);
+  await request.dump(path, signal);
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+    return { size: (await file.stat()).size, sha256: await hashFile(path) };
+  } finally {
+    await file.close();
   }
-  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
-  if (stat.isSymbolicLink()) {
-    const target = await readlink(from);
-    await rm(to, { recursive: true, force: true });
-    await symlink(target, to);
-    return { ...common, type: 'link', size: 0, target };
-  }
-  if (!stat.isFile()) return undefined;
-  const size = Number(stat.size);
-  const unchanged =
-    known?.type === 'file' &&
-    known.size === size &&
-    known.mtime === common.mtime &&
-    known.ctime === common.ctime &&
-    known.inode === common.inode &&
-    known.sha256 !== undefined &&
-    existsSync(to);
-  if (unchanged) return { ...known, ...common, type: 'file', size };
-  for (let attempt = 1; ; attempt += 1) {
-    await rm(to, { recursive: true, force: true });
-    await copyFile(from, to, constants.COPYFILE_FICLONE);
-    const sha256 = await hashFile(to);
-    const after = await lstat(from, { bigint: true });
-    const stable = after.mtimeNs === stat.mtimeNs && after.size === stat.size && after.ino === stat.ino;
-    // Somebody else writes to it: the copy is what there is, and what its hash says. A later pass copies it again,
-    // because what is recorded of the original no longer fits.
-    if (stable || attempt === COPY_ATTEMPTS) return { ...common, type: 'file', size, sha256 };
-  }
-}
-
-/** sha256 of a file, lower-case hex, in reads of 1 MB. */
-export async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }
 
 async function makeDurable(work: string, entries: readonly BackedUp[]): Promise<void> {

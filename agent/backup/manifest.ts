@@ -15,9 +15,18 @@ export const BackedUp = z.object({
   ctime: z.string(),
   inode: z.string(),
   sha256: z.string().optional(),
+  /** Size of the original, where that of the copy is another: a database with what was in its `-wal`. */
+  original: z.number().optional(),
   target: z.string().optional(),
 });
 export type BackedUp = z.infer<typeof BackedUp>;
+
+/** What `backup.command` printed, beside `data/`. */
+export const DUMP = 'command.out';
+
+/** Something that can't be saved. */
+const Skipped = z.object({ path: z.string(), kind: z.enum(['socket', 'fifo', 'device']) });
+export type Skipped = z.infer<typeof Skipped>;
 
 /** `backups/SEQ/manifest.json`: written last, so a backup without it was never finished. */
 export const Manifest = z.object({
@@ -35,12 +44,21 @@ export const Manifest = z.object({
   /** The paths that were asked for; what is not below `entries` did not exist. */
   roots: z.array(z.string()),
   entries: z.array(BackedUp),
+  /** What is in {@link DUMP}. */
+  dump: z.object({ size: z.number(), sha256: z.string() }).optional(),
+  /** Who made it by hand, with `fettle backup create`. */
+  by: z.string().optional(),
+  skipped: z.array(Skipped).optional(),
+  /** Files that were written to each time they were copied, while the app ran: they may be torn. */
+  changing: z.array(z.string()).optional(),
 });
 export type Manifest = z.infer<typeof Manifest>;
 
 /** A folder among the backups that is none of the app's. */
 export interface Strange {
   readonly name: string;
+  readonly why: 'unreadable' | 'of-another-app' | 'misplaced';
+  /** For logs. */
   readonly reason: string;
 }
 
@@ -59,10 +77,11 @@ export function readBackups(folder: string, app: string): { backups: Manifest[];
   }
   for (const name of names) {
     const manifest = readManifest(join(folder, name));
-    if (!manifest) strange.push({ name, reason: 'it has no manifest that can be read' });
-    else if (manifest.app !== app) strange.push({ name, reason: `its manifest says that it is of ${manifest.app}` });
+    if (!manifest) strange.push({ name, why: 'unreadable', reason: 'it has no manifest that can be read' });
+    else if (manifest.app !== app)
+      strange.push({ name, why: 'of-another-app', reason: `its manifest says that it is of ${manifest.app}` });
     else if (String(manifest.seq) !== name)
-      strange.push({ name, reason: `its manifest says that it is ${manifest.seq}` });
+      strange.push({ name, why: 'misplaced', reason: `its manifest says that it is ${manifest.seq}` });
     else backups.push(manifest);
   }
   return { backups: backups.sort((a, b) => a.seq - b.seq), strange };

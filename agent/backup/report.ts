@@ -6,7 +6,7 @@ const LAST_MS = 8.64e15;
 
 /** A backup as the hub is told of it. @param running the slot that runs now */
 export function reportOf(manifest: Manifest, running: string | undefined): BackupReport {
-  const { seq, at, from, to, restores, entries } = manifest;
+  const { seq, at, from, to, restores, by, entries, dump } = manifest;
   const files = entries.filter((entry) => entry.type === 'file');
   return {
     seq,
@@ -14,8 +14,9 @@ export function reportOf(manifest: Manifest, running: string | undefined): Backu
     ...versionOf('from', from),
     ...(to === from ? {} : versionOf('to', to)),
     ...(restores === undefined ? {} : { restores }),
-    bytes: files.reduce((sum, file) => sum + Math.max(0, file.size), 0),
-    files: files.length,
+    ...(by === undefined ? {} : { by: by.slice(0, 60) }),
+    bytes: files.reduce((sum, file) => sum + Math.max(0, file.size), Math.max(0, dump?.size ?? 0)),
+    files: files.length + (dump ? 1 : 0),
     ofRunning: to !== from && to === running,
   };
 }

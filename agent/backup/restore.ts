@@ -1,11 +1,12 @@
 import { chmodSync, constants, lchownSync, lstatSync, mkdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
-import { dirname, isAbsolute, join, normalize, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { makeFolder, syncFolder } from '../../src/files/durable.ts';
 import { syncTree } from '../install/sync-tree.ts';
-import { hashFile, SIDECARS } from './create.ts';
 import { type BackedUp, type Manifest, readManifest } from './manifest.ts';
+import { SIDECARS } from './sqlite.ts';
+import { verifyBackup } from './verify.ts';
 
 export interface RestoreRequest {
   readonly shared: string;
@@ -43,27 +44,6 @@ export async function restore(request: RestoreRequest, signal: AbortSignal): Pro
     request.onDone(root);
   }
   return manifest;
-}
-
-/** Checks every file of a backup against its manifest. @throws {FettleError} `backup_failed {path, reason}` */
-export async function verifyBackup(folder: string, manifest: Manifest, signal: AbortSignal): Promise<void> {
-  for (const entry of manifest.entries) {
-    signal.throwIfAborted();
-    if (isAbsolute(entry.path) || normalize(entry.path).startsWith('..')) {
-      throw new FettleError('backup_failed', { data: { path: entry.path, reason: 'it is not inside the backup' } });
-    }
-    if (entry.type !== 'file') continue;
-    const path = join(folder, 'data', entry.path);
-    const found = lstatSync(path, { throwIfNoEntry: false })?.isFile() ? await hashFile(path) : undefined;
-    if (found !== entry.sha256) {
-      throw new FettleError('backup_failed', {
-        data: {
-          path: entry.path,
-          reason: found === undefined ? 'it is missing in the backup' : 'its hash differs from the manifest',
-        },
-      });
-    }
-  }
 }
 
 /**

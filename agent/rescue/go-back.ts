@@ -109,6 +109,10 @@ function nextOf(
   }
 }
 
+function definedIn(environment: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])));
+}
+
 function updaterDeps({ options, known, journal, checks, around }: GoBack): UpdaterDeps {
   const { layout, clock, log, say } = options;
   const never = () => Promise.reject(new FettleError('internal', { data: { reason: 'a rescue fetches nothing' } }));
@@ -126,6 +130,7 @@ function updaterDeps({ options, known, journal, checks, around }: GoBack): Updat
     around,
     // A rescue removes no backup.
     retentionDays: () => Number.POSITIVE_INFINITY,
+    environment: definedIn(options.environment),
     freeSpace: (folder) => {
       const { bavail, bsize } = statfsSync(folder);
       return bavail * bsize;

@@ -3,12 +3,15 @@ import { dirname, join } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { makeFolder, syncFolder } from '../../src/files/durable.ts';
 import type { Restored } from '../../src/protocol/messages.ts';
-import { SIDECARS } from '../backup/create.ts';
 import { listBackups, type Manifest } from '../backup/manifest.ts';
 import { reportOf } from '../backup/report.ts';
-import { restore, verifyBackup } from '../backup/restore.ts';
+import { restore } from '../backup/restore.ts';
+import { SIDECARS } from '../backup/sqlite.ts';
+import { verifyBackup } from '../backup/verify.ts';
 import type { JournalEntry } from '../journal.ts';
+import { asideBefore } from './aside.ts';
 import { backupRoots } from './data.ts';
+import { canFeed, placeDump } from './dump.ts';
 import type { Task } from './task.ts';
 
 type Placing = NonNullable<JournalEntry['placing']>;
@@ -40,7 +43,7 @@ export async function chooseBackup(task: Task, signal: AbortSignal): Promise<{ c
   }
   const backup = `${app}/${manifest.seq}`;
   const { taken, skipped, absent } = divide(manifest, backupRoots(task.config));
-  if (taken.length === 0) {
+  if (taken.length === 0 && !canFeed(task, manifest)) {
     throw new FettleError('backup_failed', { data: { app, backup, reason: NOTHING_KEPT } });
   }
   try {
@@ -85,7 +88,7 @@ export function planPlacing(task: Task): JournalEntry['placing'] {
     ? listBackups(folder.backups, app).find((m) => m.seq === chosen?.seq)
     : backupOfSwitch(task, to ?? '', from);
   const roots = manifest ? divide(manifest, backupRoots(config)).taken : [];
-  if (!manifest || roots.length === 0) {
+  if (!manifest || (roots.length === 0 && !canFeed(task, manifest))) {
     const reason = manifest ? NOTHING_KEPT : 'it is no longer there';
     throw new FettleError('backup_failed', { data: { app, backup: `${app}/${manifest?.seq ?? chosen?.seq}`, reason } });
   }
@@ -96,7 +99,7 @@ export function planPlacing(task: Task): JournalEntry['placing'] {
 /** Puts the data of a backup in place, path by path, each noted. May be interrupted anywhere and run again. */
 export async function placeData(task: Task, placing: Placing, signal: AbortSignal): Promise<void> {
   const { entry, folder } = task;
-  await restore(
+  const manifest = await restore(
     {
       shared: folder.shared,
       backup: join(folder.backups, String(placing.seq)),
@@ -107,6 +110,7 @@ export async function placeData(task: Task, placing: Placing, signal: AbortSigna
     },
     signal,
   );
+  await placeDump(task, manifest, signal);
 }
 
 /** Does {@link putBack} bring back all that is backed up? */
@@ -139,17 +143,6 @@ export function putBack(task: Task, { roots, present }: Placing): void {
   }
   // An attempt that was interrupted after its last move leaves nothing to touch, and has brought the data back.
   if (touched || task.entry.setAside === written) task.note({ restored: [...roots] });
-}
-
-/**
- * Where the data that is replaced goes, relative to the app's folder. `replaced/` is emptied when the app is at rest:
- * what is in it is in a sealed backup, too. Without one it goes where Fettle never removes anything.
- */
-export function asideBefore(task: Task): string {
-  const { order, backup } = task.entry;
-  return order.kind === 'restore' && backup !== null
-    ? join('replaced', order.update)
-    : join('failed', `${order.update}-before`);
 }
 
 /** A backup's paths: to be put back, no longer backed up; and what is backed up now without being in it. */

@@ -7,7 +7,7 @@ import { copyFirst, nextSequence } from '../backup/create.ts';
 import { NOTHING_HEARS } from '../health/notify.ts';
 import { lockReason, untilUnlocked } from './app-lock.ts';
 import { baselineOf } from './baseline.ts';
-import { backupRequest, backupRoots, measure } from './data.ts';
+import { backupRequest, backupRoots, hasData, measure, orWithoutBackup } from './data.ts';
 import { refuseUnmovable } from './movable.ts';
 import { backupOfSwitch, chooseBackup } from './older-data.ts';
 import { whatRuns } from './running.ts';
@@ -34,6 +34,16 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
   switch (order.kind) {
     case 'restart': {
       if (from === null) throw new FettleError('not_installed', { data: { app } });
+      if (order.local?.backup) {
+        if (!hasData(config)) {
+          const reason = 'its configuration names nothing that is kept and backed up';
+          throw new FettleError('backup_failed', { data: { app, reason } });
+        }
+        refuseUnmovable(task);
+        requireSpace(task, task.folder.dir, (await measure(task.folder.shared, backupRoots(config))) + MARGIN);
+        task.enter('staged', { to: from, toVersion: fromVersion, backup: sequenceFor(task) });
+        return;
+      }
       task.enter('waiting', { to: from, toVersion: fromVersion });
       return;
     }
@@ -105,9 +115,13 @@ export async function fetching(task: Task, signal: AbortSignal): Promise<void> {
     });
     task.self?.finish(task);
   }
-  const { backup } = task.entry;
-  if (backup !== null) await copyFirst(backupRequest(task, backup), signal);
+  await copyWhileItRuns(task, signal);
   task.enter('staged');
+}
+
+async function copyWhileItRuns(task: Task, signal: AbortSignal): Promise<void> {
+  const { backup } = task.entry;
+  if (backup !== null) await orWithoutBackup(task, signal, () => copyFirst(backupRequest(task, backup), signal));
 }
 
 /** `staged`: everything in the slot durable, then its marker. */
@@ -123,8 +137,8 @@ export async function staged(task: Task, signal: AbortSignal): Promise<void> {
       sealedAt: deps.clock.now(),
     };
     await slots.seal(to, record, config.keep, signal);
-  } else if (['rollback', 'restore'].includes(entry.order.kind) && entry.backup !== null) {
-    await copyFirst(backupRequest(task, entry.backup), signal);
+  } else if (['rollback', 'restore', 'restart'].includes(entry.order.kind)) {
+    await copyWhileItRuns(task, signal);
   }
   if (slots.binary) {
     // Only now, with what was fetched found good: until here nothing has changed beside the executable.
@@ -192,7 +206,7 @@ export function slotOf(task: Task): string {
 }
 
 function sequenceFor(task: Task): number | null {
-  return backupRoots(task.config).length === 0 || !task.entry.order.backup ? null : nextSequence(task.folder.backups);
+  return !hasData(task.config) || !task.entry.order.backup ? null : nextSequence(task.folder.backups);
 }
 
 /** @param folder on the file system that is asked for the room, bytes */

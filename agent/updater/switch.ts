@@ -7,10 +7,12 @@ import { restore } from '../backup/restore.ts';
 import { pruneBackups } from '../backup/retention.ts';
 import { look, probe } from '../health/probe.ts';
 import type { JournalEntry } from '../journal.ts';
+import { asideBefore } from './aside.ts';
 import { isOwnFault } from './blocked.ts';
-import { backupRequest } from './data.ts';
+import { backupRequest, logGaps, orWithoutBackup } from './data.ts';
 import { holdFor } from './deadlines.ts';
-import { asideBefore, coversAll, placeData, planPlacing, putBack } from './older-data.ts';
+import { bringDumpBack, putDumpBack } from './dump.ts';
+import { coversAll, placeData, planPlacing, putBack } from './older-data.ts';
 import { slotOf } from './prepare.ts';
 import { outcomeOf, type Task } from './task.ts';
 
@@ -40,7 +42,10 @@ export async function stopping(task: Task, signal: AbortSignal): Promise<void> {
 export async function swapping(task: Task, signal: AbortSignal): Promise<void> {
   const { slots, entry, config } = task;
   if (entry.from !== null) slots.collectKept(entry.from, config.keep);
-  if (entry.backup !== null) await seal(backupRequest(task, entry.backup), signal);
+  const { backup } = entry;
+  if (backup !== null) {
+    await orWithoutBackup(task, signal, async () => logGaps(task, await seal(backupRequest(task, backup), signal)));
+  }
   signal.throwIfAborted();
   if (entry.to !== entry.from) slots.activate(slotOf(task));
   const placing = planPlacing(task);
@@ -190,13 +195,16 @@ function replaced(task: Task): Pick<JournalEntry, 'setAside'> {
 /** Brings back what can be brought back. False where data stays as what failed left it. */
 async function dataIsBack(task: Task, signal: AbortSignal): Promise<boolean> {
   const { backup, placing, order } = task.entry;
+  // It runs what ran before. A backup that it made is for people.
+  if (order.kind === 'restart') return true;
   if (placing && (backup === null || coversAll(task, placing))) {
     putBack(task, placing);
+    if (placing.fed) await putDumpBack(task, signal);
     return coversAll(task, placing);
   }
   if (backup !== null) await bringDataBack(task, signal);
-  // A restart runs what ran before, and an app that keeps nothing has nothing that could be left.
-  return backup !== null || order.kind === 'restart' || task.config.keep.length === 0;
+  // An app that keeps nothing has nothing that could be left.
+  return backup !== null || (task.config.keep.length === 0 && task.config.backup.command === undefined);
 }
 
 async function bringDataBack(task: Task, signal: AbortSignal): Promise<void> {
@@ -205,16 +213,18 @@ async function bringDataBack(task: Task, signal: AbortSignal): Promise<void> {
   const setAside = join('failed', entry.order.update);
   task.note({ setAside });
   makeFolder(join(folder.dir, setAside));
-  await restore(
+  const backup = join(folder.backups, String(entry.backup));
+  const manifest = await restore(
     {
       shared: folder.shared,
-      backup: join(folder.backups, String(entry.backup)),
+      backup,
       setAside: join(folder.dir, setAside),
       done: entry.restored,
       onDone: (path) => task.note({ restored: [...task.entry.restored, path] }),
     },
     signal,
   );
+  await bringDumpBack(task, manifest, signal);
 }
 
 function processOnly(health: Task['config']['healthy']): Task['config']['healthy'] {

@@ -40,6 +40,8 @@ export interface UpdaterDeps {
   readonly log: (line: string) => void;
   /** Days that backups are kept, as it counts now. */
   readonly retentionDays: () => number;
+  /** PATH, HOME, LANG, TZ of this machine: what commands of an app's are run with, beside its own variables. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** What is different where the app that is updated is Fettle itself. Everything else is as for any app. */
@@ -239,6 +241,8 @@ export function outcomeOf(entry: JournalEntry, state: Outcome['state'], now: num
     dataRestored:
       state === 'succeeded' ? entry.order.kind === 'rollback' && entry.order.withData : entry.restored.length > 0,
     ...(entry.dataLeft ? { dataLeft: true as const } : {}),
+    ...(entry.backupProblem ? { backupProblem: entry.backupProblem } : {}),
+    ...(entry.dataProblem ? { dataProblem: entry.dataProblem } : {}),
     ...(entry.chosen === undefined ? {} : { restored: entry.chosen }),
     startedAt: entry.startedAt,
     endedAt: now,

@@ -178,6 +178,7 @@ function succeeded({ outcome, update, messages }: Facts): Reply {
   const text = [
     ...(outcome?.dataRestored ? [cards.dataRestored] : []),
     ...(outcome?.setAside ? [cards.beforeIsAside(`apps/${update.app}/${outcome.setAside}`)] : []),
+    ...gaps({ outcome, messages }),
   ];
   return {
     tone: 'good',
@@ -214,6 +215,7 @@ function restored(facts: Facts): Reply {
       ...(outcome?.setAside ? [cards.beforeIsAside(`apps/${app}/${outcome.setAside}`)] : []),
       ...(chosen?.skipped?.length ? [cards.notKeptNow(chosen.skipped)] : []),
       ...(chosen?.absent?.length ? [cards.notInBackup(chosen.absent)] : []),
+      ...gaps(facts),
     ],
     fields: [...(version ? [{ name: cards.fieldWhat, value: version }] : []), ...took(facts)],
   };
@@ -226,6 +228,16 @@ function dataAfter({ outcome, update, messages }: Facts): string {
   const untouched = update.app === 'hub' ? cards.databaseKept : cards.dataKept;
   const kept = outcome?.dataRestored ? (restore ? cards.dataFromBefore : cards.dataRestored) : untouched;
   return [outcome?.dataLeft ? cards.dataLeft : kept, ...aside({ outcome, update, messages })].join(' ');
+}
+
+/** What is missing of a backup, or of the data that was brought back. */
+function gaps({ outcome, messages }: Pick<Facts, 'outcome' | 'messages'>): string[] {
+  const { cards, problem } = messages;
+  const { backupProblem, dataProblem } = outcome ?? {};
+  return [
+    ...(backupProblem ? [cards.noBackup(problem(backupProblem.code, backupProblem.data).text)] : []),
+    ...(dataProblem ? [cards.dataNotBack(problem(dataProblem.code, dataProblem.data).text)] : []),
+  ];
 }
 
 /** Where what was written meanwhile is. */
@@ -255,6 +267,7 @@ function rolledBack(facts: Facts): Reply {
         ...(outcome?.outageMs === undefined ? [] : [cards.outage(messages.duration(outcome.outageMs))]),
       ].join(' '),
       dataAfter(facts),
+      ...gaps(facts),
     ],
     fields: took(facts),
     ...log(outcome, update.app, messages, audience),
@@ -296,6 +309,7 @@ function rollbackFailed(facts: Facts): Reply {
       outcome?.running ? cards.serving(update.app, outcome.running) : cards.notServing(update.app),
       ...(outcome?.dataLeft ? [cards.dataLeft] : []),
       ...aside(facts),
+      ...gaps(facts),
     ],
     ...log(outcome, update.app, messages, audience),
     hints: [cards.rescue(update.app)],

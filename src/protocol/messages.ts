@@ -49,6 +49,14 @@ export const Order = z.object({
   backup: z.boolean().default(true),
   /** Needed for `restore`: the sequence number of the backup that is put back. */
   backupSeq: z.number().int().positive().optional(),
+  /** Given on the device itself (`fettle rollback`), by its user. Not for hubs: the agent takes it from none. */
+  local: z
+    .object({
+      by: z.string().max(60),
+      /** A restart that makes a backup while the app is stopped. */
+      backup: z.literal(true).optional(),
+    })
+    .optional(),
   /** A person insists: a release that was blocked by an earlier failure is tried again. */
   force: z.boolean().default(false),
   /** Hub time. The agent measures from the handshake's clock reading, so a device without a clock works. */
@@ -95,6 +103,8 @@ export const BackupReport = z.object({
   files: z.number().int().nonnegative(),
   /** Made by a switch to the release that runs now: `rollback --with-data` would put it back. */
   ofRunning: z.boolean().default(false),
+  /** Who made it by hand, with `fettle backup create`. */
+  by: z.string().max(60).optional(),
 });
 export type BackupReport = z.infer<typeof BackupReport>;
 
@@ -111,6 +121,13 @@ export const Restored = z.object({
   absent: z.array(z.string().max(300)).max(50).default([]),
 });
 export type Restored = z.infer<typeof Restored>;
+
+/** Something among the backups that is none which could be put back. */
+export const StrangeBackup = z.object({
+  name: z.string().max(40),
+  why: z.enum(['unreadable', 'of-another-app', 'misplaced']).catch('unreadable'),
+});
+export type StrangeBackup = z.infer<typeof StrangeBackup>;
 
 /** How an update ended, kept by the agent until the hub has acknowledged it. */
 export const Outcome = z.object({
@@ -136,6 +153,10 @@ export const Outcome = z.object({
   dataRestored: z.boolean().optional(),
   /** The new version ran and was rolled back, and its data stays as it left it: there was no backup. */
   dataLeft: z.literal(true).optional(),
+  /** It went on without a backup, as the device's file allows: why there is none. */
+  backupProblem: Problem.optional(),
+  /** Part of the data could not be brought back: why. */
+  dataProblem: Problem.optional(),
   /** For a `restore` that got as far as choosing: which backup. */
   restored: Restored.optional(),
   startedAt: at,
@@ -160,6 +181,8 @@ export const AppReport = z.object({
   blocked: z.array(version).default([]),
   /** `install: VERSION` of the device's file, for an app that is not installed yet. */
   install: z.string().optional(),
+  /** It ends again and again, unasked. `since` is its first end of these, by the device's clock. */
+  crashing: z.object({ since: at, times: z.number().int().positive() }).optional(),
 });
 export type AppReport = z.infer<typeof AppReport>;
 
@@ -228,6 +251,14 @@ export const AgentMessage = z.discriminatedUnion('type', [
     note: Problem.optional(),
   }),
   z.object({ type: z.literal('outcome'), outcome: Outcome }),
+  // The outcome of an order that was given on the device. A hub that does not know it is offered it again.
+  z.object({
+    type: z.literal('local-outcome'),
+    outcome: Outcome,
+    by: z.string().max(60),
+    /** The backup that a `restore` was to put back. */
+    backupSeq: z.number().int().positive().optional(),
+  }),
   z.object({ type: z.literal('cancel-result'), update: id, accepted: z.boolean(), state: z.string().max(40) }),
   z.object({
     type: z.literal('lock-answer'),
@@ -242,6 +273,8 @@ export const AgentMessage = z.discriminatedUnion('type', [
     request: id,
     /** Newest first. */
     backups: z.array(BackupReport).max(MAX_BACKUPS),
+    /** What is no backup that could be put back. */
+    strange: z.array(StrangeBackup).max(100).optional(),
     problem: Problem.optional(),
   }),
   z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),

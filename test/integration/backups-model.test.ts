@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { copyFirst, nextSequence, seal } from '../../agent/backup/create.ts';
 import { listBackups, readManifest } from '../../agent/backup/manifest.ts';
-import { restore, verifyBackup } from '../../agent/backup/restore.ts';
+import { restore } from '../../agent/backup/restore.ts';
 import { pruneBackups } from '../../agent/backup/retention.ts';
+import { verifyBackup } from '../../agent/backup/verify.ts';
 import { numbers } from '../support/numbers.ts';
 
 const DAY = 86_400_000;

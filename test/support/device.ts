@@ -103,6 +103,10 @@ export interface DeviceOptions {
   readonly app?: Readonly<Record<string, string>>;
   /** Releases beside the usual ones, by version: their files. */
   readonly releases?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** The app's program in a release, instead of the usual one. */
+  readonly program?: (version: string, behaviour: Behaviour) => string;
+  /** More keys of the app's configuration, as YAML flow: `backup: {command: [cat, x]}`. */
+  readonly more?: string;
 }
 
 export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
@@ -118,7 +122,7 @@ export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
     makeFolder(join(dataFolder, 'data'));
     writeFileSync(join(dataFolder, 'data', 'store.json'), '{"format":1,"notes":["kept"]}\n');
   }
-  const usual = options.app ? {} : RELEASES;
+  const usual = options.other ? {} : RELEASES;
   for (const [version, behaviour] of Object.entries(usual)) {
     if (executable) {
       const path = join(home, 'made', version, 'robot');
@@ -129,7 +133,7 @@ export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
     }
     const archive = join(home, `app-${version}.tar.gz`);
     await writeArchive(archive, [
-      { name: 'server.mjs', content: program(version, behaviour) },
+      { name: 'server.mjs', content: (options.program ?? program)(version, behaviour) },
       { name: 'data/store.json', content: '{"format":1,"notes":["kept"]}\n' },
     ]);
     await publish({ folder: releases, app: 'app', version, files: [{ platform: 'any', path: archive }], clock });
@@ -392,6 +396,7 @@ function configuration(home: string, port: number, options: DeviceOptions, execu
 apps:
   app:
 ${app.join('\n').replaceAll('$PORT', String(port)).replaceAll('$HOME', home)}
+${(options.more ?? '').replace(/^(?=.)/gm, '    ')}
 `;
 }
 

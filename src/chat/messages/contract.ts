@@ -56,6 +56,8 @@ export interface OutcomeLike {
   readonly dataRestored?: boolean | undefined;
   /** The new version ran, was rolled back, and its data stays as it left it. */
   readonly dataLeft?: boolean | undefined;
+  readonly backupProblem?: { readonly code: string; readonly data: ErrorData } | undefined;
+  readonly dataProblem?: { readonly code: string; readonly data: ErrorData } | undefined;
   /** Which backup a `restore` put back, or tried to. */
   readonly restored?: RestoredLike | undefined;
   readonly startedAt: number;
@@ -127,6 +129,10 @@ export interface CardTexts {
   readonly dataKept: string;
   readonly databaseKept: string;
   readonly dataLeft: string;
+  /** It went on without a backup. `why` is a whole sentence. */
+  readonly noBackup: (why: string) => string;
+  /** Part of the data could not be brought back. */
+  readonly dataNotBack: (why: string) => string;
   readonly setAside: (where: string) => string;
   readonly restoreTitle: (app: string, backup: string) => string;
   /** `made` is relative. */

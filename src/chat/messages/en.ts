@@ -72,6 +72,8 @@ const cards: CardTexts = {
   dataKept: 'Its data was not touched.',
   databaseKept: 'It went on with its database: nothing was forgotten.',
   dataLeft: 'Its data is as the failed version left it: no backup was made before the switch.',
+  noBackup: (why) => `It went on without a backup, as its configuration allows. ${why}`,
+  dataNotBack: (why) => `Part of the data could not be brought back. ${why}`,
   setAside: (where) => `What the failed version wrote was set aside in ${where}.`,
   restoreTitle: (name, backup) => `${name}: restore of backup ${backup}`,
   restored: (name, backup, made, outage) =>

@@ -73,6 +73,8 @@ const cards: CardTexts = {
   dataKept: '数据没有被改动。',
   databaseKept: '它沿用原来的数据库，没有丢失任何记录。',
   dataLeft: '数据停留在失败的版本留下的样子：切换前没有备份。',
+  noBackup: (why) => `按配置，没有备份也继续了。${why}`,
+  dataNotBack: (why) => `部分数据未能恢复。${why}`,
   setAside: (where) => `失败的版本所写的数据已另存到 ${where}。`,
   restoreTitle: (name, backup) => `${name}：恢复备份 ${backup}`,
   restored: (name, backup, made, outage) =>
