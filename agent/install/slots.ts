@@ -5,6 +5,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import type { AppFolder } from '../../config/home.ts';
 import { makeFolder, readLink, switchLink, syncFolder, writeDurably } from '../../src/files/durable.ts';
 import { runsFrom } from '../keeper/processes.ts';
+import { noteContents } from './slot-contents.ts';
 import { syncTree } from './sync-tree.ts';
 
 /**
@@ -46,7 +47,7 @@ export interface Slots {
   lastGood(): string | undefined;
   /** An empty folder for a new slot. What an interrupted attempt left there is removed first. */
   prepare(slot: string): string;
-  /** Links kept paths in, makes everything durable, then writes the marker. */
+  /** Links kept paths in, makes everything durable, notes what is there, then writes the marker. */
   seal(slot: string, record: SlotRecord, keep: readonly string[], signal: AbortSignal): Promise<void>;
   /** Points `current` to a slot: one rename. */
   activate(slot: string): void;
@@ -94,6 +95,7 @@ export function openSlots(folder: AppFolder): Slots {
       for (const kept of keep) await linkKept(root, folder.shared, kept);
       await syncTree(root, signal);
       mkdirSync(join(root, '.fettle'), { recursive: true });
+      await noteContents(root, signal);
       writeDurably(join(root, MARKER), `${JSON.stringify(record)}\n`);
       syncFolder(root);
     },
