@@ -4,7 +4,7 @@
  */
 import { chmodSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { rolldown } from 'rolldown';
+import { type Plugin, rolldown } from 'rolldown';
 
 const ROOT = import.meta.dirname;
 const OUT = join(ROOT, 'dist');
@@ -17,6 +17,55 @@ function newest(path: string): number {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
+/**
+ * Built-ins that cost megabytes of every process that imports them: an `import` of `node:http` evaluates each of its
+ * exports, and with them all of undici (6 MB); `node:https` and `node:tls` load OpenSSL's tables (3 MB), which `ws`
+ * does even where it never dials with TLS. In the bundle they are loaded at the first use of one of these names; another
+ * name does not build.
+ */
+const LAZY: Readonly<Record<string, readonly string[]>> = {
+  http: ['createServer', 'get', 'request', 'STATUS_CODES'],
+  https: ['get', 'request'],
+  tls: ['connect'],
+};
+
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
+  resolveId(id) {
+    const name = id.replace(/^node:/, '');
+    return name in LAZY ? `\0lazy:${name}` : null;
+  },
+  load(id) {
+    const name = id.startsWith('\0lazy:') ? id.slice('\0lazy:'.length) : '';
+    const load = `process.getBuiltinModule('node:${name}')`;
+    const names = LAZY[name]?.map((key) =>
+      key === key.toUpperCase()
+        ? `export const ${key} = ${load}.${key};`
+        : `export const ${key} = (...all) => ${load}.${key}(...all);`,
+    );
+    return names?.join('\n') ?? null;
+  },
+};
+
+/**
+ * The source of what runs stays in memory: two bytes a character from the first that is not Latin-1 on. So there is
+ * none, and no white space either; names are left, for stack traces.
+ */
+const ascii: Plugin = {
+  name: 'ascii',
+  generateBundle(_, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      if (chunk.type !== 'chunk') continue;
+      chunk.code = chunk.code.replace(
+        /(\\*)([^\0-\x7f])/g,
+        // A backslash of its own before such a character says nothing, and would take ours away.
+        (_, before: string, unit: string) =>
+          `${before.slice(before.length % 2)}\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      );
+    }
+  },
+};
+
 const stale = !existsSync(ENTRY) || SOURCES.some((source) => newest(join(ROOT, source)) > statSync(ENTRY).mtimeMs);
 if (stale || !process.argv.includes('--if-stale')) {
   rmSync(OUT, { recursive: true, force: true });
@@ -25,6 +74,7 @@ if (stale || !process.argv.includes('--if-stale')) {
     input: { main: 'src/main.ts' },
     platform: 'node',
     // Native code and the npm command line cannot be bundled; they are the two runtime dependencies.
+    plugins: [lazyBuiltins, ascii],
     external: ['better-sqlite3', /^npm(\/|$)/],
     logLevel: 'warn',
   });
@@ -34,7 +84,7 @@ if (stale || !process.argv.includes('--if-stale')) {
     entryFileNames: '[name].js',
     chunkFileNames: 'chunk-[name]-[hash].js',
     sourcemap: false,
-    minify: false,
+    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   });
   await bundle.close();
   chmodSync(ENTRY, 0o755);

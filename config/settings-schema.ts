@@ -3,6 +3,7 @@ import { SETTING_KEYS, SETTING_TEXTS, type SettingKey } from '../src/domain/sett
 import type { HubSettings } from '../src/domain/settings.ts';
 import { createSettingsCatalogue, type Setting, type SettingsCatalogue } from '../src/domain/settings-catalogue.ts';
 import { isCron } from './cron.ts';
+import { machineTimezone } from './machine-timezone.ts';
 
 /**
  * The settings of `/settings` as a file may give them. Values are read by the catalogue that the chat uses; YAML's own
@@ -11,7 +12,7 @@ import { isCron } from './cron.ts';
 
 /** The catalogue of a machine. @param apps names that `defaultApp` may have */
 export function settingsCatalogue(apps: readonly string[]): SettingsCatalogue {
-  return createSettingsCatalogue({ isCron, apps, timezone: Intl.DateTimeFormat().resolvedOptions().timeZone });
+  return createSettingsCatalogue({ isCron, apps, timezone: machineTimezone() });
 }
 
 /** Which apps there are is known when the whole file has been read; until then every name passes. */

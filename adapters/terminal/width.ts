@@ -1,6 +1,12 @@
 /** How wide text is in a terminal's columns, and cutting it by that. Text has no control characters (see `clean`). */
 
-const SEGMENTS = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+let segmenter: Intl.Segmenter | undefined;
+
+/** Made at the first text that is not plain ASCII: it brings megabytes of Unicode's tables, and the hub imports this. */
+function segments(text: string): Iterable<Intl.SegmentData> {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+  return segmenter.segment(text);
+}
 
 /** Columns of one grapheme: 2 for East Asian wide and emoji, 0 for marks alone. */
 function columnsOf(grapheme: string): number {
@@ -24,7 +30,7 @@ function columnsOf(grapheme: string): number {
 export function widthOf(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of SEGMENTS.segment(text)) width += columnsOf(segment);
+  for (const { segment } of segments(text)) width += columnsOf(segment);
   return width;
 }
 
@@ -33,7 +39,7 @@ export function truncate(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   let result = '';
   let used = 0;
-  for (const { segment } of SEGMENTS.segment(text)) {
+  for (const { segment } of segments(text)) {
     const next = columnsOf(segment);
     if (used + next > width - 1) break;
     result += segment;
@@ -78,7 +84,7 @@ function pieces(line: string): readonly string[] {
   const result: string[] = [];
   let current = '';
   let closed = false;
-  for (const { segment } of SEGMENTS.segment(line)) {
+  for (const { segment } of segments(line)) {
     const wide = columnsOf(segment) === 2;
     const space = segment === ' ';
     const opening = !/[。，、；：？！）》」』”]/.test(segment);
@@ -96,7 +102,7 @@ function pieces(line: string): readonly string[] {
 function takeColumns(text: string, width: number): string {
   let result = '';
   let used = 0;
-  for (const { segment } of SEGMENTS.segment(text)) {
+  for (const { segment } of segments(text)) {
     const next = columnsOf(segment);
     if (used + next > width && result !== '') break;
     result += segment;

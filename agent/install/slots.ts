@@ -6,6 +6,7 @@ import type { AppFolder } from '../../config/home.ts';
 import { makeFolder, readLink, switchLink, syncFolder, writeDurably } from '../../src/files/durable.ts';
 import { runsFrom } from '../keeper/processes.ts';
 import type { BinaryParts } from './binary-parts.ts';
+import { noteContents } from './slot-contents.ts';
 import { syncTree } from './sync-tree.ts';
 
 /**
@@ -60,7 +61,7 @@ export interface Slots {
   /** An empty folder for a new slot. What an interrupted attempt left there is removed first. */
   prepare(slot: string): string;
   /**
-   * Makes what was fetched a slot: links kept paths in, makes everything durable, then writes the marker.
+   * Makes what was fetched a slot: links kept paths in, makes everything durable, notes what is there, then writes the marker.
    * @throws {FettleError} of one executable: `artifact_invalid`, `artifact_wrong_platform`, `not_replaceable`
    */
   seal(slot: string, record: SlotRecord, keep: readonly string[], signal: AbortSignal): Promise<void>;
@@ -110,6 +111,7 @@ export function openSlots(folder: AppFolder): Slots {
       for (const kept of keep) await linkKept(root, folder.shared, kept);
       await syncTree(root, signal);
       mkdirSync(join(root, '.fettle'), { recursive: true });
+      await noteContents(root, signal);
       writeDurably(join(root, MARKER), `${JSON.stringify(record)}\n`);
       syncFolder(root);
     },

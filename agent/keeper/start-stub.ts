@@ -7,7 +7,12 @@ import type { HomeLayout } from '../../config/home.ts';
  */
 export const SMALL_NODE = {
   flags: ['--max-semi-space-size=1'],
-  env: { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' },
+  env: {
+    MALLOC_ARENA_MAX: '1',
+    MALLOC_TRIM_THRESHOLD_: '65536',
+    MALLOC_MMAP_THRESHOLD_: '65536',
+    MALLOC_TOP_PAD_: '16384',
+  },
 } as const;
 
 /**

@@ -5,6 +5,7 @@ import { makeFolder } from '../../src/files/durable.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { copyFirst, nextSequence } from '../backup/create.ts';
 import { NOTHING_HEARS } from '../health/notify.ts';
+import { writtenIntoSlot } from '../install/slot-contents.ts';
 import { lockReason, untilUnlocked } from './app-lock.ts';
 import { baselineOf } from './baseline.ts';
 import { backupRequest, backupRoots, hasData, measure, orWithoutBackup } from './data.ts';
@@ -15,6 +16,8 @@ import type { Task } from './task.ts';
 
 /** Room that must stay free on the device whatever an update needs. Bytes. */
 const MARGIN = 64 * 1024 * 1024;
+/** Paths that a refusal names at most. */
+const NAMED_WRITES = 8;
 
 /** `received`: may this be done at all, here and now? Nothing is changed. */
 export async function received(task: Task, signal: AbortSignal): Promise<void> {
@@ -68,6 +71,7 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
     case 'install':
     case 'update': {
       if (sequenceFor(task) !== null) refuseUnmovable(task);
+      if (from !== null && !task.self && !order.force) await refuseWrites(task, from, signal);
       const release = releaseOf(task);
       const to = slots.nameFor(release.version, release.digest);
       if (to === from) throw new FettleError('already_running_version', { data: { app, version: release.version } });
@@ -203,6 +207,16 @@ export function slotOf(task: Task): string {
   const { to } = task.entry;
   if (to === null) throw new FettleError('internal', { data: { reason: 'the update has no slot yet' } });
   return to;
+}
+
+/** What an app writes beside its program stays in the old slot, and goes with it: that is said before, not after. */
+async function refuseWrites(task: Task, slot: string, signal: AbortSignal): Promise<void> {
+  const { config, app, slots } = task;
+  const written = await writtenIntoSlot(slots.path(slot), [...config.keep, ...config.cache], signal);
+  const [path] = written;
+  if (path === undefined) return;
+  const keep = [...config.keep, ...written.slice(0, NAMED_WRITES)].join(', ');
+  throw new FettleError('writes_into_slot', { data: { app, path: written.slice(0, NAMED_WRITES).join(', '), keep } });
 }
 
 function sequenceFor(task: Task): number | null {

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
+import { giveBackWhenIdle } from './idle-memory.ts';
 
 /** `fettle keeper | agent | hub`: one long-lived process each, started by the keeper or a service manager. */
 export async function runRole(role: 'keeper' | 'agent' | 'hub', argv: readonly string[]): Promise<void> {
@@ -17,6 +18,7 @@ export async function runRole(role: 'keeper' | 'agent' | 'hub', argv: readonly s
     },
   });
   const environment = readEnvironment();
+  if (!values.rehearse) giveBackWhenIdle();
   const { defaultHome } = await import('./default-home.ts');
   const layout = homeLayout(values.home ?? environment.home ?? defaultHome(environment), environment.runtimeFolder);
   // Loaded where it is needed: what a role never says, it need not carry.

@@ -14,11 +14,16 @@ function inHelpOrder(commands: readonly Command[]): readonly Command[] {
     (a, b) =>
       last(a) - last(b) ||
       Number(size(a) === 1) - Number(size(b) === 1) ||
-      group(a).localeCompare(group(b)) ||
+      alphabetically(group(a), group(b)) ||
       depth(a) - depth(b) ||
       ROLES.indexOf(a.role) - ROLES.indexOf(b.role) ||
-      a.name.localeCompare(b.name),
+      alphabetically(a.name, b.name),
   );
+}
+
+/** Names are ASCII: no collation is needed, whose tables take megabytes. */
+function alphabetically(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }
 
 export type { Command, CommandContext, CommandResult, Words } from './contract.ts';

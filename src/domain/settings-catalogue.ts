@@ -155,6 +155,8 @@ function readSpan(text: string): number | undefined {
 function readTimezone(text: string): string | undefined {
   if (!/^[a-z]/i.test(text)) return undefined;
   try {
+    // Intl's tables take 8 MB; the usual zone needs none.
+    if (text === 'UTC') return text;
     return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone;
   } catch {
     return undefined;
