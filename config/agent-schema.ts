@@ -225,6 +225,12 @@ export type SelfConfig = z.infer<typeof SelfSchema>;
 export const AgentSchema = z.strictObject({
   apps: AppsSchema.default({}).describe('The apps of this device, by name.'),
   fettle: SelfSchema.prefault({}).describe('Fettle itself.'),
+  updates: z
+    .strictObject({
+      atOnce: z.number().int().min(1).max(100).default(2).describe('How many apps are updated at once; others wait.'),
+    })
+    .prefault({})
+    .describe('How much updates may take of this device.'),
 });
 export type AgentConfig = z.infer<typeof AgentSchema>;
 

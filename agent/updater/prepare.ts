@@ -24,6 +24,7 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
   const known = { from, fromVersion, baseline };
   // Noted first, so that a refusal below can say what runs.
   task.note(known);
+  await task.driver.usable?.(app, config);
   switch (order.kind) {
     case 'restart': {
       if (from === null) throw new FettleError('not_installed', { data: { app } });
