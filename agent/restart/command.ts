@@ -158,12 +158,9 @@ export function createCommandDriver(
 
 /** What the keeper does when the agent does not come back: what runs is stopped, so that it never runs twice. */
 function wayBack(start: KeepSpec, stop: KeepSpec): KeepSpec {
-  const argv = ['/bin/sh', '-c', `${quoted(stop.argv)}; exec ${quoted(start.argv)}`];
-  return { ...start, argv, once: true };
-}
-
-function quoted(argv: readonly string[]): string {
-  return argv.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  const stops = stop.argv.map((_word, index) => `"\${${index + 1}}"`).join(' ');
+  const script = `${stops}; shift ${stop.argv.length}; exec "$@"`;
+  return { ...start, argv: ['/bin/sh', '-c', script, 'way-back', ...stop.argv, ...start.argv], once: true };
 }
 
 function idOf({ boot, pid, startTime }: ProcessIdentity): string {

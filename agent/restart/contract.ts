@@ -18,7 +18,7 @@ export interface RestartDriver {
    * @throws {FettleError} `driver_unusable {reason}`
    */
   usable?(app: string, config: AppConfig): Promise<void>;
-  /** Makes files and folders what the app's user needs. Safe to repeat. @throws {FettleError} `driver_unusable` */
+  /** Makes files and folders what the app's user needs. Safe to repeat; before each start. @throws {FettleError} `driver_unusable` */
   prepare?(app: string, config: AppConfig): Promise<void>;
   /** Tells the driver how the app is started from now on. Starts nothing. */
   define(app: string, config: AppConfig): Promise<void>;

@@ -5,12 +5,12 @@ import type { HomeLayout } from '../../config/home.ts';
 import { isSelf } from '../../src/domain/app.ts';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { type KeeperClient, KeeperRefusal } from '../keeper/client.ts';
-import { pidsOf } from '../keeper/processes.ts';
+import { type ProcessIdentity, pidsOf } from '../keeper/processes.ts';
 import type { KeepSpec } from '../keeper/protocol.ts';
 import { words } from './command-line.ts';
 import type { RestartDriver } from './contract.ts';
 import { endLeftovers } from './leftovers.ts';
-import { programsOf } from './running.ts';
+import { findRunning, programsOf, stillAlive } from './running.ts';
 import { asUser, cannotReach, makeReachable, OWN_VARIABLES, userOf, variablesOf } from './user.ts';
 
 export interface KeptDriverDeps {
@@ -25,11 +25,16 @@ export interface KeptDriverDeps {
 /** The keeper starts and stops the app itself. */
 export function createKeptDriver(deps: KeptDriverDeps): RestartDriver {
   const { keeper, layout, node } = deps;
-  /** Files are handed over, and it is tried whether that was enough. */
   async function prepare(app: string, config: AppConfig): Promise<void> {
     const user = userOf(app, config);
+    if (user) makeReachable(layout, app, user, config.keep);
+  }
+
+  /** Files are handed over, and it is tried whether that was enough. */
+  async function prepareAndTry(app: string, config: AppConfig): Promise<void> {
+    await prepare(app, config);
+    const user = userOf(app, config);
     if (!user) return;
-    makeReachable(layout, app, user, config.keep);
     const { current, releases } = layout.app(app);
     const program = programOf(config, node);
     const reason = cannotReach(user, [
@@ -44,7 +49,7 @@ export function createKeptDriver(deps: KeptDriverDeps): RestartDriver {
     usable: async (app, config) => void userOf(app, config),
     prepare,
     define: async (app, config) => {
-      await prepare(app, config);
+      await prepareAndTry(app, config);
       await keeper.ask('keep', { app, spec: specFor(deps, app, config) });
     },
     forget: async (app) => {
@@ -62,19 +67,24 @@ export function createKeptDriver(deps: KeptDriverDeps): RestartDriver {
     async stop(app, config) {
       const graceMs = config.stop.grace;
       let gone: boolean;
+      let before: readonly ProcessIdentity[] = [];
+      const programs = programsOf(app, layout.app(app), config);
       try {
-        ({ gone } = await keeper.ask(
+        const stopping = keeper.ask(
           'stop',
           { app, signal: config.stop.signal, graceMs },
           { timeoutMs: graceMs + 20_000 },
-        ));
+        );
+        // Looked for while it ends, so that the look takes none of its outage. Of Fettle's own slots the keeper and
+        // the tools run as well.
+        if (!isSelf(app)) before = findRunning(programs);
+        ({ gone } = await stopping);
       } catch (error) {
         if (error instanceof KeeperRefusal && error.code === 'unknown_app') return;
         throw toFettleError(error, 'stop_failed', { app });
       }
       if (!gone) throw new FettleError('stop_failed', { data: { app, reason: 'something of it survived SIGKILL' } });
-      // Of Fettle's own slots the keeper and the tools run as well.
-      if (!isSelf(app)) await endLeftovers(programsOf(app, layout.app(app), config), config);
+      if (stillAlive(before).length > 0) await endLeftovers(programs, config);
     },
     async start(app) {
       try {

@@ -85,12 +85,21 @@ export function makeReachable(layout: HomeLayout, app: string, user: User, keep:
     if (!lstatSync(join(dir, name)).isSymbolicLink()) change(join(dir, name), (mode) => mode & ~0o007);
   }
   change(releases, (mode) => mode | 0o001);
+  if (existsSync(layout.runtimes)) openToAll(layout.runtimes);
   for (const slot of readdirSync(releases)) readable(join(releases, slot), user);
   own(shared, user, false);
   for (const kept of keep) {
     for (let at = dirname(join(shared, kept)); at.length > shared.length; at = dirname(at)) own(at, user, false);
     own(join(shared, kept), user, true);
   }
+}
+
+/** Node.js is no secret, and whoever runs an app with it must reach it. */
+function openToAll(path: string): void {
+  const stat = lstatSync(path);
+  if (stat.isSymbolicLink()) return;
+  change(path, (mode) => mode | ((mode & 0o500) >> 6));
+  if (stat.isDirectory()) for (const name of readdirSync(path)) openToAll(join(path, name));
 }
 
 /** The folder of another app keeps its own rule: passable where that has a user of its own, else closed. */

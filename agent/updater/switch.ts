@@ -66,6 +66,7 @@ export async function starting(task: Task, signal: AbortSignal): Promise<void> {
   if (entry.placing) await placeData(task, entry.placing, signal);
   signal.throwIfAborted();
   // It served until now.
+  await driver.prepare?.(app, task.config);
   const later = goesOn(task) ? await goodAnswerNow(task, signal) : null;
   await driver.start(app);
   task.enter('probing', { restored: [], ...(later === null ? {} : { lastGoodAnswerAt: later }) });
@@ -146,6 +147,7 @@ export async function reverting(task: Task, signal: AbortSignal): Promise<void> 
 /** `restarting`: the old version is started. */
 export async function restarting(task: Task): Promise<void> {
   const { driver, app, config } = task;
+  await driver.prepare?.(app, config);
   try {
     await driver.start(app);
   } catch (error) {
