@@ -26,6 +26,7 @@ import { keptRestart, loneRestart } from './self/restart.ts';
 import { openSettings } from './settings.ts';
 import { createBallast } from './updater/ballast.ts';
 import { openBlocked } from './updater/blocked.ts';
+import { createBound } from './updater/bound.ts';
 import { createGate } from './updater/gate.ts';
 import { readTail } from './updater/log-tail.ts';
 import { problemOf } from './updater/task.ts';
@@ -110,6 +111,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     self,
     gate: createGate(),
     around: { commands: commandsIn(surroundings), startLogs: createStartLogs(), logOf: layout.appLog },
+    bound: createBound(config.updates.atOnce),
     clock,
     log,
     journal: options.journal,

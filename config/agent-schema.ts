@@ -204,6 +204,9 @@ export const AppsSchema = z.record(name, AppSchema).superRefine((apps, context) 
     if (config.run === undefined && config.binary === undefined && !starts) {
       wrong('run', 'expected a command, such as `node server.js` or [node, server.js]');
     }
+    if (config.healthy.notify && config.user !== undefined && !starts) {
+      wrong('healthy', "expected no `notify` beside `user`: the socket is out of that user's reach");
+    }
     for (const key of ['file', 'data'] as const) {
       if (config[key] !== undefined && config.binary === undefined) wrong(key, 'expected `binary` beside it');
     }
@@ -239,6 +242,12 @@ export type SelfConfig = z.infer<typeof SelfSchema>;
 export const AgentSchema = z.strictObject({
   apps: AppsSchema.default({}).describe('The apps of this device, by name.'),
   fettle: SelfSchema.prefault({}).describe('Fettle itself.'),
+  updates: z
+    .strictObject({
+      atOnce: z.number().int().min(1).max(100).default(2).describe('How many apps are updated at once; others wait.'),
+    })
+    .prefault({})
+    .describe('How much updates may take of this device.'),
 });
 export type AgentConfig = z.infer<typeof AgentSchema>;
 

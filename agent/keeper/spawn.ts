@@ -52,13 +52,13 @@ export function prepareStart(spec: KeepSpec, inherited: NodeJS.ProcessEnv, slot:
  */
 export async function spawnApp(
   prepared: Prepared,
-  marks: { readonly FETTLE_START: string; readonly FETTLE_APP: string },
+  marks: { readonly FETTLE_START?: string; readonly FETTLE_APP: string },
   files: { readonly log: string; readonly exit: string },
   log: Log,
 ): Promise<ChildProcess & { readonly pid: number }> {
   const output = openLog(files.log, log);
   try {
-    if (output !== 'ignore') markStart(output, marks.FETTLE_START, log);
+    if (output !== 'ignore' && marks.FETTLE_START !== undefined) markStart(output, marks.FETTLE_START, log);
     const child = spawn('/bin/sh', ['-c', WRAPPER, WRAPPER_NAME, files.exit, prepared.program, ...prepared.args], {
       cwd: prepared.cwd,
       env: { ...prepared.env, ...marks },

@@ -11,6 +11,7 @@ import type { RestartDriver } from '../restart/contract.ts';
 import { keeperSlots } from '../self/index.ts';
 import { createBallast } from '../updater/ballast.ts';
 import { openBlocked } from '../updater/blocked.ts';
+import { createBound } from '../updater/bound.ts';
 import { createGate } from '../updater/gate.ts';
 import { resume } from '../updater/recover.ts';
 import { runUpdate } from '../updater/run.ts';
@@ -128,6 +129,7 @@ function updaterDeps({ options, known, journal, checks, around }: GoBack): Updat
     ballast: createBallast(join(layout.agent.dir, 'ballast')),
     gate: createGate(),
     around,
+    bound: createBound(1),
     // A rescue removes no backup.
     retentionDays: () => Number.POSITIVE_INFINITY,
     environment: definedIn(options.environment),

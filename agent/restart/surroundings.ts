@@ -1,6 +1,7 @@
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import type { AppConfig, Command } from '../../config/agent-schema.ts';
 import { words } from './command-line.ts';
+import { asUser, OWN_VARIABLES, userOf, variablesOf } from './user.ts';
 
 /** What an app's program, and every command of its file, finds around it. `{slot}` stands for the slot's real path. */
 export interface Surroundings {
@@ -31,9 +32,16 @@ export function homeOf(config: Pick<AppConfig, 'binary'>): string {
 export function environmentOf(
   { node, basicEnvironment }: Surroundings,
   app: string,
-  config: Pick<AppConfig, 'env' | 'binary'>,
+  config: Pick<AppConfig, 'env' | 'binary' | 'user' | 'restart'>,
 ): Record<string, string> {
-  const { PATH: basicPath, ...otherBasics } = basicEnvironment;
+  const { PATH: basicPath, ...basics } = basicEnvironment;
+  const user = userOf(app, config);
+  // Variables of Fettle's own user mean nothing to another.
+  const left = user ? OWN_VARIABLES : [];
+  const otherBasics = {
+    ...Object.fromEntries(Object.entries(basics).filter(([name]) => !left.includes(name))),
+    ...(user ? variablesOf(user) : {}),
+  };
   const programs = config.binary === undefined ? join(SLOT, 'node_modules', '.bin') : homeOf(config);
   const path = [programs, dirname(node), basicPath ?? '/usr/local/bin:/usr/bin:/bin'];
   return { ...otherBasics, ...config.env, PATH: config.env.PATH ?? path.join(delimiter), FETTLE_APP: app };
@@ -57,10 +65,12 @@ export function inSlot(
 }
 
 export function commandsIn(surroundings: Surroundings): CommandInSlot {
-  return (app, config, slot, command) =>
-    inSlot(slot, {
-      argv: argvOf(surroundings, command, homeOf(config)),
+  return (app, config, slot, command) => {
+    const user = userOf(app, config);
+    return inSlot(slot, {
+      argv: [...(user ? asUser(user) : []), ...argvOf(surroundings, command, homeOf(config))],
       env: environmentOf(surroundings, app, config),
       home: homeOf(config),
     });
+  };
 }

@@ -14,6 +14,7 @@ import type { Journal, JournalEntry } from '../journal.ts';
 import type { RestartDriver } from '../restart/contract.ts';
 import type { Ballast } from './ballast.ts';
 import type { BlockedReleases } from './blocked.ts';
+import type { Bound } from './bound.ts';
 import type { Gate } from './gate.ts';
 
 /** Values of problems are shown in chats and must fit in a message; an app may answer anything. */
@@ -31,6 +32,7 @@ export interface UpdaterDeps {
   readonly gate: Gate;
   /** What checks, locks and rehearsals need to know of the device. */
   readonly around: Around;
+  readonly bound: Bound;
   /** Free bytes of the file system that a folder is on. */
   readonly freeSpace: (folder: string) => number;
   /** Takes secrets out of text that leaves the device. */
