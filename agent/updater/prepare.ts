@@ -5,6 +5,7 @@ import { compareVersions } from '../../src/domain/version.ts';
 import { makeFolder } from '../../src/files/durable.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { copyFirst, nextSequence } from '../backup/create.ts';
+import { unfitModule } from '../install/native.ts';
 import { baselineOf } from './baseline.ts';
 import { backupRequest, backupRoots, measure } from './data.ts';
 import { backupOfSwitch, chooseBackup } from './older-data.ts';
@@ -27,6 +28,7 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
   switch (order.kind) {
     case 'restart': {
       if (from === null) throw new FettleError('not_installed', { data: { app } });
+      refuseOtherRuntime(task, from);
       task.enter('waiting', { to: from, toVersion: fromVersion });
       return;
     }
@@ -43,6 +45,7 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
       const target = slots.lastGood();
       const record = target === undefined ? undefined : slots.record(target);
       if (target === undefined || !record || target === from) throw new FettleError('no_last_good', { data: { app } });
+      refuseOtherRuntime(task, target);
       if (order.withData) backupOfSwitch(task, target, from);
       task.enter('staged', { to: target, toVersion: record.version, backup: sequenceFor(task) });
       return;
@@ -78,7 +81,8 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
 export async function fetching(task: Task, signal: AbortSignal): Promise<void> {
   const { slots, deps, config, app, folder } = task;
   const to = slotOf(task);
-  if (!slots.record(to)) {
+  // One that is there from before, for another Node.js, is made anew.
+  if (!slots.record(to) || moduleForOther(task, to) !== undefined) {
     makeFolder(folder.tmp);
     await deps.acquirer.acquire({
       app,
@@ -151,6 +155,21 @@ export function slotOf(task: Task): string {
   const { to } = task.entry;
   if (to === null) throw new FettleError('internal', { data: { reason: 'the update has no slot yet' } });
   return to;
+}
+
+/** A package in a slot that this Node.js can't load. Fettle's own slots bring theirs. */
+function moduleForOther({ slots, self }: Task, slot: string): string | undefined {
+  const record = self ? undefined : slots.record(slot);
+  return record && unfitModule(slots.path(slot), record.abi, process.versions.modules);
+}
+
+/** What could not be started any more is left running. */
+function refuseOtherRuntime(task: Task, slot: string): void {
+  const module = moduleForOther(task, slot);
+  if (module === undefined) return;
+  const { version, abi } = task.slots.record(slot) ?? {};
+  const data = { app: task.app, version, module, for: abi, here: process.versions.modules };
+  throw new FettleError('wrong_runtime', { data });
 }
 
 /** A kept path that is itself a link would be backed up as a link: its data would not come back. */

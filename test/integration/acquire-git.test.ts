@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -241,6 +242,27 @@ describe('a build', () => {
     }
     expect(findByStartId(workMark(slot()))).toEqual([]);
     expect(existsSync(join(folder, 'tmp', 'build'))).toBe(false);
+  });
+
+  it('of an agent that was killed is ended before the slot is made anew', async () => {
+    mkdirSync(slot(), { recursive: true });
+    const left = spawn('sh', ['-c', 'while :; do mkdir -p old; echo x > old/file; done'], {
+      cwd: slot(),
+      env: { PATH: process.env.PATH, FETTLE_START: workMark(slot()) },
+      detached: true,
+      stdio: 'ignore',
+    });
+    await until('it to write', () => existsSync(join(slot(), 'old/file')));
+    await building('ls > list.txt');
+    expect(file('list.txt')).toBe('a.txt\nlist.txt\n');
+    expect(findByStartId(workMark(slot()))).toEqual([]);
+    expect(left.pid).toBeDefined();
+  });
+
+  it('that hangs ends by its deadline', async () => {
+    const signal = AbortSignal.timeout(700);
+    await expect(building('sleep 300', {}, { signal })).rejects.toMatchObject({ code: 'deadline_passed' });
+    expect(findByStartId(workMark(slot()))).toEqual([]);
   });
 
   it('that writes more than the device allows is ended', async () => {

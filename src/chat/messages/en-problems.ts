@@ -315,6 +315,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `Node.js ${t(d.found ?? d.version)} is too old.`,
     next: `Fettle needs ${t(d.needed) || '22.18'} or newer.`,
   }),
+  wrong_runtime: (d) => ({
+    text: `${App(d)}${d.version ? ` ${t(d.version)}` : ''} was installed for another Node.js, so it would not start: ${t(d.module)} is for ABI ${t(d.for)}, this is ${t(d.here)}.`,
+    next: `Nothing was touched. /update now ${t(d.app)} installs a release for this Node.js.`,
+  }),
   platform_unsupported: (d) => ({ text: `Fettle does not run on ${t(d.platform)}.`, next: 'Use Linux.' }),
   hub_unreachable: (d) => ({
     text: `The hub does not answer${because(d)}.`,

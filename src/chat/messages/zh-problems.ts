@@ -300,6 +300,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `Node.js ${t(d.found ?? d.version)} 太旧。`,
     next: `Fettle 需要 ${t(d.needed) || '22.18'} 或更新的版本。`,
   }),
+  wrong_runtime: (d) => ({
+    text: `${app(d)}${d.version ? ` ${t(d.version)}` : ''} 是为另一个 Node.js 安装的，无法启动：${t(d.module)} 适用于 ABI ${t(d.for)}，这里是 ${t(d.here)}。`,
+    next: `没有改动任何东西。/update now ${t(d.app)} 会为当前 Node.js 安装一个版本。`,
+  }),
   platform_unsupported: (d) => ({ text: `Fettle 不支持 ${t(d.platform)}。`, next: '请使用 Linux。' }),
   hub_unreachable: (d) => ({
     text: `中心没有响应${because(d)}。`,
