@@ -277,7 +277,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   }),
   build_failed: (d) => ({
     text: `The build${ofApp(d)} failed${because(d)}.`,
-    next: `The version that runs was not touched. The whole output is on the device, in logs/${t(d.app)}.build.log.`,
+    next: `The whole output is on the device, in logs/${t(d.app)}.build.log.`,
   }),
 
   rolled_back: (d) => ({ text: `${App(d)} was rolled back${d.version ? ` to ${t(d.version)}` : ''}${because(d)}.` }),

@@ -268,7 +268,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   }),
   build_failed: (d) => ({
     text: `${of(d).trimStart()}构建失败${because(d)}。`,
-    next: `正在运行的版本未受影响。完整输出在设备的 logs/${t(d.app)}.build.log。`,
+    next: `完整输出在设备的 logs/${t(d.app)}.build.log。`,
   }),
 
   rolled_back: (d) => ({ text: `${app(d)} 已回滚${d.version ? `到 ${t(d.version)}` : ''}${because(d)}。` }),
