@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AcquireContext, type Acquirer, createAcquirer } from '../../agent/acquire/index.ts';
-import { workMark } from '../../agent/acquire/work-mark.ts';
+import { endMarked, workMark } from '../../agent/acquire/work-mark.ts';
 import { findByStartId } from '../../agent/keeper/scan.ts';
 import { type AppConfig, AppSchema } from '../../config/agent-schema.ts';
 import { commitVersion } from '../../src/domain/commit-version.ts';
@@ -48,6 +48,7 @@ beforeEach(async () => {
   });
 });
 afterEach(async () => {
+  endMarked(workMark(slot()));
   await server.close();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -242,6 +243,13 @@ describe('a build', () => {
     }
     expect(findByStartId(workMark(slot()))).toEqual([]);
     expect(existsSync(join(folder, 'tmp', 'build'))).toBe(false);
+  });
+
+  it('is over when it ends, also where a stranger that it left holds its output', async () => {
+    const left = `env -i "$(command -v setsid)" /bin/sh -c 'echo $$ > pid; exec /bin/sleep 300' &`;
+    await building(`${left} while [ ! -s pid ]; do sleep 0.05; done; echo made`);
+    expect(readFileSync(join(folder, 'build.log'), 'utf8')).toBe('made\n');
+    process.kill(Number(file('pid')), 'SIGKILL');
   });
 
   it('of an agent that was killed is ended before the slot is made anew', async () => {
