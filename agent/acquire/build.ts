@@ -164,6 +164,20 @@ function limiters(path: string, { maxUnpacked }: BuildOptions): string[] {
   return [
     ...(here('nice') ? ['nice', '-n', '19'] : []),
     ...(here('ionice') ? ['ionice', '-c', '3'] : []),
-    ...(here('prlimit') ? ['prlimit', `--fsize=${maxUnpacked}`, '--core=0', `--nproc=${MAX_PROCESSES}`] : []),
+    ...(here('prlimit')
+      ? [
+          'prlimit',
+          `--fsize=${atMost('Max file size', maxUnpacked)}`,
+          '--core=0',
+          `--nproc=${atMost('Max processes', MAX_PROCESSES)}`,
+        ]
+      : []),
   ];
+}
+
+/** Nobody but root may raise a limit that holds for this process: then it stays. */
+function atMost(name: string, wanted: number): number {
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  const hard = new RegExp(`^${name} +\\S+ +(\\d+)`, 'm').exec(limits)?.[1];
+  return hard === undefined ? wanted : Math.min(wanted, Number(hard));
 }

@@ -104,7 +104,7 @@ async function checkoutNow(deps: GitDeps, options: CheckoutOptions): Promise<str
     await origin.ask(source, archive, { signal, deadlineMs: LONGEST_MS });
     await unpack({ file: tar, slot, maxUnpacked: config.maxUnpacked, signal });
     refusePointers(slot, files);
-    await tidy(origin, source, signal);
+    await origin.tidy(source, { signal });
     return commit;
   } catch (error) {
     if (signal.aborted) throw abortError(signal);
@@ -228,13 +228,6 @@ function beginsWith(file: string, text: string): boolean {
   } finally {
     closeSync(handle);
   }
-}
-
-/** Gives back what earlier fetches left, now and then. A mirror that can't be tidied is only larger. */
-async function tidy(origin: GitOrigin, source: GitSource, signal: AbortSignal): Promise<void> {
-  const settings = ['gc.auto=2000', 'gc.autoPackLimit=20', 'gc.autoDetach=false', 'gc.pruneExpire=now'];
-  const args = [...settings.flatMap((setting) => ['-c', setting]), 'gc', '--auto', '--quiet'];
-  await origin.ask(source, args, { signal, deadlineMs: 5 * 60_000 }).catch(() => undefined);
 }
 
 function refuse(reason: string, entry?: string): FettleError {

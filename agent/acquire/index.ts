@@ -219,6 +219,8 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
         digest: release.digest,
         slot,
         scripts: config.scripts,
+        maxDownload: config.maxDownload,
+        maxUnpacked: config.maxUnpacked,
         signal,
         progress: context.progress,
       });

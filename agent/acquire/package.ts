@@ -8,6 +8,8 @@ import { npmError, readNpmFailure, withoutQueries } from '../../src/origin/npm-e
 import { abortError } from './abort.ts';
 import { readLock } from './npm-lock.ts';
 import { createProgressMeter, type Report } from './progress.ts';
+import { sizeOf, watchSize } from './size-watch.ts';
+import { endMarked, workMark } from './work-mark.ts';
 
 /** Installs an npm package with what it needs into a slot, by Fettle's own npm, run by the app's Node. */
 
@@ -37,6 +39,9 @@ export interface PackageOptions {
   readonly slot: string;
   /** May install scripts run? */
   readonly scripts: boolean;
+  /** Bytes that npm may fetch (compressed, into its cache) and install. */
+  readonly maxDownload: number;
+  readonly maxUnpacked: number;
   /** Carries the deadline. */
   readonly signal: AbortSignal;
   readonly progress: Report;
@@ -52,9 +57,9 @@ const LOOK_EVERY_MS = 300;
  * leaves a slot that the next try empties.
  *
  * Progress counts packages (unit `files`) that have arrived in the slot, of those that the lock names for this
- * platform.
+ * platform. When it returns or throws, nothing that an install script started is alive.
  *
- * @throws {FettleError} `artifact_mismatch`, `install_failed`, `source_unreachable` (retryable), `no_space`,
+ * @throws {FettleError} `artifact_mismatch`, `artifact_invalid` (more than the device allows), `install_failed`, `source_unreachable` (retryable), `no_space`,
  *   `deadline_passed`, `cancelled`
  */
 export async function installPackage(deps: PackageDeps, options: PackageOptions): Promise<void> {
@@ -93,7 +98,29 @@ export async function installPackage(deps: PackageDeps, options: PackageOptions)
 }
 
 async function npm(deps: PackageDeps, options: PackageOptions, command: readonly string[]): Promise<void> {
-  const { signal } = options;
+  const { signal, slot } = options;
+  const mark = workMark(slot);
+  const tooLarge = (limit: number, key: string) => () =>
+    new FettleError('artifact_invalid', {
+      data: {
+        package: options.name,
+        version: options.version,
+        reason: `with what it needs it has more than ${Math.floor(limit / 1e6)} MB (${key})`,
+      },
+    });
+  const before = await sizeOf([deps.cache]);
+  const watches = [
+    watchSize({
+      folders: [slot],
+      maxBytes: options.maxUnpacked,
+      tooLarge: tooLarge(options.maxUnpacked, 'maxUnpacked'),
+    }),
+    watchSize({
+      folders: [deps.cache],
+      maxBytes: before + options.maxDownload,
+      tooLarge: tooLarge(options.maxDownload, 'maxDownload'),
+    }),
+  ];
   const args = [
     ...['-n', '10', deps.node, deps.npmCli, ...command],
     ...npmFlags(deps, options.slot),
@@ -108,17 +135,21 @@ async function npm(deps: PackageDeps, options: PackageOptions, command: readonly
     result = await runChild({
       command: deps.nice ?? 'nice',
       args,
-      cwd: options.slot,
-      env: deps.env,
-      signal,
+      cwd: slot,
+      env: { ...deps.env, FETTLE_START: mark },
+      signal: AbortSignal.any([signal, ...watches.map((watch) => watch.signal)]),
       deadlineMs: LONGEST_MS,
       maxOutput: 5_000_000,
+      endStrays: () => endMarked(mark),
       spawn: deps.spawn,
     });
   } catch (error) {
     throw toFettleError(error, 'install_failed', { package: options.name, version: options.version });
+  } finally {
+    await Promise.allSettled(watches.map((watch) => watch.end()));
   }
   if (signal.aborted) throw abortError(signal);
+  for (const watch of watches) watch.signal.throwIfAborted();
   if (result.code !== 0 || result.stopped) throw failure(options, result);
 }
 

@@ -5,6 +5,7 @@ import { makeFolder } from '../../src/files/durable.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { copyFirst, nextSequence } from '../backup/create.ts';
 import { NOTHING_HEARS } from '../health/notify.ts';
+import { unfitModule } from '../install/native.ts';
 import { writtenIntoSlot } from '../install/slot-contents.ts';
 import { lockReason, untilUnlocked } from './app-lock.ts';
 import { baselineOf } from './baseline.ts';
@@ -47,6 +48,7 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
         task.enter('staged', { to: from, toVersion: fromVersion, backup: sequenceFor(task) });
         return;
       }
+      refuseOtherRuntime(task, from);
       task.enter('waiting', { to: from, toVersion: fromVersion });
       return;
     }
@@ -64,6 +66,7 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
       const record = target === undefined ? undefined : slots.record(target);
       if (target === undefined || !record || target === from) throw new FettleError('no_last_good', { data: { app } });
       if (sequenceFor(task) !== null || order.withData) refuseUnmovable(task);
+      refuseOtherRuntime(task, target);
       if (order.withData) backupOfSwitch(task, target, from);
       task.enter('staged', { to: target, toVersion: record.version, backup: sequenceFor(task) });
       return;
@@ -103,7 +106,8 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
 export async function fetching(task: Task, signal: AbortSignal): Promise<void> {
   const { slots, deps, config, app, folder } = task;
   const to = slotOf(task);
-  if (!slots.record(to)) {
+  // One that is there from before, for another Node.js, is made anew.
+  if (!slots.record(to) || moduleForOther(task, to) !== undefined) {
     makeFolder(folder.tmp);
     await deps.acquirer.acquire({
       app,
@@ -217,6 +221,21 @@ async function refuseWrites(task: Task, slot: string, signal: AbortSignal): Prom
   if (path === undefined) return;
   const keep = [...config.keep, ...written.slice(0, NAMED_WRITES)].join(', ');
   throw new FettleError('writes_into_slot', { data: { app, path: written.slice(0, NAMED_WRITES).join(', '), keep } });
+}
+
+/** A package in a slot that this Node.js can't load. Fettle's own slots bring theirs. */
+function moduleForOther({ slots, self }: Task, slot: string): string | undefined {
+  const record = self ? undefined : slots.record(slot);
+  return record && unfitModule(slots.path(slot), record.abi, process.versions.modules);
+}
+
+/** What could not be started any more is left running. */
+function refuseOtherRuntime(task: Task, slot: string): void {
+  const module = moduleForOther(task, slot);
+  if (module === undefined) return;
+  const { version, abi } = task.slots.record(slot) ?? {};
+  const data = { app: task.app, version, module, for: abi, here: process.versions.modules };
+  throw new FettleError('wrong_runtime', { data });
 }
 
 function sequenceFor(task: Task): number | null {

@@ -66,6 +66,7 @@ export const ERROR_CODES = [
   'writes_into_slot',
   'other_filesystem',
   'not_replaceable',
+  'wrong_runtime',
   'crashed',
   'health_failed',
   'wrong_version',

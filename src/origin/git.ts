@@ -79,12 +79,15 @@ export interface GitOrigin {
     args: readonly string[],
     work: GitWork & { readonly deadlineMs?: number | undefined; readonly maxOutput?: number | undefined },
   ): Promise<string>;
+  /** Gives back what earlier fetches left, where that is worth it. Never throws: such a mirror is only larger. */
+  tidy(source: GitSource, work: GitWork): Promise<void>;
   /** Where the mirror of a source is, whether or not it is there. */
   mirror(source: GitSource): string;
 }
 
 /** How long one question may take, milliseconds. */
 const ASK_MS = 60_000;
+const TIDY_MS = 5 * 60_000;
 /** Lines of refs: 200,000 tags. */
 const MAX_REFS = 20_000_000;
 /** Commits of a reference that are looked at, and offered for a branch. */
@@ -202,6 +205,12 @@ export function createGitOrigin(options: GitOptions & { readonly askMs?: number 
             subject: subject.slice(0, 200),
           };
         });
+    },
+    async tidy(source, { signal }) {
+      const settings = ['gc.auto=2000', 'gc.autoPackLimit=20', 'gc.autoDetach=false', 'gc.pruneExpire=now'];
+      const args = [...settings.flatMap((setting) => ['-c', setting]), 'gc', '--auto', '--quiet'];
+      const run = { ...about(source), mirror: mirror(source), signal, deadlineMs: TIDY_MS };
+      await git.run(args, run).catch(() => undefined);
     },
     ask: (source, args, { signal, deadlineMs, maxOutput }) =>
       git.run(args, { ...about(source), mirror: mirror(source), signal, deadlineMs: deadlineMs ?? askMs, maxOutput }),

@@ -17,6 +17,7 @@ export function createGitSource(deps: { readonly origin: GitOrigin }): ReleaseSo
         refs.kind === 'branch'
           ? await offerOfBranch(origin, source, refs.branch, signal)
           : await offerOfTags(origin, source, refs.tags, signal);
+      await origin.tidy(source, { signal });
       return { offer, etag: hash };
     },
     resolve: async (_source, release) => release,

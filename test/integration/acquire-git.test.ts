@@ -1,9 +1,10 @@
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AcquireContext, type Acquirer, createAcquirer } from '../../agent/acquire/index.ts';
-import { workMark } from '../../agent/acquire/work-mark.ts';
+import { endMarked, workMark } from '../../agent/acquire/work-mark.ts';
 import { findByStartId } from '../../agent/keeper/scan.ts';
 import { type AppConfig, AppSchema } from '../../config/agent-schema.ts';
 import { commitVersion } from '../../src/domain/commit-version.ts';
@@ -47,6 +48,7 @@ beforeEach(async () => {
   });
 });
 afterEach(async () => {
+  endMarked(workMark(slot()));
   await server.close();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -241,6 +243,34 @@ describe('a build', () => {
     }
     expect(findByStartId(workMark(slot()))).toEqual([]);
     expect(existsSync(join(folder, 'tmp', 'build'))).toBe(false);
+  });
+
+  it('is over when it ends, also where a stranger that it left holds its output', async () => {
+    const left = `env -i "$(command -v setsid)" /bin/sh -c 'echo $$ > pid; exec /bin/sleep 300' &`;
+    await building(`${left} while [ ! -s pid ]; do sleep 0.05; done; echo made`);
+    expect(readFileSync(join(folder, 'build.log'), 'utf8')).toBe('made\n');
+    process.kill(Number(file('pid')), 'SIGKILL');
+  });
+
+  it('of an agent that was killed is ended before the slot is made anew', async () => {
+    mkdirSync(slot(), { recursive: true });
+    const left = spawn('sh', ['-c', 'while :; do mkdir -p old; echo x > old/file; done'], {
+      cwd: slot(),
+      env: { PATH: process.env.PATH, FETTLE_START: workMark(slot()) },
+      detached: true,
+      stdio: 'ignore',
+    });
+    await until('it to write', () => existsSync(join(slot(), 'old/file')));
+    await building('ls > list.txt');
+    expect(file('list.txt')).toBe('a.txt\nlist.txt\n');
+    expect(findByStartId(workMark(slot()))).toEqual([]);
+    expect(left.pid).toBeDefined();
+  });
+
+  it('that hangs ends by its deadline', async () => {
+    const signal = AbortSignal.timeout(700);
+    await expect(building('sleep 300', {}, { signal })).rejects.toMatchObject({ code: 'deadline_passed' });
+    expect(findByStartId(workMark(slot()))).toEqual([]);
   });
 
   it('that writes more than the device allows is ended', async () => {

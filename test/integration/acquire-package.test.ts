@@ -45,6 +45,16 @@ beforeAll(async () => {
         ].join('\n'),
       },
     },
+    { name: 'large', version: '1.0.0', files: { 'data.txt': 'x'.repeat(4_000_000) } },
+    {
+      name: 'strays',
+      version: '1.0.0',
+      scripts: { postinstall: 'node script.js' },
+      files: {
+        'script.js':
+          "require('child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', process.cwd()], { stdio: 'ignore', detached: true }).unref()",
+      },
+    },
     { name: 'needy', version: '1.0.0', dependencies: { 'not-there': '1.0.0' } },
   );
   registry.tag('leaf', 'latest', '1.1.0');
@@ -81,6 +91,8 @@ function install(name: string, more: Partial<PackageOptions> = {}, env: Record<s
       digest: registry.integrity(name, '1.0.0'),
       slot,
       scripts: false,
+      maxDownload: 2e9,
+      maxUnpacked: 8e9,
       signal: new AbortController().signal,
       progress: (p) => reports.push(p),
       ...more,
@@ -186,6 +198,27 @@ describe('ended', () => {
     controller.abort(new DOMException('late', 'TimeoutError'));
     await expect(pending).rejects.toMatchObject({ code: 'deadline_passed', retryable: true });
     expect(processesWith(slot)).toEqual([]);
+  });
+
+  it('with what a script left behind in a session of its own', async () => {
+    await install('strays', { scripts: true });
+    expect(existsSync(join(slot, 'node_modules/strays/script.js'))).toBe(true);
+    expect(processesWith(slot)).toEqual([]);
+  });
+
+  it('with more than the device allows, fetched or installed', async () => {
+    for (const [limit, key] of [
+      [{ maxUnpacked: 3_000_000 }, 'maxUnpacked'],
+      [{ maxDownload: 1_000 }, 'maxDownload'],
+    ] as const) {
+      rmSync(slot, { recursive: true, force: true });
+      mkdirSync(slot);
+      await expect(install('large', limit)).rejects.toMatchObject({
+        code: 'artifact_invalid',
+        data: { reason: expect.stringContaining(key) },
+      });
+      rmSync(join(folder, 'cache'), { recursive: true, force: true });
+    }
   });
 
   it('while a script runs: its children too', async () => {

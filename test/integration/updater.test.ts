@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Device, makeDevice } from '../support/device.ts';
@@ -89,6 +89,25 @@ describe('an update on a device', () => {
     const restored = await device.outcome(await device.order('rollback', undefined, { withData: true }));
     expect(restored).toMatchObject({ state: 'succeeded', to: '1.0.0', dataRestored: true });
     expect(device.data()).toContain('written by 1.1.0');
+  });
+
+  test('a version whose native modules are for another Node.js is not gone back to, nor started again', async () => {
+    await device.outcome(await device.order('update', '1.1.0'));
+    const { releases } = device.layout.app('app');
+    for (const slot of readdirSync(releases)) {
+      const marker = join(releases, slot, '.fettle', 'slot.json');
+      const record = { ...JSON.parse(readFileSync(marker, 'utf8')), abi: '1' };
+      writeFileSync(marker, JSON.stringify(record));
+      writeFileSync(join(releases, slot, 'addon.node'), '\0node_register_module_v1\0');
+    }
+    for (const kind of ['rollback', 'restart'] as const) {
+      const outcome = await device.outcome(await device.order(kind));
+      expect(outcome).toMatchObject({ state: 'failed', running: '1.1.0', problem: { code: 'wrong_runtime' } });
+    }
+    expect(await device.version()).toBe('1.1.0');
+    // The release itself is made anew for this one.
+    const again = await device.outcome(await device.order('update', '1.0.0'));
+    expect(again).toMatchObject({ state: 'succeeded', running: '1.0.0' });
   });
 
   test('restart stops and starts the same version', async () => {

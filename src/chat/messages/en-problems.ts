@@ -293,7 +293,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   }),
   build_failed: (d) => ({
     text: `The build${ofApp(d)} failed${because(d)}.`,
-    next: `The version that runs was not touched. The whole output is on the device, in logs/${t(d.app)}.build.log.`,
+    next: `The whole output is on the device, in logs/${t(d.app)}.build.log.`,
   }),
 
   rolled_back: (d) => ({ text: `${App(d)} was rolled back${d.version ? ` to ${t(d.version)}` : ''}${because(d)}.` }),
@@ -330,6 +330,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   node_too_old: (d) => ({
     text: `Node.js ${t(d.found ?? d.version)} is too old.`,
     next: `Fettle needs ${t(d.needed) || '22.18'} or newer.`,
+  }),
+  wrong_runtime: (d) => ({
+    text: `${App(d)}${d.version ? ` ${t(d.version)}` : ''} was installed for another Node.js, so it would not start: ${t(d.module)} is for ABI ${t(d.for)}, this is ${t(d.here)}.`,
+    next: `Nothing was touched. /update now ${t(d.app)} installs a release for this Node.js.`,
   }),
   platform_unsupported: (d) => ({ text: `Fettle does not run on ${t(d.platform)}.`, next: 'Use Linux.' }),
   hub_unreachable: (d) => ({

@@ -284,7 +284,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   }),
   build_failed: (d) => ({
     text: `${of(d).trimStart()}构建失败${because(d)}。`,
-    next: `正在运行的版本未受影响。完整输出在设备的 logs/${t(d.app)}.build.log。`,
+    next: `完整输出在设备的 logs/${t(d.app)}.build.log。`,
   }),
 
   rolled_back: (d) => ({ text: `${app(d)} 已回滚${d.version ? `到 ${t(d.version)}` : ''}${because(d)}。` }),
@@ -315,6 +315,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   node_too_old: (d) => ({
     text: `Node.js ${t(d.found ?? d.version)} 太旧。`,
     next: `Fettle 需要 ${t(d.needed) || '22.18'} 或更新的版本。`,
+  }),
+  wrong_runtime: (d) => ({
+    text: `${app(d)}${d.version ? ` ${t(d.version)}` : ''} 是为另一个 Node.js 安装的，无法启动：${t(d.module)} 适用于 ABI ${t(d.for)}，这里是 ${t(d.here)}。`,
+    next: `没有改动任何东西。/update now ${t(d.app)} 会为当前 Node.js 安装一个版本。`,
   }),
   platform_unsupported: (d) => ({ text: `Fettle 不支持 ${t(d.platform)}。`, next: '请使用 Linux。' }),
   hub_unreachable: (d) => ({
