@@ -1,7 +1,19 @@
-import { chmodSync, constants, lchownSync, lstatSync, mkdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
+import {
+  chmodSync,
+  constants,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { FettleError, toFettleError } from '../../src/domain/errors.ts';
+import { FettleError, systemCodeOf, toFettleError } from '../../src/domain/errors.ts';
 import { makeFolder, syncFolder } from '../../src/files/durable.ts';
 import { syncTree } from '../install/sync-tree.ts';
 import { type BackedUp, type Manifest, readManifest } from './manifest.ts';
@@ -10,7 +22,7 @@ import { verifyBackup } from './verify.ts';
 
 export interface RestoreRequest {
   readonly shared: string;
-  /** The sealed backup's folder. It stays as it is: a copy is put in place. */
+  /** The sealed backup's folder. It stays as it is: a copy is put in place. (See `onLinked`.) */
   readonly backup: string;
   /** Paths to put back; all that it holds unless given. */
   readonly roots?: readonly string[] | undefined;
@@ -20,6 +32,11 @@ export interface RestoreRequest {
   readonly done: readonly string[];
   /** Called after each path, before the next: the caller writes it to the journal. */
   readonly onDone: (path: string) => void;
+  /**
+   * Where the disk has no room for a copy, the backup's own files are linked into place, and this is called: from the
+   * app's start on they are no backup any more, and the caller removes it. Without this, a full disk is a failure.
+   */
+  readonly onLinked?: (() => void) | undefined;
 }
 
 /**
@@ -83,7 +100,11 @@ async function restorePath(
     } catch (error) {
       // A disk that is full must not be left fuller.
       rmSync(copy, { recursive: true, force: true });
-      throw error;
+      if (!request.onLinked || !['ENOSPC', 'EDQUOT'].includes(systemCodeOf(error) ?? '')) throw error;
+      linkInto(copy, path, data, entries);
+      applyMetadata(copy, path, entries);
+      await syncTree(copy, signal);
+      request.onLinked();
     }
   }
   signal.throwIfAborted();
@@ -94,6 +115,17 @@ async function restorePath(
   if (entries.length > 0) renameSync(copy, live);
   syncFolder(dirname(live));
   if (there) syncFolder(dirname(aside));
+}
+
+/** The backup's files themselves, at a second place: takes no room but for names. */
+function linkInto(copy: string, root: string, data: string, entries: readonly BackedUp[]): void {
+  // Folders come before what is in them.
+  for (const { path, type } of [...entries].sort((a, b) => a.path.split('/').length - b.path.split('/').length)) {
+    const [from, to] = [join(data, path), copy + path.slice(root.length)];
+    if (type === 'folder') mkdirSync(to, { recursive: true });
+    else if (type === 'link') symlinkSync(readlinkSync(from), to);
+    else linkSync(from, to);
+  }
 }
 
 const exists = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;

@@ -89,10 +89,16 @@ async function fail(task: Task, state: DeviceState, error: unknown, shutdown: Ab
   try {
     advance(task, state, problem, logTail);
   } catch (writing) {
-    // The journal can't be written: give back the ballast and try for as long as it takes; the app's state is as
-    // the journal says, and the next start would find the same.
-    deps.ballast.drop();
     deps.log(`${entry.order.update} ${app}: the journal can't be written: ${String(writing)}`);
+    // The ballast is the way back: with it, what failed is given up, not tried again.
+    deps.ballast.drop();
+    try {
+      advance(task, state, problem);
+      return;
+    } catch (again) {
+      deps.log(`${entry.order.update} ${app}: nor without the ballast: ${String(again)}`);
+    }
+    // Tried for as long as it takes: the app's state is as the journal says, and the next start would find the same.
     await delay(1_000, undefined, { signal: shutdown }).catch(() => undefined);
   }
 }

@@ -150,8 +150,14 @@ export async function reverting(task: Task, signal: AbortSignal): Promise<void> 
   if (entry.to !== null && entry.to !== entry.from) slots.collectKept(entry.to, config.keep);
   if (entry.to !== entry.from) slots.activate(entry.from);
   // The hub goes on with the database that there is: it must not forget what it has said and heard meanwhile.
-  const dataLeft = entry.startedNew && !task.self && !(await dataIsBack(task, signal));
+  let used = false;
+  const onLinked = () => {
+    used = true;
+  };
+  const dataLeft = entry.startedNew && !task.self && !(await dataIsBack(task, signal, onLinked));
   task.enter('restarting', { attempts: 0, ...(dataLeft ? { dataLeft } : {}) });
+  // Not before: an interrupted revert needs it again. Not later: the app is about to write into its files.
+  if (used) rmSync(join(task.folder.backups, String(entry.backup)), { recursive: true, force: true });
 }
 
 /** `restarting`: the old version is started. */
@@ -190,8 +196,21 @@ export async function reprobing(task: Task, signal: AbortSignal): Promise<void> 
   const code = entry.problem?.code ?? 'internal';
   const { release } = entry.order;
   if (release && isOwnFault(entry.order.kind, code)) deps.blocked.block(app, release, code, deps.clock.now());
+  giveBackSpace(task);
   const ended = { ...entry, outageMs };
   task.enter('rolled-back', { outageMs, outcome: outcomeOf(ended, 'rolled-back', deps.clock.now()) });
+}
+
+/** After going back: a backup that was never sealed goes; so does the release, where a full disk may be what ailed it. */
+function giveBackSpace({ entry, slots, folder, deps, self }: Task): void {
+  try {
+    if (entry.backup !== null)
+      rmSync(join(folder.backups, `${entry.backup}.unfinished`), { recursive: true, force: true });
+    const needed = [entry.from, slots.lastGood(), slots.current(), ...(self?.needed() ?? [])];
+    if (entry.problem?.retryable && entry.to !== null && !needed.includes(entry.to)) slots.remove(entry.to);
+  } catch (error) {
+    deps.log(`${entry.order.update}: what is left over goes later: ${String(error)}`);
+  }
 }
 
 /** `discarding`: what was fetched goes, the space is given back. */
@@ -220,7 +239,7 @@ function replaced(task: Task): Pick<JournalEntry, 'setAside'> {
 }
 
 /** Brings back what can be brought back. False where data stays as what failed left it. */
-async function dataIsBack(task: Task, signal: AbortSignal): Promise<boolean> {
+async function dataIsBack(task: Task, signal: AbortSignal, onLinked: () => void): Promise<boolean> {
   const { backup, placing, order } = task.entry;
   // It runs what ran before. A backup that it made is for people.
   if (order.kind === 'restart') return true;
@@ -229,12 +248,12 @@ async function dataIsBack(task: Task, signal: AbortSignal): Promise<boolean> {
     if (placing.fed) await putDumpBack(task, signal);
     return coversAll(task, placing);
   }
-  if (backup !== null) await bringDataBack(task, signal);
+  if (backup !== null) await bringDataBack(task, signal, onLinked);
   // An app that keeps nothing has nothing that could be left.
   return backup !== null || (task.config.keep.length === 0 && task.config.backup.command === undefined);
 }
 
-async function bringDataBack(task: Task, signal: AbortSignal): Promise<void> {
+async function bringDataBack(task: Task, signal: AbortSignal, onLinked: () => void): Promise<void> {
   const { entry, folder } = task;
   if (entry.backup === null) return;
   const setAside = join('failed', entry.order.update);
@@ -248,6 +267,7 @@ async function bringDataBack(task: Task, signal: AbortSignal): Promise<void> {
       setAside: join(folder.dir, setAside),
       done: entry.restored,
       onDone: (path) => task.note({ restored: [...task.entry.restored, path] }),
+      onLinked,
     },
     signal,
   );

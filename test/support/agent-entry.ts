@@ -4,7 +4,7 @@
  * done, before the next state is on disk; `STATE:moved` when a path's data has been moved, before that is on disk. Each point once (`--twice`, `--forever`), however often the agent is
  * started: a file remembers.
  */
-import { existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readEnvironment } from '../../config/environment.ts';
@@ -16,6 +16,8 @@ const { values } = parseArgs({
   options: {
     home: { type: 'string' },
     kill: { type: 'string', multiple: true },
+    /** Points like those of `kill`, at which the disk of the home fills up, once: `STATE:entered=BYTES` leaves so much. */
+    fill: { type: 'string', multiple: true },
     twice: { type: 'boolean' },
     forever: { type: 'boolean' },
     rehearse: { type: 'boolean' },
@@ -26,7 +28,23 @@ const { values } = parseArgs({
 const environment = readEnvironment();
 const layout = homeLayout(values.home ?? '', environment.runtimeFolder);
 
+/** To the last byte, but for what is left free; into `rubbish`, which the test removes. */
+function fillOnce(point: string): void {
+  const given = values.fill?.find((one) => one.startsWith(`${point}=`));
+  const rubbish = join(layout.home, 'rubbish');
+  if (given === undefined || existsSync(rubbish)) return;
+  for (const size of [1_000_000, 4_096, 1]) {
+    try {
+      for (;;) appendFileSync(rubbish, Buffer.alloc(size, 1));
+    } catch {
+      // Full, in steps of this size.
+    }
+  }
+  truncateSync(rubbish, Math.max(0, statSync(rubbish).size - Number(given.slice(point.length + 1))));
+}
+
 function dieOnce(point: string): void {
+  fillOnce(point);
   if (!values.kill?.includes(point)) return;
   const times = values.forever ? Number.POSITIVE_INFINITY : values.twice ? 2 : 1;
   for (let time = 1; time <= times; time += 1) {
