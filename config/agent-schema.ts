@@ -198,6 +198,8 @@ export const AppsSchema = z.record(name, AppSchema).superRefine((apps, context) 
       });
     }
     const wrong = (key: string, message: string) => context.addIssue({ code: 'custom', path: [app, key], message });
+    const same = Object.keys(apps).find((other) => other !== app && apps[other]?.binary === config.binary);
+    if (config.binary !== undefined && same !== undefined) wrong('binary', `expected another path: ${same} has it too`);
     const starts = config.restart.kind === 'systemd' || config.restart.kind === 'command';
     if (config.run === undefined && config.binary === undefined && !starts) {
       wrong('run', 'expected a command, such as `node server.js` or [node, server.js]');

@@ -6,6 +6,7 @@ import { FettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
 import { type Artifact, artifactFor, type Release } from '../../src/domain/release.ts';
 import { feedAddress, readFeed } from '../../src/origin/feed.ts';
+import { archiveEnding } from '../../src/origin/feed-format.ts';
 import { readFolder } from '../../src/origin/folder.ts';
 import type { GitOrigin } from '../../src/origin/git.ts';
 import type { NpmOrigin } from '../../src/origin/npm.ts';
@@ -17,6 +18,7 @@ import { unpack } from './archive.ts';
 import { build } from './build.ts';
 import { copyArtifact } from './copy.ts';
 import { download } from './download.ts';
+import { takeExecutable } from './executable.ts';
 import { checkout, findCommit } from './git.ts';
 import { installPackage, type PackageDeps } from './package.ts';
 import { removeTree } from './remove-tree.ts';
@@ -31,6 +33,11 @@ export interface AcquireContext {
   readonly release: OrderedRelease;
   /** Absolute; what is in it is removed first. */
   readonly slot: string;
+  /**
+   * The release's one executable goes here, durably (absolute; what there is of its download is gone on with). The slot's
+   * folder then stays as it is.
+   */
+  readonly executable?: string | undefined;
   /** Absolute; partial downloads live here and outlive a restart. The caller empties it after the update. */
   readonly tmp: string;
   /** Absolute; folders that builds share are kept in it. */
@@ -153,7 +160,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
   };
 
   const acquire: Acquirer['acquire'] = async (context) => {
-    const { app, config, slot, tmp, signal } = context;
+    const { app, config, executable, tmp, signal } = context;
     if (signal.aborted) throw abortError(signal);
     const before = confirmed.get(app);
     const holds =
@@ -165,6 +172,22 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     const release = holds ? before.release : await confirm(context);
     const { source } = config;
     if (!source) throw new FettleError('no_source', { data: { app } });
+    if (executable === undefined) return fill(source, release, context);
+    const [artifact] = release.artifacts;
+    if (source.kind !== 'npm' && source.kind !== 'git' && artifact && archiveEnding(artifact.path) === undefined) {
+      await fetchArtifact(source, artifact, context, executable);
+      return;
+    }
+    const tree = join(tmp, 'unpacked');
+    await fill(source, release, { ...context, slot: tree });
+    const root = source.kind === 'npm' ? join(tree, 'node_modules', source.package) : tree;
+    await takeExecutable({ root, file: config.file, name: basename(config.binary ?? ''), to: executable, signal });
+    rmSync(tree, { recursive: true, force: true });
+  };
+
+  /** The whole release into an empty folder. */
+  const fill = async (source: Source, release: Release, context: AcquireContext): Promise<void> => {
+    const { app, config, slot, tmp, signal } = context;
     // An agent that was killed leaves its children behind: they must not write into what is made anew.
     endMarked(workMark(slot));
     emptyFolder(slot);
@@ -203,7 +226,9 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     const [artifact] = release.artifacts;
     if (!artifact) throw new FettleError('internal', { data: { reason: 'confirmed without an artifact' } });
     mkdirSync(tmp, { recursive: true, mode: 0o700 });
-    const file = await fetchArtifact(source, artifact, context);
+    // The hash comes first: a part of another release is never taken for one of this.
+    const file = join(tmp, `${artifact.sha256.slice(0, 16)}-${basename(artifact.path)}`);
+    await fetchArtifact(source, artifact, context, file);
     await unpack({ file, slot, maxUnpacked: config.maxUnpacked, signal });
     // Its bytes are in the slot now; the caller's space estimate counts on this.
     rmSync(file, { force: true });
@@ -213,9 +238,8 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     source: Exclude<Source, { kind: 'npm' | 'git' }>,
     artifact: Artifact,
     context: AcquireContext,
-  ): Promise<string> => {
-    // The hash comes first: a part of another release is never taken for one of this.
-    const to = join(context.tmp, `${artifact.sha256.slice(0, 16)}-${basename(artifact.path)}`);
+    to: string,
+  ): Promise<void> => {
     const common = {
       to,
       sha256: artifact.sha256,
@@ -227,7 +251,6 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     };
     if (source.kind === 'folder') await copyArtifact({ ...common, from: join(source.path, artifact.path) });
     else await download({ ...common, url: feedAddress(source.url, artifact.path), stallMs: deps.stallMs });
-    return to;
   };
 
   return { confirm, acquire };

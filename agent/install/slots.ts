@@ -5,6 +5,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import type { AppFolder } from '../../config/home.ts';
 import { makeFolder, readLink, switchLink, syncFolder, writeDurably } from '../../src/files/durable.ts';
 import { runsFrom } from '../keeper/processes.ts';
+import type { BinaryParts } from './binary-parts.ts';
 import { syncTree } from './sync-tree.ts';
 
 /**
@@ -22,9 +23,14 @@ export interface SlotRecord {
   /** Node's ABI that native modules were installed for. */
   readonly abi: string;
   readonly sealedAt: number;
+  /** Of a slot that is one executable: its content (lower-case hex). */
+  readonly sha256?: string | undefined;
+  /** Its size and time when it was sealed. */
+  readonly stamp?: string | undefined;
 }
 
-const MARKER = join('.fettle', 'slot.json');
+/** The marker, in a slot's folder. */
+export const MARKER = join('.fettle', 'slot.json');
 
 /** The record of the slot at a path; `undefined` where it is not complete. */
 export function readSlotRecord(path: string): SlotRecord | undefined {
@@ -41,6 +47,8 @@ export function slotName(version: string, digest: string): string {
 }
 
 export interface Slots {
+  /** Where a slot is one executable that is replaced in place: what is different then. */
+  readonly binary?: BinaryParts | undefined;
   /** The name for a release's slot. */
   nameFor(version: string, digest: string): string;
   path(slot: string): string;
@@ -51,7 +59,10 @@ export interface Slots {
   lastGood(): string | undefined;
   /** An empty folder for a new slot. What an interrupted attempt left there is removed first. */
   prepare(slot: string): string;
-  /** Links kept paths in, makes everything durable, then writes the marker. */
+  /**
+   * Makes what was fetched a slot: links kept paths in, makes everything durable, then writes the marker.
+   * @throws {FettleError} of one executable: `artifact_invalid`, `artifact_wrong_platform`, `not_replaceable`
+   */
   seal(slot: string, record: SlotRecord, keep: readonly string[], signal: AbortSignal): Promise<void>;
   /** Points `current` to a slot: one rename. */
   activate(slot: string): void;

@@ -24,7 +24,7 @@ export interface KeepSpec {
 export interface Hold {
   /**
    * Slot that is started when the hold expires, relative to the app's folder (`releases/1.0.0-ab12cd34`); `.`: what is there, as
-   * it is (kind binary); null: none yet, so nothing is started.
+   * it is; null: none yet, so nothing is started.
    */
   readonly fallback: string | null;
   /** Milliseconds from now on (monotonic; a reboot starts it anew). */

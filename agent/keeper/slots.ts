@@ -1,9 +1,10 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { readLink, switchLink } from '../../src/files/durable.ts';
+import { executableOf, isSameFile, switchFile } from '../../src/files/executable.ts';
 
 /**
- * Points an app's `current` at another slot.
+ * Points an app's `current` at another slot; where a slot is one executable, that is put in its place.
  *
  * @param slot relative to the app's folder; `.` stands for what is there already
  * @returns false where it points there already, or the slot does not exist
@@ -11,8 +12,18 @@ import { readLink, switchLink } from '../../src/files/durable.ts';
  */
 export function goToSlot(dir: string, slot: string): boolean {
   const current = join(dir, 'current');
-  if (slot === '.' || readLink(current) === slot || !existsSync(join(dir, slot))) return false;
+  if (slot === '.' || !existsSync(join(dir, slot))) return false;
+  const executable = executableOf(join(dir, slot));
+  const switched = executable !== undefined && goToFile(executable);
+  if (readLink(current) === slot) return switched;
   switchLink(current, slot);
+  return true;
+}
+
+/** An app that is one executable runs what is installed, whatever `current` names. */
+function goToFile({ file, target }: { readonly file: string; readonly target: string }): boolean {
+  if (!existsSync(file) || isSameFile(file, target)) return false;
+  switchFile(target, file);
   return true;
 }
 

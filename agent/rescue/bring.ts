@@ -34,7 +34,7 @@ export async function stateNow({ known, driver, slots, checks, options }: GoBack
   const { app, config } = known;
   const running = (await driver.status(app))?.running;
   if (!running) return { result: 'ended' };
-  const slot = running.slot.split('/').at(-1) ?? '';
+  const slot = (slots.binary ? slots.current() : running.slot.split('/').at(-1)) ?? '';
   const subject = subjectOf({ app, driver, slots, slot, startId: running.startId });
   const { signal, clock, say } = options;
   const answer = await look(
@@ -81,9 +81,10 @@ export async function bring(context: GoBack, target: SlotState): Promise<State> 
     await driver.stop(app, config);
     step();
     const before = slots.current();
-    if (before !== target.slot) {
+    // One executable: which one is there is seen, and the links may say something else.
+    if (before !== target.slot || slots.binary) {
       say({ step: 'switching', version });
-      if (before !== undefined && !isSelf(app)) slots.collectKept(before, config.keep);
+      if (before !== undefined && before !== target.slot && !isSelf(app)) slots.collectKept(before, config.keep);
       moveFolderAside(layout.app(app).current);
       slots.activate(target.slot);
     }

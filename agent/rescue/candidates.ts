@@ -1,7 +1,8 @@
-import { readdirSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { AppFolder } from '../../config/home.ts';
 import { readLink } from '../../src/files/durable.ts';
+import { executableOf } from '../../src/files/executable.ts';
 import { readSlotRecord, type SlotRecord } from '../install/slots.ts';
 import type { KeepSpec } from '../keeper/protocol.ts';
 import { prepareStart } from '../keeper/spawn.ts';
@@ -32,11 +33,12 @@ export function findSlots(folder: AppFolder, spec: KeepSpec | undefined, environ
     if (!names.includes(slot)) return { slot, fault: 'missing' };
     const record = readSlotRecord(join(folder.releases, slot));
     if (typeof record?.version !== 'string') return { slot, fault: 'unsealed' };
-    return {
-      slot,
-      record,
-      fault: spec && !startable(spec, environment, join(folder.releases, slot)) ? 'no-program' : undefined,
-    };
+    const path = join(folder.releases, slot);
+    const executable = executableOf(path);
+    const there = executable
+      ? lstatSync(executable.file, { throwIfNoEntry: false })?.isFile() === true
+      : !spec || startable(spec, environment, path);
+    return { slot, record, fault: there ? undefined : 'no-program' };
   };
   const linked = (link: string) => {
     const target = readLink(link);

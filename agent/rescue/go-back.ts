@@ -52,7 +52,9 @@ export interface GoBack {
 export async function endInterrupted(context: GoBack, entry: JournalEntry): Promise<JournalEntry> {
   const { options, known, slots, driver, journal } = context;
   const deps = updaterDeps(context);
-  const { state, patch } = nextOf(entry, options.keepData);
+  // Where the data of one executable is, its configuration alone says: without that, none is put anywhere.
+  const keepData = options.keepData || (!known.configured && slots.binary !== undefined);
+  const { state, patch } = nextOf(entry, keepData);
   const first: JournalEntry = { ...entry, ...patch, state, seq: entry.seq + 1_000 };
   try {
     journal.write(first);

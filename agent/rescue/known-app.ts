@@ -1,9 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type AppConfig, AppSchema } from '../../config/agent-schema.ts';
+import type { AppFolder } from '../../config/home.ts';
 import { isSelf } from '../../src/domain/app.ts';
 import { createRedactor, type Redact, secretValues } from '../../src/domain/redact.ts';
 import { listBackups } from '../backup/manifest.ts';
+import { executableAt } from '../install/index.ts';
 import { type KeptRecord, peekKeepFile } from '../keeper/keep-file.ts';
 import type { KeepSpec } from '../keeper/protocol.ts';
 import { Refused, type RescueOptions } from './contract.ts';
@@ -36,7 +38,7 @@ export function knowApp(options: RescueOptions): KnownApp {
   }
   const spec = kept?.spec ?? options.spec;
   if (!spec) throw new Refused({ why: 'no-spec' });
-  const config = options.config ?? ownConfig(app) ?? madeFrom(app, spec, folder.backups);
+  const config = options.config ?? ownConfig(app) ?? madeFrom(app, spec, folder);
   const secrets = secretValues({ ...spec.env, ...config.env });
   return {
     app,
@@ -54,9 +56,11 @@ function ownConfig(app: string): AppConfig | undefined {
 }
 
 /** What can be told without the file: how it ends, and from its backups, what it keeps. */
-function madeFrom(app: string, spec: KeepSpec, backups: string): AppConfig {
-  const keep = new Set(listBackups(backups, app).flatMap(({ roots }) => roots));
-  const made = AppSchema.parse({ run: 'unknown', keep: [...keep] });
+function madeFrom(app: string, spec: KeepSpec, folder: AppFolder): AppConfig {
+  const keep = new Set(listBackups(folder.backups, app).flatMap(({ roots }) => roots));
+  const binary = executableAt(folder);
+  // Where its data is, the file alone says: without it, none is put back.
+  const made = AppSchema.parse({ run: 'unknown', ...(binary === undefined ? { keep: [...keep] } : { binary }) });
   return { ...made, env: spec.env, stop: { ...made.stop, signal: spec.stopSignal, grace: spec.graceMs } };
 }
 

@@ -4,9 +4,9 @@ import { basename } from 'node:path';
 import type { UpdateState } from '../../src/domain/update.ts';
 import { isFinal, stateOf } from '../../src/domain/update.ts';
 import type { Problem } from '../../src/protocol/messages.ts';
-import { openSlots } from '../install/slots.ts';
+import { openInstallation } from '../install/index.ts';
 import type { JournalEntry } from '../journal.ts';
-import type { KeptApp } from '../keeper/protocol.ts';
+import type { KeptApp, Started } from '../keeper/protocol.ts';
 import { findByStartId } from '../keeper/scan.ts';
 import { UNCOMMITTED_STARTS } from '../keeper/times.ts';
 import { createKeptDriver } from '../restart/kept.ts';
@@ -69,7 +69,7 @@ async function rescueWith(
   const { layout, app, signal } = options;
   const { keeper, own } = charge;
   const folder = layout.app(app);
-  const slots = openSlots(folder);
+  const slots = openInstallation(folder, first.config);
   const known = withSpecThatStarts(options, first, (spec) => findSlots(folder, spec, options.environment));
   const kept = createKeptDriver({ keeper, layout, node: process.execPath, basicEnvironment: {} });
   // How it is started has been made up already: from `keep.json`, or from the configuration.
@@ -84,6 +84,7 @@ async function rescueWith(
   const context: GoBack = { options, known, journal, slots, driver, checks, alone: own !== undefined };
   const look = () => findSlots(folder, known.spec, options.environment);
 
+  await adoptWhatIsThere();
   if (!known.configured) find({ kind: 'no-configuration' });
   if (journal.unreadable.length > 0) find({ kind: 'journal-unreadable', files: journal.unreadable });
   // What the agent does with its own updates it does when it starts.
@@ -109,7 +110,7 @@ async function rescueWith(
   let state = await stateNow(context);
   let slotsNow = look();
   const stands = slotsNow.current !== undefined && isWhole(slotsNow.current);
-  const runsThere = state.started !== undefined && basename(state.started.slot) === slotsNow.current?.slot;
+  const runsThere = state.started !== undefined && (await runsFrom(state.started));
   const wanted = options.to !== undefined || (options.force && ended === undefined);
   // An agent without a keeper does nothing, however well it is.
   const alone = app === 'agent' && own !== undefined;
@@ -129,6 +130,24 @@ async function rescueWith(
     await driver.release(app).catch((error: unknown) => options.log(`the hold stays: ${String(error)}`));
   }
   return report();
+
+  /** An executable that was put there by hand is what there is: it can be started, and gone back from. */
+  async function adoptWhatIsThere(): Promise<void> {
+    const there = slots.current();
+    if (there === undefined || !slots.binary?.isStranger()) return;
+    try {
+      await slots.binary.adopt(there, slots.record(there)?.version ?? '', options.clock.now(), signal);
+    } catch (error) {
+      // A full or read-only disk: it is started all the same, where something else names it.
+      options.log(`${app}: what is installed could not be kept: ${String(error)}`);
+    }
+  }
+
+  async function runsFrom(started: Started): Promise<boolean> {
+    const current = slotsNow.current?.slot;
+    if (!slots.binary || current === undefined) return basename(started.slot) === current;
+    return slots.runs(current, await driver.pids(app, started.startId));
+  }
 
   async function tryAll(): Promise<State> {
     const crashes = crashesInRow(await driver.status(app));
@@ -173,7 +192,8 @@ async function rescueWith(
 
   /** It runs and is well, but `current` names something else: only the link has to be mended. */
   function mendLink(seen: SlotsFound, { started }: State): boolean {
-    const slot = basename(started?.slot ?? '');
+    // Of one executable, what is installed is seen.
+    const slot = slots.binary ? (slots.current() ?? '') : basename(started?.slot ?? '');
     const there = seen.all.find((one) => one.slot === slot);
     if (!there || !isWhole(there)) return false;
     slots.activate(slot);

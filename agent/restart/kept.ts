@@ -67,23 +67,25 @@ export function createKeptDriver(deps: KeptDriverDeps): RestartDriver {
   };
 }
 
-/** How the keeper starts an app: in its slot, without a shell, with a minimal environment. */
+/** How the keeper starts an app: in its slot (one executable: in its folder), without a shell, with a minimal environment. */
 export function specFor(deps: KeptDriverDeps, app: string, config: AppConfig): KeepSpec {
   const { layout, node } = deps;
-  const [program = '', ...rest] = words(config.run ?? config.binary ?? '');
+  const [program = '', ...rest] = config.run === undefined && config.binary ? [config.binary] : words(config.run ?? '');
   const basic = deps.basicEnvironment;
+  // One executable is where it is, and so is what it works on: no slot is asked for.
+  const home = config.binary === undefined ? '{slot}' : dirname(config.binary);
   const path = [
-    join('{slot}', 'node_modules', '.bin'),
+    config.binary === undefined ? join('{slot}', 'node_modules', '.bin') : home,
     dirname(node),
     basic.PATH ?? '/usr/local/bin:/usr/bin:/bin',
   ].join(delimiter);
   const { PATH: _path, ...otherBasics } = basic;
   // A program of the slot is found through PATH, which the keeper resolves at each start; `./x` is a path in the slot.
-  const argv0 = isAbsolute(program) || !program.includes('/') ? program : join('{slot}', program);
+  const argv0 = isAbsolute(program) || !program.includes('/') ? program : join(home, program);
   return {
     dir: layout.app(app).dir,
     argv: [argv0 === 'node' ? node : argv0, ...rest],
-    cwd: '{slot}',
+    cwd: home,
     env: { ...otherBasics, ...config.env, PATH: config.env.PATH ?? path, FETTLE_APP: app },
     log: layout.appLog(app),
     stopSignal: config.stop.signal,

@@ -1,5 +1,4 @@
-import { lstatSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import { FettleError } from '../../src/domain/errors.ts';
 import { compareVersions } from '../../src/domain/version.ts';
 import { makeFolder } from '../../src/files/durable.ts';
@@ -7,7 +6,9 @@ import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { copyFirst, nextSequence } from '../backup/create.ts';
 import { baselineOf } from './baseline.ts';
 import { backupRequest, backupRoots, measure } from './data.ts';
+import { refuseUnmovable } from './movable.ts';
 import { backupOfSwitch, chooseBackup } from './older-data.ts';
+import { whatRuns } from './running.ts';
 import type { Task } from './task.ts';
 
 /** Room that must stay free on the device whatever an update needs. Bytes. */
@@ -18,9 +19,8 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
   const { order } = task.entry;
   const { slots, deps, config, app } = task;
   const current = slots.current();
-  const fromVersion = current === undefined ? null : (slots.record(current)?.version ?? null);
-  const from = current ?? null;
   const baseline = await baselineOf(task, current, signal);
+  const { from, fromVersion } = await whatRuns(task, current, signal);
   const known = { from, fromVersion, baseline };
   // Noted first, so that a refusal below can say what runs.
   task.note(known);
@@ -32,10 +32,10 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
     }
     case 'restore': {
       if (from === null) throw new FettleError('not_installed', { data: { app } });
-      refuseLinks(task);
+      refuseUnmovable(task);
       const { chosen, bytes } = await chooseBackup(task, signal);
       const data = await measure(task.folder.shared, backupRoots(config));
-      requireSpace(task, bytes + data * 2 + MARGIN);
+      requireSpace(task, task.folder.dir, bytes + data * 2 + MARGIN);
       task.enter('staged', { to: from, toVersion: fromVersion, chosen, backup: sequenceFor(task) });
       return;
     }
@@ -43,13 +43,14 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
       const target = slots.lastGood();
       const record = target === undefined ? undefined : slots.record(target);
       if (target === undefined || !record || target === from) throw new FettleError('no_last_good', { data: { app } });
+      if (sequenceFor(task) !== null || order.withData) refuseUnmovable(task);
       if (order.withData) backupOfSwitch(task, target, from);
       task.enter('staged', { to: target, toVersion: record.version, backup: sequenceFor(task) });
       return;
     }
     case 'install':
     case 'update': {
-      refuseLinks(task);
+      if (sequenceFor(task) !== null) refuseUnmovable(task);
       const release = releaseOf(task);
       const to = slots.nameFor(release.version, release.digest);
       if (to === from) throw new FettleError('already_running_version', { data: { app, version: release.version } });
@@ -61,10 +62,13 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
       if (older && config.downgrade !== 'any' && to !== lastGood) {
         throw new FettleError('downgrade_refused', { data: { app, from: fromVersion, to: release.version } });
       }
+      await slots.binary?.refuse(to, signal);
       const origin = await deps.acquirer.confirm({ app, config, release, signal });
       const data = await measure(task.folder.shared, backupRoots(config));
       // Packed, unpacked and in between: three times the download; the data for its backup, and for bringing it back.
-      requireSpace(task, (origin.size ?? 0) * 3 + data * 2 + MARGIN);
+      const fetched = (origin.size ?? 0) * 3;
+      requireSpace(task, task.folder.dir, fetched + data * 2 + MARGIN);
+      if (slots.binary) requireSpace(task, dirname(slots.binary.target()), fetched + MARGIN);
       task.enter('fetching', {
         to,
         toVersion: release.version,
@@ -85,6 +89,7 @@ export async function fetching(task: Task, signal: AbortSignal): Promise<void> {
       config,
       release: releaseOf(task),
       slot: slots.prepare(to),
+      executable: slots.binary?.file(to),
       tmp: folder.tmp,
       cache: folder.cache,
       buildLog: deps.layout.buildLog(app),
@@ -113,6 +118,11 @@ export async function staged(task: Task, signal: AbortSignal): Promise<void> {
     await slots.seal(to, record, config.keep, signal);
   } else if (['rollback', 'restore'].includes(entry.order.kind) && entry.backup !== null) {
     await copyFirst(backupRequest(task, entry.backup), signal);
+  }
+  if (slots.binary) {
+    // Only now, with what was fetched found good: until here nothing has changed beside the executable.
+    if (entry.from !== null) await slots.binary.adopt(entry.from, entry.fromVersion ?? '', deps.clock.now(), signal);
+    if (to !== entry.from) await slots.binary.ready(to, signal);
   }
   task.enter(task.self && entry.order.kind !== 'restart' ? 'rehearsing' : 'waiting');
 }
@@ -153,24 +163,14 @@ export function slotOf(task: Task): string {
   return to;
 }
 
-/** A kept path that is itself a link would be backed up as a link: its data would not come back. */
-function refuseLinks(task: Task): void {
-  for (const path of backupRoots(task.config)) {
-    const stat = lstatSync(join(task.folder.shared, path), { throwIfNoEntry: false });
-    if (stat?.isSymbolicLink()) {
-      const reason = 'it is a link; mount or move the data there, or leave it out of `backup`';
-      throw new FettleError('backup_failed', { data: { app: task.app, path, reason } });
-    }
-  }
-}
-
 function sequenceFor(task: Task): number | null {
   return backupRoots(task.config).length === 0 || !task.entry.order.backup ? null : nextSequence(task.folder.backups);
 }
 
-function requireSpace(task: Task, needed: number): void {
-  makeFolder(task.folder.dir);
-  const free = task.deps.freeSpace(task.folder.dir);
+/** @param folder on the file system that is asked for the room, bytes */
+function requireSpace(task: Task, folder: string, needed: number): void {
+  if (folder === task.folder.dir) makeFolder(folder);
+  const free = task.deps.freeSpace(folder);
   if (free < needed) {
     throw new FettleError('no_space', { data: { app: task.app, needed, free }, retryable: true });
   }

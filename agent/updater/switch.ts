@@ -161,13 +161,14 @@ export async function reprobing(task: Task, signal: AbortSignal): Promise<void> 
 export async function discarding(task: Task): Promise<void> {
   const { entry, app, slots, folder, deps } = task;
   const needed = [entry.from, slots.lastGood(), slots.current(), ...(task.self?.needed() ?? [])];
-  if (entry.to !== null && !needed.includes(entry.to)) slots.remove(entry.to);
+  const { code = '', retryable = false } = entry.problem ?? {};
+  // What was downloaded is worth keeping for the next attempt, unless a person cancelled or it was bad.
+  const goesOn = !entry.cancelled && retryable && code === 'download_failed' && slots.binary !== undefined;
+  if (entry.to !== null && !needed.includes(entry.to) && !goesOn) slots.remove(entry.to);
   if (entry.backup !== null)
     rmSync(join(folder.backups, `${entry.backup}.unfinished`), { recursive: true, force: true });
-  // What was downloaded is worth keeping for the next attempt, unless a person cancelled or it was bad.
-  if (entry.cancelled || entry.problem?.retryable !== true) rmSync(folder.tmp, { recursive: true, force: true });
+  if (entry.cancelled || !retryable) rmSync(folder.tmp, { recursive: true, force: true });
   const { release } = entry.order;
-  const code = entry.problem?.code ?? '';
   const ran = entry.startedNew || code === 'rehearsal_failed';
   if (ran && release && isOwnFault(entry.order.kind, code)) deps.blocked.block(app, release, code, deps.clock.now());
   const state = entry.cancelled && entry.problem === null ? 'cancelled' : 'failed';

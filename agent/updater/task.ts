@@ -7,6 +7,7 @@ import { canFollow, isCancellable, stateOf, type UpdateState } from '../../src/d
 import type { Outcome, Problem, Progress } from '../../src/protocol/messages.ts';
 import type { Acquirer } from '../acquire/index.ts';
 import type { Check } from '../health/contract.ts';
+import { withData } from '../install/index.ts';
 import type { Slots } from '../install/slots.ts';
 import type { Journal, JournalEntry } from '../journal.ts';
 import type { RestartDriver } from '../restart/contract.ts';
@@ -103,7 +104,7 @@ export function createTask(given: UpdaterDeps, parts: TaskParts, first: JournalE
     deps,
     ...parts,
     app,
-    folder: parts.self?.folder ?? deps.layout.app(app),
+    folder: parts.self?.folder ?? withData(deps.layout.app(app), parts.config),
     get entry() {
       return entry;
     },

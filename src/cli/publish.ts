@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { constants, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import BetterSqlite3 from 'better-sqlite3';
+import { inspectProgram } from '../../agent/install/program.ts';
 import { NAME_PATTERN } from '../domain/app.ts';
 import { FettleError, toFettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
@@ -93,6 +94,9 @@ export function describePublished(published: Published): string[] {
   ];
 }
 
+/** Endings of packages and archives that no device unpacks. */
+const PACKED = /\.(tar\.\w+|gz|bz2|xz|zst|7z|rar|deb|rpm|apk|jar|exe|msi|dmg)$/i;
+
 interface Wanted {
   readonly version: string;
   readonly channel: string;
@@ -125,8 +129,8 @@ function validate(options: PublishOptions): Wanted {
     if (!PLATFORM.test(platform)) throw refused(`${platform} is no platform such as linux-x64, or any`);
     if (platforms.has(platform)) throw refused(`there are two files for ${platform}`);
     platforms.add(platform);
-    if (archiveEnding(name) === undefined) {
-      throw refused(`${name} is none of ${ARCHIVE_ENDINGS.join(', ')}`);
+    if (archiveEnding(name) === undefined && PACKED.test(name)) {
+      throw refused(`${name} is none of ${ARCHIVE_ENDINGS.join(', ')}, and no executable`);
     }
     if (!FILE_NAME.test(name)) throw refused(`${name} has characters that an address would have to escape`);
   }
@@ -153,7 +157,10 @@ async function publishLocked(options: PublishOptions, wanted: Wanted): Promise<P
   const before = old?.releases.find((release) => release.version === version);
 
   const artifacts: Statement['artifacts'] = {};
-  for (const { platform, path, file } of wanted.files) artifacts[platform] = { file, ...(await measure(path)) };
+  for (const { platform, path, file } of wanted.files) {
+    artifacts[platform] = { file, ...(await measure(path)) };
+    if (archiveEnding(file) === undefined) await refuseNoProgram(platform, path);
+  }
   const statement: Statement = { app, version, channel, notes: hexSha256(notes), artifacts };
   const text = `${JSON.stringify(statement)}\n`;
   if (before && before.statement !== text) {
@@ -221,6 +228,17 @@ async function measure(path: string): Promise<{ sha256: string; size: number }> 
   });
   if (size === 0) throw refused(`${basename(path)} is empty`);
   return { sha256: hash.digest('hex'), size };
+}
+
+/** What is no archive is one executable; a device would refuse anything else. */
+async function refuseNoProgram(platform: string, path: string): Promise<void> {
+  const [system, arch = ''] = platform.split('-');
+  // Of other systems' programs only those here can tell.
+  if (system !== 'linux' && system !== 'any') return;
+  const found = await inspectProgram(realpathSync(path), { arch, interpreters: false });
+  if (found.kind !== 'other') return;
+  if (found.for === undefined) throw refused(`${basename(path)} is no archive, and ${found.wrong}`);
+  if (system === 'linux') throw refused(`${basename(path)} is published for ${platform}, but is for ${found.for}`);
 }
 
 async function copyDurably(from: string, to: string, sha256: string): Promise<void> {

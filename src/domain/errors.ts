@@ -64,6 +64,7 @@ export const ERROR_CODES = [
   'driver_unusable',
   'writes_into_slot',
   'other_filesystem',
+  'not_replaceable',
   'crashed',
   'health_failed',
   'wrong_version',

@@ -41,6 +41,11 @@ export function writeDurably(path: string, content: string | Uint8Array, mode = 
   syncFolder(dirname(path));
 }
 
+/** Makes a file's content and attributes durable. */
+export function syncFile(path: string): void {
+  syncFolder(path);
+}
+
 /** Makes names in a folder (created, renamed, removed files) durable. */
 export function syncFolder(folder: string): void {
   const handle = openSync(folder, 'r');

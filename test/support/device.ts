@@ -93,14 +93,36 @@ const RELEASES: Readonly<Record<string, Behaviour>> = {
 
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
-export async function makeDevice(options: { readonly probing?: string } = {}): Promise<Device> {
+export interface DeviceOptions {
+  readonly probing?: string;
+  /** The app is one executable that is replaced in place: `opt/robot` of the home. */
+  readonly binary?: boolean;
+  /** Another app than the usual one: makes its releases (of `app`, in the folder `releases`), and answers its configuration. */
+  readonly app?: (of: { readonly home: string; readonly releases: string; readonly port: number }) => Promise<string>;
+}
+
+export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
   const home = mkdtempSync(join(tmpdir(), 'fettle-device-'));
   const runtime = mkdtempSync(join(tmpdir(), 'fettle-rt-'));
   const layout = homeLayout(home, runtime);
   for (const dir of [layout.logs, layout.keeper.dir, layout.agent.dir, layout.hub.dir]) makeFolder(dir);
   const port = await freePort();
   const releases = join(home, 'releases');
-  for (const [version, behaviour] of Object.entries(RELEASES)) {
+  const executable = options.binary ? join(home, 'opt', 'robot') : undefined;
+  const dataFolder = executable ? dirname(executable) : layout.app('app').shared;
+  if (executable) {
+    makeFolder(join(dataFolder, 'data'));
+    writeFileSync(join(dataFolder, 'data', 'store.json'), '{"format":1,"notes":["kept"]}\n');
+  }
+  const usual = options.app ? {} : RELEASES;
+  for (const [version, behaviour] of Object.entries(usual)) {
+    if (executable) {
+      const path = join(home, 'made', version, 'robot');
+      makeFolder(dirname(path));
+      writeFileSync(path, `#!${process.execPath}\n${program(version, behaviour)}`);
+      await publish({ folder: releases, app: 'app', version, files: [{ platform: 'any', path }], clock });
+      continue;
+    }
     const archive = join(home, `app-${version}.tar.gz`);
     await writeArchive(archive, [
       { name: 'server.mjs', content: program(version, behaviour) },
@@ -114,7 +136,8 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
     const folder = join(home, 'releases-fettle');
     await publish({ folder, app: 'fettle', version, files: [{ platform: 'any', path: archive }], clock });
   }
-  writeFileSync(layout.config, configuration(port, options.probing ?? '3s'));
+  const other = await options.app?.({ home, releases, port });
+  writeFileSync(layout.config, other ?? configuration(port, options.probing ?? '3s', executable));
   const environment = { ...process.env, XDG_RUNTIME_DIR: runtime };
 
   const server = createServer();
@@ -220,7 +243,7 @@ export async function makeDevice(options: { readonly probing?: string } = {}): P
       return found;
     },
     version: () => askVersion(port),
-    data: () => readFileSync(join(layout.app('app').shared, 'data', 'store.json'), 'utf8'),
+    data: () => readFileSync(join(dataFolder, 'data', 'store.json'), 'utf8'),
     async backups() {
       const request = `b-${randomBytes(6).toString('hex')}`;
       await made.say({ type: 'list-backups', request, app: 'app' });
@@ -339,12 +362,12 @@ export async function askVersion(port: number): Promise<string | undefined> {
   }
 }
 
-function configuration(port: number, probing: string): string {
+function configuration(port: number, probing: string, executable: string | undefined): string {
   return `fettle: {source: folder releases-fettle, for: 1s, deadlines: {probing: 4s}}
 apps:
   app:
     source: folder releases
-    run: node server.mjs
+    ${executable ? `binary: ${executable}` : 'run: node server.mjs'}
     env: {PORT: ${port}, API_TOKEN: very-secret-value-4711}
     keep: [data]
     downgrade: any

@@ -166,6 +166,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `${t(d.path)} is on another file system than ${t(d.other)}, and can't be switched in one step.`,
     next: `${d.advice ? t(d.advice) : 'Move one of them'}. Nothing was touched.`,
   }),
+  not_replaceable: (d) => ({
+    text: `${t(d.path)} can't be replaced${because(d)}.`,
+    next: `${d.advice ? `${t(d.advice)}. ` : ''}Nothing was touched.`,
+  }),
   init_refused: (d) => ({
     text: `${t(d.path)} is not taken over${because(d)}.`,
     next: d.advice ? t(d.advice) : 'Nothing was changed.',
@@ -204,7 +208,9 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: 'Nothing was installed. Try again; if it stays, do not trust the mirror or the release.',
   }),
   artifact_wrong_platform: (d) => ({
-    text: `The release has nothing for this device's platform${d.here ? ` (${t(d.here)}; it has ${t(d.for) || 'none'})` : ''}.`,
+    text: d.reason
+      ? `What was fetched${ofApp(d)} can't run here${because(d)}.`
+      : `The release has nothing for this device's platform${d.here ? ` (${t(d.here)}; it has ${t(d.for) || 'none'})` : ''}.`,
     next: 'Publish an artifact for it.',
   }),
   artifact_invalid: (d) => ({

@@ -166,6 +166,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `${t(d.path)} 与 ${t(d.other)} 不在同一个文件系统上，无法一步切换。`,
     next: `${d.advice ? t(d.advice) : '请移动其中之一'}。未做任何改动。`,
   }),
+  not_replaceable: (d) => ({
+    text: `无法替换 ${t(d.path)}${because(d)}。`,
+    next: `${d.advice ? `${t(d.advice)}。` : ''}未做任何改动。`,
+  }),
   init_refused: (d) => ({
     text: `未接管 ${t(d.path)}${because(d)}。`,
     next: d.advice ? t(d.advice) : '未做任何改动。',
@@ -204,7 +208,9 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: '没有安装任何东西。请重试；若仍如此，请不要信任该镜像或版本。',
   }),
   artifact_wrong_platform: (d) => ({
-    text: `该版本没有适合此设备平台的文件${d.here ? `（${t(d.here)}；它有 ${t(d.for) || '无'}）` : ''}。`,
+    text: d.reason
+      ? `下载的${of(d)}文件无法在此设备上运行${because(d)}。`
+      : `该版本没有适合此设备平台的文件${d.here ? `（${t(d.here)}；它有 ${t(d.for) || '无'}）` : ''}。`,
     next: '请为该平台发布文件。',
   }),
   artifact_invalid: (d) => ({ text: `下载的${of(d)}文件不可用${because(d)}。`, next: '需要重新制作该版本。' }),

@@ -1,0 +1,22 @@
+/** What there is to an installation of one executable, beside what all installations have. */
+export interface BinaryParts {
+  /** Where it is now, links resolved. */
+  target(): string;
+  /** The file of a slot, absolute; it need not be there yet. */
+  file(slot: string): string;
+  /** Is what is installed no slot: put there by hand, or before Fettle? Then `current` names the slot that it would be. */
+  isStranger(): boolean;
+  /**
+   * Makes what is installed a slot of its own and `current`, beside what it is: nothing is replaced. Where the slot is
+   * there already, its file is brought beside the executable again, should that have moved. Idempotent.
+   */
+  adopt(slot: string, version: string, now: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Makes a sealed slot one that can be switched to: its file is what was sealed, is beside the executable, and has the
+   * owner, mode and attributes of what it replaces.
+   * @throws {FettleError} `artifact_invalid {reason}` · `not_replaceable`
+   */
+  ready(slot: string, signal: AbortSignal): Promise<void>;
+  /** @throws {FettleError} `not_replaceable {path, reason, advice}` */
+  refuse(slot: string, signal: AbortSignal): Promise<void>;
+}
