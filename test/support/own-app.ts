@@ -163,7 +163,7 @@ async function binaryCase(): Promise<Case> {
       npm(fetched, 'install', `${name}@0.24.0`);
       execFileSync('cp', [join(fetched, 'node_modules', name, 'bin/esbuild'), join(folder, 'robot')]);
       rmSync(fetched, { recursive: true, force: true });
-      const run = `${join(folder, 'robot')} --serve=127.0.0.1:${port} --servedir=${join(folder, 'data')}`;
+      const run = `${join(folder, 'robot')} --serve=127.0.0.1:${port} --servedir=${join(folder, 'data')} --watch=forever`;
       const flags = [
         '--run',
         run,
