@@ -174,8 +174,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     if (!source) throw new FettleError('no_source', { data: { app } });
     if (executable === undefined) return fill(source, release, context);
     const [artifact] = release.artifacts;
-    const file = source.kind === 'folder' || source.kind === 'feed';
-    if (file && artifact && archiveEnding(artifact.path) === undefined) {
+    if (source.kind !== 'npm' && source.kind !== 'git' && artifact && archiveEnding(artifact.path) === undefined) {
       await fetchArtifact(source, artifact, context, executable);
       return;
     }

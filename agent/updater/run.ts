@@ -93,7 +93,7 @@ async function fail(task: Task, state: DeviceState, error: unknown, shutdown: Ab
     // The ballast is the way back: with it, what failed is given up, not tried again.
     deps.ballast.drop();
     try {
-      advance(task, state, problem);
+      advance(task, state, problem, logTail);
       return;
     } catch (again) {
       deps.log(`${entry.order.update} ${app}: nor without the ballast: ${String(again)}`);

@@ -5,6 +5,7 @@ import { fetchOnce } from '../../agent/health/http.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { FettleError } from '../domain/errors.ts';
+import { readVersion } from '../domain/version.ts';
 import { makeFolder } from '../files/durable.ts';
 import { writeSchema } from './config/schema.ts';
 import { adopt, finish, stopRunners } from './init/adopt.ts';
@@ -25,7 +26,7 @@ import {
   refuseUnitUser,
   refuseWriters,
 } from './init/refusals.ts';
-import { configurationLines, foundLines, planLines } from './init/text.ts';
+import { configurationLines, foundLines, planLines, withoutPasswords } from './init/text.ts';
 import { recordToUndo, runningOf, undo } from './init/undo.ts';
 import { machineClock } from './npm-tools.ts';
 
@@ -46,6 +47,8 @@ export interface InitOptions {
   readonly port?: string | undefined;
   readonly health?: string | undefined;
   readonly user?: string | undefined;
+  readonly current?: string | undefined;
+  readonly file?: string | undefined;
   readonly userUnit?: boolean | undefined;
   readonly stopPid?: readonly number[] | undefined;
   readonly yes?: boolean | undefined;
@@ -87,6 +90,8 @@ async function runAdopt(options: InitOptions): Promise<number> {
       keep: options.keep ?? [],
       leave: options.leave ?? [],
       health,
+      current: undefined,
+      file: options.file,
       user: options.user === userName(process.geteuid?.() ?? 0) ? undefined : options.user,
     },
     runners,
@@ -154,6 +159,8 @@ async function complete(found: Found, runners: readonly Runner[], options: InitO
     leave: options.leave ?? [],
     health: undefined,
     user: undefined,
+    current: versionSaid(options.current),
+    file: undefined,
   });
   let { run, source } = said;
   if (run === undefined && said.kind !== 'binary' && !said.unit) {
@@ -215,6 +222,16 @@ async function chooseHealth(options: InitOptions, runners: readonly Runner[]) {
 async function confirmed({ questions, dryRun, json }: InitOptions): Promise<boolean> {
   if (!questions || dryRun || json) return false;
   return /^(y|yes|是)$/i.test(await questions.ask('Do it? [y/N] '));
+}
+
+function versionSaid(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const version = readVersion(text);
+  if (version === undefined)
+    throw new FettleError('bad_arguments', {
+      data: { reason: `--current ${text}: expected a version, such as 1.2.3` },
+    });
+  return version;
 }
 
 /** A binary stays where it is and may go on running; nothing is there yet of a package that is not installed. */
@@ -318,7 +335,7 @@ function reportOf(plan: Plan, layout: HomeLayout, done: boolean) {
     runners,
     size,
     steps: steps.map(({ do: what }) => what),
-    entry,
+    entry: withoutPasswords(entry),
     lines: configurationLines(entry),
     done,
   };

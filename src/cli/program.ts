@@ -105,6 +105,8 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .option('--port <port>', 'it answers there while it is well')
     .option('--health <check>', 'http://…, tcp:PORT, log:TEXT or command:COMMAND; with --port a path')
     .option('--user <name>', 'who it runs as, where that is not you')
+    .option('--current <version>', 'the version that is there, where it does not say')
+    .option('--file <path>', 'of an executable: where it is in a release, as in `file:`')
     .option('--user-unit', 'the unit is one of `systemctl --user`')
     .option('--stop-pid <pid>', 'end this process, which runs it by hand; may be given again', several, [])
     .option('-y, --yes', 'do it')

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, fstatSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { askStatus, type HubStatus } from '../../adapters/terminal/index.ts';
 import { createKeeperClient, type KeeperClient } from '../../agent/keeper/client.ts';
@@ -119,6 +120,9 @@ export async function prepareAll(
   } else {
     say(`Fettle ${VERSION}, home ${layout.home}`);
   }
+  // One that `fettle init` put there is that of the Fettle that runs.
+  if (existsSync(join(layout.home, 'fettle.schema.json')))
+    (await import('./config/schema.ts')).writeSchema(layout.home);
   const self = await installSelf(layout, AbortSignal.timeout(5 * 60_000));
   if (self.before !== undefined) say(`This build takes over from ${self.before}.`);
   if (self.left.length > 0)

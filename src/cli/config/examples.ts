@@ -4,7 +4,12 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   defaultApp: ['mybot'],
   language: ['zh'],
   'fettle.source': ['npm fettle'],
-  'apps.NAME.source': ['npm sirv-cli', 'folder releases/mybot', 'feed https://example.org/mybot'],
+  'apps.NAME.source': [
+    'npm sirv-cli',
+    'folder releases/mybot',
+    'feed https://example.org/mybot',
+    'git https://github.com/me/mybot main',
+  ],
   'apps.NAME.channel': ['beta'],
   'apps.NAME.install': ['1.0.0'],
   'apps.NAME.run': ['node server.js', ['node', 'server.js', '--port', '8080']],

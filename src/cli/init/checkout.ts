@@ -1,7 +1,10 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { commitVersion } from '../../domain/commit-version.ts';
 import { FettleError } from '../../domain/errors.ts';
+import { showGitAddress } from '../../domain/git-address.ts';
 import { readVersion } from '../../domain/version.ts';
+import { gitDigest } from '../../origin/git.ts';
 import type { AskProgram } from './ask.ts';
 import type { Found } from './contract.ts';
 import { keptOfCheckout, parseStatus } from './keep.ts';
@@ -50,28 +53,36 @@ export async function findCheckout(root: string, ask: AskProgram, written: reado
   const project = projectOf(root);
   const { remote, notes } = await remoteOf(root, git);
   const described = (await git('describe', '--tags', '--abbrev=0', '--exact-match'))?.trim();
-  const version = versionOf(described, project.version, commit);
+  const seconds = Number((await git('log', '-1', '--format=%ct'))?.trim());
+  const tag = branch === undefined ? described : undefined;
+  const tagged = tag === undefined ? undefined : readVersion(tag);
+  const object = tagged === undefined ? undefined : (await git('rev-parse', `refs/tags/${tag}`))?.trim();
+  // As the source will name this very release, so that it is known to be there already.
+  const release =
+    tag !== undefined && tagged !== undefined && object !== undefined
+      ? { version: tagged, digest: gitDigest(commit, { tag, object }) }
+      : { version: commitVersion(commit, seconds), digest: gitDigest(commit) };
   if (status.changed.length > 0)
     notes.push(
       `${count(status.changed.length, 'file differs', 'files differ')} from the commit (${some(status.changed)}): the copy has that, the next release will not.`,
     );
   if (copied.length > 0)
     notes.push(`git does not have ${some(copied)}: copied, but not kept. \`--keep\` names what must outlive updates.`);
-  if (branch === undefined)
+  if (branch === undefined && tagged === undefined)
     notes.push('No branch is checked out: `--source "git URL BRANCH"` says which one to follow.');
   const dirty = status.changed.length > 0;
   return {
     kind: 'checkout',
     path: root,
-    what: `a git checkout${remote === undefined ? '' : ` of ${remote}`}, ${branch === undefined ? 'no branch' : `branch ${branch}`}, commit ${commit.slice(0, 7)}`,
+    what: `a git checkout${remote === undefined ? '' : ` of ${showGitAddress(remote)}`}, ${branch === undefined ? (tag ?? 'no branch') : `branch ${branch}`}, commit ${commit.slice(0, 7)}`,
     name: project.name ?? basename(root),
     source: remote === undefined ? undefined : `git ${remote}${branch === undefined ? '' : ` ${branch}`}`,
     build: project.build,
     run: project.run,
     env: project.env,
-    version,
+    version: release.version,
     // What was changed by hand is not that commit.
-    digest: dirty ? `changed:${commit}` : `git:${commit}`,
+    digest: dirty ? `changed:${commit}` : release.digest,
     keep,
     without: NOT_COPIED,
     suggestions: project.suggestions,
@@ -91,20 +102,9 @@ async function remoteOf(
       remote: undefined,
       notes: ['The checkout has no remote: without `--source` it is kept running, but never updated.'],
     };
-  if (/^https?:\/\/[^/]*@/.test(url)) {
-    const clean = url.replace(/^(https?:\/\/)[^/]*@/, '$1');
-    const note = `The address of ${name} holds a password; it is left out. Let git know it (\`git config --global credential.helper store\`).`;
-    return { remote: clean, notes: [note] };
-  }
   // A folder on this machine is meant from the checkout, and read from the home.
   const local = !/^[a-z+]+:\/\/|^[^/]+:/i.test(url);
   return { remote: local ? resolve(root, url) : url, notes: [] };
-}
-
-/** A tag on the very commit, else what package.json says, else the commit. */
-function versionOf(tag: string | undefined, manifest: string | undefined, commit: string): string {
-  const tagged = tag === undefined ? undefined : readVersion(tag);
-  return tagged ?? (manifest === undefined ? undefined : readVersion(manifest)) ?? `0.0.0-g${commit.slice(0, 7)}`;
 }
 
 export function count(n: number, one: string, many: string): string {

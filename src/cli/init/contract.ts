@@ -88,6 +88,8 @@ export type Step =
       readonly digest: string;
       readonly keep: readonly string[];
     }
+  /** An executable that stays where it is becomes the first slot. */
+  | { readonly do: 'binary'; readonly path: string; readonly version: string }
   /** `current` and `last-good` point at the slot. */
   | { readonly do: 'point'; readonly slot: string }
   /** A file that is written; `before` is what it had, null where there was none. */

@@ -87,7 +87,9 @@ async function findBinary(path: string, asked: string, ask: AskProgram): Promise
   // A script is not replaced as one file: it has others beside it.
   if (readFileSync(path).subarray(0, 4).toString('latin1') !== '\x7fELF')
     throw refuse('it is a script, not a program by itself', `Name its folder: fettle init ${dirname(path)}`);
-  const said = await ask(path, ['--version']).catch(() => undefined);
+  // Only one that knows the flag is asked: any other would simply start.
+  const knows = readFileSync(path).includes('--version');
+  const said = knows ? await ask(path, ['--version']).catch(() => undefined) : undefined;
   const version = /\d+\.\d+(\.\d+)?\S*/.exec(said?.code === 0 ? said.stdout : '')?.[0];
   return {
     kind: 'binary',
@@ -100,7 +102,9 @@ async function findBinary(path: string, asked: string, ask: AskProgram): Promise
     without: [],
     suggestions: [],
     notes: [
-      ...(version === undefined ? ['It does not say its version with `--version`: it is taken for 0.0.0.'] : []),
+      ...(version === undefined
+        ? ['It does not say its version with `--version`: it is taken for 0.0.0, unless `--current VERSION` says more.']
+        : []),
       'Its data stays where it is; `--keep data` names what lies beside it and is to be backed up.',
     ],
   };

@@ -15,6 +15,8 @@ export interface InitFlags {
   readonly port?: string;
   readonly health?: string;
   readonly user?: string;
+  readonly current?: string;
+  readonly file?: string;
   readonly userUnit?: boolean;
   readonly stopPid: readonly string[];
   readonly yes?: boolean;

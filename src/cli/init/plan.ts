@@ -1,6 +1,7 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { UNKNOWN_VERSION } from '../../../agent/install/binary.ts';
 import { slotName } from '../../../agent/install/slots.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { parseConfig } from '../../../config/load.ts';
@@ -34,6 +35,10 @@ export interface Choices {
   readonly leave: readonly string[];
   readonly health: Readonly<Record<string, unknown>> | undefined;
   readonly user: string | undefined;
+  /** The version that is there. */
+  readonly current: string | undefined;
+  /** Of a binary: where it is in a release. */
+  readonly file: string | undefined;
 }
 
 /** What was found with what was said: said wins. Kept paths that were only said must be inside the app. */
@@ -49,6 +54,7 @@ export function withChoices(found: Found, choices: Choices): Found {
   }
   return {
     ...found,
+    version: found.version === undefined ? undefined : (choices.current ?? found.version),
     source: choices.source ?? found.source,
     build: choices.build ?? found.build,
     run: choices.run ?? found.run,
@@ -127,6 +133,8 @@ export async function makePlan(
     steps.push({ do: 'point', slot });
     if (found.unit) steps.push(dropIn(found, folder.current));
   }
+  if (found.kind === 'binary')
+    steps.push({ do: 'binary', path: found.path, version: found.version ?? UNKNOWN_VERSION });
   const mode = lstatSync(configFile, { throwIfNoEntry: false })?.mode ?? 0o600;
   const existed = lstatSync(configFile, { throwIfNoEntry: false }) !== undefined;
   steps.push({
@@ -150,8 +158,10 @@ function keysOf(found: Found, choices: Choices): Record<string, unknown> {
     if (value !== undefined) keys[key] = value;
   };
   add('source', found.source);
-  if (found.kind === 'binary') add('binary', found.path);
-  else add('build', found.build);
+  if (found.kind === 'binary') {
+    add('binary', found.path);
+    add('file', choices.file);
+  } else add('build', found.build);
   if (!unit) add('run', found.run);
   if (!unit && found.env && Object.keys(found.env).length > 0) add('env', found.env);
   if (found.keep.length > 0)

@@ -21,9 +21,9 @@ export function refusePlace(found: Found, layout: HomeLayout): void {
     throw refuse(found.path, `it lies in Fettle's home ${layout.home}`, 'Name the folder where your app is.');
   if (within(found.path, layout.home))
     throw refuse(found.path, `Fettle's home ${layout.home} lies in it`, 'Choose another home: --home FOLDER.');
-  const writable = found.kind === 'binary' ? dirname(found.path) : found.path;
-  const places = [writable, ...found.keep.map(({ path }) => dirname(join(found.path, path)))];
-  for (const place of found.keep.length > 0 || found.kind === 'binary' ? places : []) {
+  const moved = found.keep.map(({ path }) => dirname(join(found.path, path)));
+  const places = found.kind === 'binary' ? [dirname(found.path)] : moved;
+  for (const place of places) {
     try {
       accessSync(place, constants.W_OK | constants.X_OK);
     } catch {
@@ -128,6 +128,8 @@ export function refuseUnitUser(found: Found, home: string, nameOf: (uid: number)
 
 /** Kept paths: there, no links, on the folder's own file system, and nothing of that name in `shared/`. */
 export function refuseKept(found: Found, shared: string): void {
+  // Data of an executable is not moved.
+  if (found.kind === 'binary') return;
   for (const { path } of found.keep) {
     const at = join(found.path, path);
     const stat = lstatSync(at, { throwIfNoEntry: false });

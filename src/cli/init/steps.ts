@@ -1,5 +1,6 @@
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { adoptBinary, openBinary } from '../../../agent/install/binary.ts';
 import { openSlots, type Slots } from '../../../agent/install/slots.ts';
 import type { AppFolder } from '../../../config/home.ts';
 import { FettleError } from '../../domain/errors.ts';
@@ -41,6 +42,11 @@ export async function doStep(step: Step, deps: StepDeps): Promise<void> {
       await slots.seal(step.slot, record, keep, signal);
       return;
     }
+    case 'binary': {
+      const { version } = step;
+      await adoptBinary(folder, step.path, { version, now: deps.now(), signal });
+      return;
+    }
     case 'point': {
       const slots = openSlots(folder);
       slots.setLastGood(step.slot);
@@ -79,6 +85,14 @@ export async function undoStep(step: Step, deps: StepDeps): Promise<void> {
       return;
     case 'seal':
       return;
+    case 'binary': {
+      // What is installed is a file of its own; only the other names of it go.
+      const slots = openBinary(folder, step.path);
+      if (existsSync(folder.releases)) for (const slot of readdirSync(folder.releases)) slots.remove(slot);
+      for (const link of [folder.current, folder.lastGood])
+        for (const name of [link, `${link}.new`]) rmSync(name, { force: true });
+      return;
+    }
     case 'point':
       for (const link of [folder.current, folder.lastGood])
         for (const name of [link, `${link}.new`]) rmSync(name, { force: true });

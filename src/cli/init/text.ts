@@ -27,8 +27,15 @@ export function planLines(plan: Plan, stops: readonly number[]): string[] {
   ];
   return [
     ...texts.map((text, index) => `  ${index + 1}. ${text}`),
-    ...plan.entry.split('\n').map((line) => `       ${line}`),
+    ...withoutPasswords(plan.entry)
+      .split('\n')
+      .map((line) => `       ${line}`),
   ];
+}
+
+/** Addresses may hold tokens; the file has them, a terminal need not. */
+export function withoutPasswords(text: string): string {
+  return text.replace(/(\w:\/\/)[^/@\s]+@/g, '$1…@');
 }
 
 /** In words; `undefined` where it is a part of another. */
@@ -40,6 +47,8 @@ export function stepText(step: Step, { size }: Pick<Plan, 'size'>): string | und
     }
     case 'keep':
       return `move ${step.path} to ${step.to}, with a link in its place`;
+    case 'binary':
+      return `take ${step.path} as it is for version ${step.version}: what an update can go back to`;
     case 'seal':
     case 'point':
       return undefined;
