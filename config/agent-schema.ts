@@ -190,6 +190,9 @@ export const AppsSchema = z.record(name, AppSchema).superRefine((apps, context) 
     if (config.run === undefined && config.binary === undefined && !starts) {
       wrong('run', 'expected a command, such as `node server.js` or [node, server.js]');
     }
+    if (config.rehearse?.kind === 'boot' && config.run === undefined && config.binary === undefined) {
+      wrong('rehearse', 'expected `run` beside it: it says what is started');
+    }
     for (const key of ['file', 'data'] as const) {
       if (config[key] !== undefined && config.binary === undefined) wrong(key, 'expected `binary` beside it');
     }

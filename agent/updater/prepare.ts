@@ -6,6 +6,7 @@ import { makeFolder } from '../../src/files/durable.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { copyFirst, nextSequence } from '../backup/create.ts';
 import { NOTHING_HEARS } from '../health/notify.ts';
+import { rehearseApp } from '../rehearsal/index.ts';
 import { lockReason, untilUnlocked } from './app-lock.ts';
 import { baselineOf } from './baseline.ts';
 import { backupRequest, backupRoots, measure } from './data.ts';
@@ -69,7 +70,10 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
       const origin = await deps.acquirer.confirm({ app, config, release, signal });
       const data = await measure(task.folder.shared, backupRoots(config));
       // Packed, unpacked and in between: three times the download; the data for its backup, and for bringing it back.
-      requireSpace(task, (origin.size ?? 0) * 3 + data * 2 + MARGIN);
+      const packed = origin.size ?? 0;
+      // A boot is rehearsed on a copy of slot and data.
+      const copied = config.rehearse?.kind === 'boot' ? packed * 2 + data : 0;
+      requireSpace(task, packed * 3 + data * 2 + copied + MARGIN);
       task.enter('fetching', {
         to,
         toVersion: release.version,
@@ -117,12 +121,27 @@ export async function staged(task: Task, signal: AbortSignal): Promise<void> {
   } else if (['rollback', 'restore'].includes(entry.order.kind) && entry.backup !== null) {
     await copyFirst(backupRequest(task, entry.backup), signal);
   }
-  task.enter(task.self && entry.order.kind !== 'restart' ? 'rehearsing' : 'waiting');
+  task.enter(isRehearsed(task) ? 'rehearsing' : 'waiting');
+}
+
+/** A new release is tried where the file says how; one that has run here before is not. */
+function isRehearsed({ self, config, entry }: Task): boolean {
+  const { kind } = entry.order;
+  return self ? kind !== 'restart' : config.rehearse !== undefined && (kind === 'update' || kind === 'install');
 }
 
 /** `rehearsing`: the candidate shows that it can start, on a copy of the data, while the old version serves. */
 export async function rehearsing(task: Task, signal: AbortSignal): Promise<void> {
-  await task.self?.rehearse(task, signal);
+  const { self, config, slots, folder } = task;
+  if (self) {
+    await self.rehearse(task, signal);
+  } else {
+    const slot = slots.path(slotOf(task));
+    if (config.rehearse?.kind === 'boot') {
+      requireSpace(task, (await measure(slot, [''])) + (await measure(folder.shared, config.keep)) + MARGIN);
+    }
+    await rehearseApp(task, slot, signal);
+  }
   signal.throwIfAborted();
   task.enter('waiting');
 }

@@ -27,8 +27,11 @@ export interface ChildResult {
   readonly stopped?: 'aborted' | 'deadline' | 'output' | undefined;
 }
 
+/** So long after its end a child's pipes may still hold something unread. Milliseconds. */
+const SILENT_MS = 1_000;
+
 /**
- * Resolves once the child is reaped and its pipes are closed. The group gets SIGKILL, at once: what we run this
+ * Resolves once the child is reaped and its pipes are closed, or silent where somebody else still holds them. The group gets SIGKILL, at once: what we run this
  * way writes into folders that are thrown away or content-addressed, and half a second of grace would let a
  * cancelled installation start another script.
  *
@@ -73,11 +76,23 @@ export function runChild(options: ChildOptions): Promise<ChildResult> {
       settle();
       reject(error);
     });
+    let silent: NodeJS.Timeout | undefined;
+    const endPipes = () => {
+      clearTimeout(silent);
+      silent = setTimeout(() => {
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+      }, SILENT_MS);
+    };
     child.once('exit', () => {
       // What it left behind in its group holds the pipes open and would outlive us.
       killGroup(child.pid);
+      // So does what it started in a session of its own, which the group's end does not reach.
+      endPipes();
+      for (const stream of [child.stdout, child.stderr]) stream?.on('data', endPipes);
     });
     child.once('close', (code) => {
+      clearTimeout(silent);
       settle();
       resolve({ code, stdout: Buffer.concat(out).toString('utf8'), stderr: err, stopped });
     });
