@@ -19,6 +19,7 @@ import { createKeeperClient } from './keeper/client.ts';
 import { createLink } from './link.ts';
 import { createLocalInbox } from './local/inbox.ts';
 import { createPolicy } from './policy.ts';
+import { endLeftovers } from './rehearsal/leftovers.ts';
 import { restartDrivers, withoutKeeper } from './restart/index.ts';
 import { commandsIn } from './restart/surroundings.ts';
 import { createSelf } from './self/index.ts';
@@ -269,6 +270,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   });
 
   await self.look();
+  // Before anything else: a candidate must not run beside what is about to be started.
+  await endLeftovers(layout, [...Object.keys(policy.apps), ...Object.keys(self.apps)], log);
   // Recovery comes first and needs no hub: a device without a network still ends up with its apps running.
   await updates.recover();
   recovered = true;

@@ -93,14 +93,14 @@ const NotNowSchema = z
     z.strictObject({
       file: anyPath.optional().describe('The app must not be stopped while this file is there.'),
       command: command.optional().describe('Ends with status 75 while the app must not be stopped.'),
-      every: duration('100ms', '10m').optional().describe('How often it is asked. 5s.'),
+      every: duration('100ms', '10m').optional().describe('How often it is asked. 5s; a file alone 1s.'),
     }),
   ])
-  .transform((value) => ({
-    file: value.file,
-    command: 'command' in value ? value.command : undefined,
-    every: 'every' in value ? (value.every ?? 5_000) : 1_000,
-  }));
+  .transform((value) => {
+    const { file, command: hook, every } = { command: undefined, every: undefined, ...value };
+    // A file costs nothing to look at.
+    return { file, command: hook, every: every ?? (hook === undefined ? 1_000 : 5_000) };
+  });
 
 export const AppSchema = z.strictObject({
   source: source
@@ -206,6 +206,11 @@ export const AppsSchema = z.record(name, AppSchema).superRefine((apps, context) 
     }
     if (config.healthy.notify && config.user !== undefined && !starts) {
       wrong('healthy', "expected no `notify` beside `user`: the socket is out of that user's reach");
+    }
+    if (config.rehearse?.kind === 'boot' && config.binary !== undefined) {
+      wrong('rehearse', 'expected a command: the data of `binary` is where it is, and a boot would work on it');
+    } else if (config.rehearse?.kind === 'boot' && config.run === undefined) {
+      wrong('rehearse', 'expected `run` beside it: it says what is started');
     }
     for (const key of ['file', 'data'] as const) {
       if (config[key] !== undefined && config.binary === undefined) wrong(key, 'expected `binary` beside it');

@@ -21,14 +21,20 @@ export function notifyPaths(layout: Pick<HomeLayout, 'runtime'>, of: string): No
   return { socket: join(layout.runtime.dir, `n-${name}`), ready: join(layout.runtime.dir, `n-${name}.ready`) };
 }
 
+type Name = (typeof RECEIVERS)[number]['name'];
+
 export interface Receiver {
   readonly program: string;
   readonly args: readonly string[];
 }
 
 /** The program of this device that can receive: Perl (essential on Debian), else Python; `undefined`: there is none. */
-export function findReceiver(path = '/usr/local/bin:/usr/bin:/bin'): Receiver | undefined {
+export function findReceiver(
+  path = '/usr/local/bin:/usr/bin:/bin',
+  names: readonly Name[] = ['perl', 'python3'],
+): Receiver | undefined {
   for (const { name, option, script } of RECEIVERS) {
+    if (!names.includes(name)) continue;
     for (const folder of [...path.split(':'), '/usr/bin', '/bin']) {
       const program = join(folder, name);
       if (folder.startsWith('/') && isProgram(program)) return { program, args: [option, script] };

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { runChild } from '../../src/origin/child.ts';
-import { sqlite } from '../keeper/lock.ts';
+import { copyDatabase } from '../rehearsal/copy-database.ts';
 
 export interface RehearsalOptions {
   readonly app: 'hub' | 'agent';
@@ -26,7 +26,6 @@ export const EXIT_CONFIG = 78;
 
 const LONGEST_MS = 60_000;
 const MAX_OUTPUT = 64_000;
-const ALL_PAGES = 2 ** 31 - 1;
 
 /**
  * Starts the candidate with `--rehearse`: a hub opens a copy of the database (and migrates that), an agent reads the
@@ -70,19 +69,5 @@ export async function rehearse(options: RehearsalOptions): Promise<void> {
     throw toFettleError(error, 'rehearsal_failed', { app, version });
   } finally {
     rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** All pages in one step: paged, it may never end while the hub writes. */
-async function copyDatabase(from: string, to: string): Promise<void> {
-  const { backup, DatabaseSync } = sqlite();
-  const source = new DatabaseSync(from, { readOnly: true });
-  try {
-    await backup(source, to, { rate: ALL_PAGES });
-  } catch (error) {
-    // Ours, not the candidate's: it must not be blocked for it.
-    throw toFettleError(error, 'io_failed', { path: 'hub.db' });
-  } finally {
-    source.close();
   }
 }

@@ -7,6 +7,7 @@ import { copyFirst, nextSequence } from '../backup/create.ts';
 import { NOTHING_HEARS } from '../health/notify.ts';
 import { unfitModule } from '../install/native.ts';
 import { writtenIntoSlot } from '../install/slot-contents.ts';
+import { rehearseApp } from '../rehearsal/index.ts';
 import { lockReason, untilUnlocked } from './app-lock.ts';
 import { baselineOf } from './baseline.ts';
 import { backupRequest, backupRoots, hasData, measure, orWithoutBackup } from './data.ts';
@@ -90,9 +91,11 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
       const origin = await deps.acquirer.confirm({ app, config, release, signal });
       const data = await measure(task.folder.shared, backupRoots(config));
       // Packed, unpacked and in between: three times the download; the data for its backup, and for bringing it back.
-      const fetched = (origin.size ?? 0) * 3;
-      requireSpace(task, task.folder.dir, fetched + data * 2 + MARGIN);
-      if (slots.binary) requireSpace(task, dirname(slots.binary.target()), fetched + MARGIN);
+      const packed = origin.size ?? 0;
+      // A boot is rehearsed on a copy of slot and data.
+      const copied = config.rehearse?.kind === 'boot' ? packed * 2 + data : 0;
+      requireSpace(task, task.folder.dir, packed * 3 + data * 2 + copied + MARGIN);
+      if (slots.binary) requireSpace(task, dirname(slots.binary.target()), packed * 3 + MARGIN);
       task.enter('fetching', {
         to,
         toVersion: release.version,
@@ -153,12 +156,31 @@ export async function staged(task: Task, signal: AbortSignal): Promise<void> {
     if (entry.from !== null) await slots.binary.adopt(entry.from, entry.fromVersion ?? '', deps.clock.now(), signal);
     if (to !== entry.from) await slots.binary.ready(to, signal);
   }
-  task.enter(task.self && entry.order.kind !== 'restart' ? 'rehearsing' : 'waiting');
+  task.enter(isRehearsed(task) ? 'rehearsing' : 'waiting');
+}
+
+/** A new release is tried where the file says how; one that has run here before is not. */
+function isRehearsed({ self, config, entry }: Task): boolean {
+  const { kind } = entry.order;
+  return self ? kind !== 'restart' : config.rehearse !== undefined && (kind === 'update' || kind === 'install');
 }
 
 /** `rehearsing`: the candidate shows that it can start, on a copy of the data, while the old version serves. */
 export async function rehearsing(task: Task, signal: AbortSignal): Promise<void> {
-  await task.self?.rehearse(task, signal);
+  const { self, config, slots, folder } = task;
+  if (self) {
+    await self.rehearse(task, signal);
+  } else {
+    const slot = slots.path(slotOf(task));
+    if (config.rehearse?.kind === 'boot') {
+      requireSpace(
+        task,
+        folder.dir,
+        (await measure(slot, [''])) + (await measure(folder.shared, config.keep)) + MARGIN,
+      );
+    }
+    await rehearseApp(task, slot, signal);
+  }
   signal.throwIfAborted();
   task.enter('waiting');
 }

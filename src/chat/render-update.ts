@@ -1,4 +1,4 @@
-import type { Language, Reply } from '../domain/reply.ts';
+import type { Button, Language, Reply } from '../domain/reply.ts';
 import { isCancellable, isFinal, isUpdateState, type UpdateKind, type UpdateState } from '../domain/update.ts';
 import { about } from './messages/format.ts';
 import { MESSAGES, type Messages, type OutcomeLike, type UpdateLike } from './messages/index.ts';
@@ -52,9 +52,18 @@ export function progressCard(update: UpdateLike, language: Language): Reply {
     },
     ...(note ? { text: [note] } : {}),
     ...(isCancellable(update.state) && !update.cancelRequested
-      ? { buttons: [{ label: cards.cancel, command: `/update cancel ${update.id}` }] }
+      ? { buttons: [...lockButtons(update, messages), { label: cards.cancel, command: `/update cancel ${update.id}` }] }
       : {}),
   };
+}
+
+/** By the update's id: a press on an old card begins nothing new. */
+function lockButtons({ id, state, note }: UpdateLike, { cards }: Messages): Button[] {
+  if (state !== 'waiting' || note?.code !== 'locked_by_app') return [];
+  return [
+    { label: cards.force, command: `/update force ${id}`, style: 'danger' },
+    { label: cards.hold, command: `/update hold ${id}` },
+  ];
 }
 
 function doing({ kind, state }: UpdateLike, { cards }: Messages): string {

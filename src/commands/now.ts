@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { argument, defineCommand } from './contract.ts';
+import { startedOrForced } from './force.ts';
 import { renderPlan } from './plan-card.ts';
 import type { UpdateRequest } from './services.ts';
 
@@ -22,8 +23,8 @@ export const now = defineCommand({
     force: argument(z.boolean().default(false), {
       kind: 'flag',
       help: {
-        en: 'also where this release failed here before, or another version is held',
-        zh: '即使该版本在这里失败过，或应用已固定在其他版本',
+        en: 'also where this release failed here before, another version is held, or the app says that it must not be stopped',
+        zh: '即使该版本在这里失败过、应用已固定在其他版本，或应用表示现在不能停止',
       },
     }),
   }),
@@ -53,7 +54,6 @@ export const now = defineCommand({
       const command = `/update now ${app}${version ? `@${version}` : ''}${force ? ' --force' : ''}`;
       return { reply: renderPlan(await services.plan(request, signal), command, context) };
     }
-    const { id } = await services.request(request, signal);
-    return { deferred: id };
+    return startedOrForced(await services.request(request, signal), request, language);
   },
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { argument, defineCommand } from './contract.ts';
+import { startedOrForced } from './force.ts';
 import { renderPlan } from './plan-card.ts';
 import type { UpdateRequest } from './services.ts';
 
@@ -20,6 +21,10 @@ export const restore = defineCommand({
       kind: 'flag',
       help: { en: 'only say each step that it would take', zh: '只说明将要执行的每一步' },
     }),
+    force: argument(z.boolean().default(false), {
+      kind: 'flag',
+      help: { en: 'also where the app says that it must not be stopped now', zh: '即使应用表示现在不能停止' },
+    }),
   }),
   help: {
     en: "Puts a backup's data back; today's data is backed up first",
@@ -29,13 +34,13 @@ export const restore = defineCommand({
     { text: '/update restore web/3', help: { en: 'the data of backup 3 of web', zh: 'web 的 3 号备份' } },
     { text: '/update restore web/3 --dry-run', help: { en: 'say what would be done', zh: '只说明将做什么' } },
   ],
-  async run(context, { app, backup, dryRun }) {
+  async run(context, { app, backup, dryRun, force }) {
     const { services, who, route, eventId, language, signal } = context;
     const request: UpdateRequest = {
       kind: 'restore',
       app,
       backup,
-      force: false,
+      force,
       withData: false,
       who,
       route,
@@ -46,7 +51,6 @@ export const restore = defineCommand({
       const plan = await services.plan(request, signal);
       return { reply: renderPlan(plan, `/update restore ${app}/${backup}`, context) };
     }
-    const { id } = await services.request(request, signal);
-    return { deferred: id };
+    return startedOrForced(await services.request(request, signal), request, language);
   },
 });

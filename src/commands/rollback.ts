@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { argument, defineCommand } from './contract.ts';
+import { startedOrForced } from './force.ts';
 
 /** `/update rollback`: back to the previous good release. */
 export const rollback = defineCommand({
@@ -12,17 +13,18 @@ export const rollback = defineCommand({
       kind: 'flag',
       help: { en: 'its data too, from the backup of that switch', zh: '数据也恢复到那次切换前的备份' },
     }),
+    force: argument(z.boolean().default(false), {
+      kind: 'flag',
+      help: { en: 'also where the app says that it must not be stopped now', zh: '即使应用表示现在不能停止' },
+    }),
   }),
   help: { en: 'Goes back to the previous good release', zh: '回到上一个正常的版本' },
   examples: [
     { text: '/update rollback web', help: { en: 'the code; the data stays', zh: '只回退程序，数据不变' } },
     { text: '/update rollback web --with-data', help: { en: 'the data too', zh: '数据也一并恢复' } },
   ],
-  async run({ services, who, route, eventId, language, signal }, { app, withData }) {
-    const { id } = await services.request(
-      { kind: 'rollback', app, force: false, withData, who, route, eventId, language },
-      signal,
-    );
-    return { deferred: id };
+  async run({ services, who, route, eventId, language, signal }, { app, withData, force }) {
+    const request = { kind: 'rollback', app, force, withData, who, route, eventId, language } as const;
+    return startedOrForced(await services.request(request, signal), request, language);
   },
 });

@@ -24,7 +24,7 @@ export interface Services {
   /** What the last check found, from the store alone. */
   known(app: string): Promise<Known>;
   /**
-   * Makes an update. Safe to repeat: a second call for one `eventId` answers with the first one's id.
+   * Makes an update; with `force`, the same one that waits for the app's own lock goes on instead (`forced`). Safe to repeat: a second call for one `eventId` answers with the first one's id.
    *
    * @throws {FettleError} `in_progress {app, id, who, startedAt, state}` · `unknown_version {app, version, newest}` ·
    *   `already_latest {app, version}` · `already_running_version {app, version}` · `downgrade_refused {app, from, to}` ·
@@ -32,7 +32,7 @@ export interface Services {
    *   `pinned {app, version, who}` · `not_installed {app}` · `no_source {app}` · `unknown_backup {app, backup?, known}` ·
    *   what {@link Services.check} throws. A device that is offline is no error: the update waits for it.
    */
-  request(order: UpdateRequest, signal: AbortSignal): Promise<{ readonly id: string }>;
+  request(order: UpdateRequest, signal: AbortSignal): Promise<{ readonly id: string; readonly forced?: true }>;
   /** What {@link Services.request} would do, and the same refusals. Changes nothing. */
   plan(order: UpdateRequest, signal: AbortSignal): Promise<Plan>;
   /**
@@ -48,6 +48,13 @@ export interface Services {
    * @throws {FettleError} `nothing_to_cancel` · `unknown_update {id}` · `bad_arguments` where several fit
    */
   cancel(id: string | undefined, who: Person): Promise<CancelResult>;
+  /**
+   * An update does not wait for the app's own lock any more (`force`), or goes on waiting with its deadline anew (`hold`).
+   * `accepted` is false where it is too late, or where it does not wait. Audited; safe to repeat.
+   *
+   * @throws {FettleError} `unknown_update {id}` · `device_offline` · `agent_too_old`
+   */
+  insist(id: string, on: 'force' | 'hold', asker: Asker): Promise<CancelResult>;
   /**
    * A release is announced once more, a day from now, unless it was installed, skipped, pinned or superseded.
    *

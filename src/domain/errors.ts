@@ -22,6 +22,8 @@ export const ERROR_CODES = [
   'in_progress',
   'nothing_to_cancel',
   'too_late_to_cancel',
+  'too_late_to_force',
+  'not_waiting',
   'already_latest',
   'already_running_version',
   'downgrade_refused',
@@ -36,6 +38,7 @@ export const ERROR_CODES = [
   // devices and orders
   'device_offline',
   'device_lost',
+  'agent_too_old',
   'capability_denied',
   'order_expired',
   'order_replayed',

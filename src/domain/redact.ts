@@ -150,6 +150,11 @@ function withHome(text: string, home: string): string {
 /** Values of an app's environment that are secrets by their names. Short ones are left: hiding `1` would hide everything. */
 export function secretValues(env: Readonly<Record<string, string>>): string[] {
   return Object.entries(env)
-    .filter(([name, value]) => /token|secret|key|passw|credential|auth/i.test(name) && value.length >= 6)
+    .filter(([name, value]) => isSecretName(name) && value.length >= 6)
     .map(([, value]) => value);
+}
+
+/** Does a variable's name say that its value is a secret? */
+export function isSecretName(name: string): boolean {
+  return /token|secret|key|passw|credential|auth/i.test(name);
 }

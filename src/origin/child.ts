@@ -34,12 +34,14 @@ export interface ChildResult {
   readonly stopped?: 'aborted' | 'deadline' | 'output' | undefined;
 }
 
-/** How long pipes may stay open after the child has ended: somebody whom we can't end holds them. */
-const PIPES_MS = 2_000;
+/** So long after its end a child's pipes may still hold something unread. Milliseconds. */
+const SILENT_MS = 1_000;
+/** A stranger who holds them and goes on writing is not listened to for longer. */
+const STRANGER_MS = 5_000;
 
 /**
- * Resolves once the child is reaped and its pipes are closed, or soon after the end where a stranger holds them open. The group gets SIGKILL, at once: what we run this
- * way writes into folders that are thrown away or content-addressed, and half a second of grace would let a
+ * Resolves once the child is reaped and its pipes are closed, or silent where somebody else still holds them. The
+ * group gets SIGKILL, at once: what we run this way writes into folders that are thrown away or content-addressed, and half a second of grace would let a
  * cancelled installation start another script.
  *
  * @throws the system's error where it can't be started at all (ENOENT, EACCES)
@@ -90,16 +92,26 @@ export function runChild(options: ChildOptions): Promise<ChildResult> {
       settle();
       reject(error);
     });
+    let silent: NodeJS.Timeout | undefined;
+    const letGo = () => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    };
+    const endPipes = () => {
+      clearTimeout(silent);
+      silent = setTimeout(letGo, SILENT_MS);
+    };
     child.once('exit', () => {
       // What it left behind in its group holds the pipes open and would outlive us.
       killGroup(child.pid);
       options.endStrays?.();
-      pipes = setTimeout(() => {
-        child.stdout?.destroy();
-        child.stderr?.destroy();
-      }, PIPES_MS);
+      // So does what it started in a session of its own, which the group's end does not reach.
+      pipes = setTimeout(letGo, STRANGER_MS);
+      endPipes();
+      for (const stream of [child.stdout, child.stderr]) stream?.on('data', endPipes);
     });
     child.once('close', (code) => {
+      clearTimeout(silent);
       settle();
       resolve({ code, stdout: Buffer.concat(out).toString('utf8'), stderr: err, stopped });
     });

@@ -3,11 +3,10 @@ import type { Outbox } from '../chat/outbox.ts';
 import { FettleError } from '../domain/errors.ts';
 import { type Clock, type RandomBytes, shortId } from '../domain/id.ts';
 import type { SettingsReader } from '../domain/settings.ts';
-import { isCancellable, isFinal, stateOf, type UpdateState } from '../domain/update.ts';
+import { isFinal, stateOf } from '../domain/update.ts';
 import type { Gateway, Peer } from '../gateway/gateway.ts';
 import type { AgentMessage, AppReport, Outcome, Problem } from '../protocol/messages.ts';
 import { connectDevice, disconnectAll, disconnectDevice, saveInventory } from '../store/devices.ts';
-import { declineRelease } from '../store/notices.ts';
 import type { Database } from '../store/schema.ts';
 import {
   activeUpdates,
@@ -20,10 +19,11 @@ import {
 } from '../store/updates.ts';
 import { createAlarm } from './alarm.ts';
 import { makeRoom } from './announced.ts';
-import { createCancelQuestions } from './cancel-question.ts';
 import { type NewUpdate, queueDeadline, rowFor, unusedId } from './new-update.ts';
 import { failedHere, ORDER_MS, orderOf } from './order.ts';
 import type { Telling } from './telling.ts';
+import { createUpdateQuestions } from './update-question.ts';
+import { auditForced, createWishes, decline, type Wishes } from './wishes.ts';
 
 /**
  * Who updates when: turns rows into orders and reports into rows. Everything that is to survive is in the store
@@ -50,7 +50,7 @@ export interface EngineDeps {
   readonly log: (line: string) => void;
 }
 
-export interface Engine {
+export interface Engine extends Pick<Wishes, 'cancel' | 'insist'> {
   start(): Promise<void>;
   stop(): Promise<void>;
   /**
@@ -62,8 +62,6 @@ export interface Engine {
   begin(update: NewUpdate): Promise<string>;
   /** Sends what is queued: for who queued it without {@link begin}. */
   dispatch(): Promise<void>;
-  /** `accepted` false: too late. */
-  cancel(id: string): Promise<{ readonly accepted: boolean; readonly state: UpdateState }>;
   connected(peer: Peer): Promise<number>;
   disconnected(peer: Peer, epoch: number): Promise<void>;
   received(peer: Peer, epoch: number, message: AgentMessage): Promise<void>;
@@ -71,7 +69,7 @@ export interface Engine {
 
 export function createEngine(deps: EngineDeps): Engine {
   const { db, clock, log } = deps;
-  const questions = createCancelQuestions(deps.gateway);
+  const questions = createUpdateQuestions(deps.gateway);
   const lastProgress = new Map<string, number>();
   const lastTold = new Map<string, string>(); // each half minute, and mostly the same
   /** Updates that an inventory did not mention although the device has them. */
@@ -81,6 +79,10 @@ export function createEngine(deps: EngineDeps): Engine {
     clock,
     work: tick,
     onError: (error) => log(`deadlines could not be looked at: ${String(error)}`),
+  });
+  const wishes = createWishes({
+    ...{ db, clock, telling: deps.telling, gateway: deps.gateway, questions, rowOf, change },
+    endCancelled: (row) => endHere(row, 'cancelled', undefined, 'person'),
   });
   let dispatching: Promise<void> = Promise.resolve();
 
@@ -156,7 +158,7 @@ export function createEngine(deps: EngineDeps): Engine {
         patch: outcome ? { outcome: JSON.stringify(outcome) } : {},
         data: problem,
       });
-      if (moved && by === 'person') await decline(trx, row);
+      if (moved && by === 'person') await decline(trx, row, now);
       if (moved) await deps.telling.end(trx, await rowOf(trx, row.id), now);
       return moved;
     }).finally(onChange);
@@ -201,7 +203,8 @@ export function createEngine(deps: EngineDeps): Engine {
       const patch = { report_seq: message.seq, progress };
       if (row.state === message.state) {
         const last = lastProgress.get(row.id) ?? 0;
-        if (clock.monotonic() - last < PROGRESS_MS) return;
+        // What it waits for is told once, and so never too often.
+        if (!message.note && clock.monotonic() - last < PROGRESS_MS) return;
         await patchUpdate(trx, row.id, patch);
       } else {
         await moveUpdate(trx, {
@@ -254,6 +257,7 @@ export function createEngine(deps: EngineDeps): Engine {
         else await endHere(row, 'cancelled', undefined);
         continue;
       }
+      if (running.has(row.id)) wishes.remind(row);
       if (running.has(row.id) || stateOf(row.state).owner === 'hub' || !message.recovered) continue;
       // Its end, if it had one, is told next to the inventory; missing twice, the device has forgotten it.
       if (!missed.has(row.id)) missed.add(row.id);
@@ -297,11 +301,6 @@ export function createEngine(deps: EngineDeps): Engine {
     });
   }
 
-  /** Whoever cancels an automatic update leaves its release to people. */
-  async function decline(trx: Kysely<Database>, row: UpdateRow): Promise<void> {
-    if (row.automatic === 1 && row.to_version !== null) await declineRelease(trx, row.app, row.to_version, clock.now());
-  }
-
   return {
     async start() {
       await disconnectAll(db);
@@ -323,6 +322,7 @@ export function createEngine(deps: EngineDeps): Engine {
         const made = await unusedId(trx, deps.random);
         const row = rowFor(made, update, now);
         await addUpdate(trx, row, update.automatic ? 'hub' : 'person');
+        await auditForced(trx, row, now);
         await moveUpdate(trx, {
           id: made,
           from: ['requested'],
@@ -338,29 +338,8 @@ export function createEngine(deps: EngineDeps): Engine {
       return id;
     },
     dispatch,
-    async cancel(id) {
-      const row = await rowOf(db, id);
-      if (!isCancellable(row.state)) return { accepted: false, state: row.state };
-      // Only what no device was ever told of ends here: an order that was sent may be under way, whatever the row says.
-      if (row.order_id === null && (await endHere(row, 'cancelled', undefined, 'person')))
-        return { accepted: true, state: 'cancelled' };
-      const answer = await questions.ask(row.device, id);
-      if (!answer) {
-        // Kept: when the device is back it is told, or the update ends here if it never heard of it.
-        await patchUpdate(db, id, { cancel_requested: 1 });
-        await decline(db, row);
-        throw new FettleError('device_offline', { data: { device: row.device, app: row.app }, retryable: true });
-      }
-      if (answer.accepted) {
-        await change(async (trx) => {
-          await patchUpdate(trx, id, { cancel_requested: 1 });
-          await decline(trx, row);
-          const now = await rowOf(trx, id);
-          if (!isFinal(now.state)) await deps.telling.card(trx, now, clock.now());
-        });
-      }
-      return { accepted: answer.accepted, state: (await rowOf(db, id)).state };
-    },
+    cancel: wishes.cancel,
+    insist: wishes.insist,
     async connected(peer) {
       return connectDevice(
         db,
@@ -387,12 +366,17 @@ export function createEngine(deps: EngineDeps): Engine {
         case 'outcome':
           return onOutcome(peer, message.outcome);
         case 'cancel-result':
-          questions.answered(message.update, message);
+          questions.answered(message.update, 'cancel', message);
+          return;
+        case 'lock-answer':
+          questions.answered(message.update, message.asked, message);
+          return;
+        case 'unknown':
+          questions.unknown(peer.device, message.seen);
           return;
         case 'log':
         case 'backups':
         case 'hello':
-        case 'unknown':
           return;
       }
     },

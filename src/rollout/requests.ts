@@ -9,12 +9,14 @@ import { compareVersions, readVersion, sameVersion } from '../domain/version.ts'
 import type { BackupReader } from '../gateway/backup-reader.ts';
 import type { AppReport } from '../protocol/messages.ts';
 import type { ReleaseChecker } from '../releases/index.ts';
+import { auditOfEvent } from '../store/audit.ts';
 import { type DeviceWithApps, listDevices } from '../store/devices.ts';
 import type { Database } from '../store/schema.ts';
 import { activeUpdates, endedUpdates, findByEvent } from '../store/updates.ts';
 import type { AppChoices } from './choices.ts';
 import type { Engine } from './engine.ts';
 import { inProgress, type NewUpdate } from './new-update.ts';
+import { waitsForLock } from './wishes.ts';
 
 /** What the hub's configuration says of an app, as far as requests need it. */
 export interface RequestedApp {
@@ -57,8 +59,11 @@ export interface Decision {
 export interface Requests {
   /** Decides; refuses by throwing. Changes nothing but what is known of the source. */
   decide(asked: AskedUpdate, signal: AbortSignal): Promise<Decision>;
-  /** Decides and begins. A second call for one event answers with the first one's id. */
-  request(asked: AskedUpdate, signal: AbortSignal): Promise<{ readonly id: string }>;
+  /**
+   * Decides and begins; with `force`, the same update that waits for the app's lock goes on instead (`forced`). A second
+   * call for one event answers with the first one's id.
+   */
+  request(asked: AskedUpdate, signal: AbortSignal): Promise<{ readonly id: string; readonly forced?: true }>;
   /** Is a person's request for the app being decided right now? */
   isAsked(app: string): boolean;
   /** A device's file wants an app installed that is not there: done once, asked by nobody. */
@@ -71,7 +76,7 @@ export interface RequestsDeps {
   readonly db: Kysely<Database>;
   readonly clock: Clock;
   readonly checker: ReleaseChecker;
-  readonly engine: () => Pick<Engine, 'begin'>;
+  readonly engine: () => Pick<Engine, 'begin' | 'insist'>;
   readonly backups: Pick<BackupReader, 'list'>;
   readonly apps: readonly RequestedApp[];
   readonly choices: Pick<AppChoices, 'of' | 'unskip'>;
@@ -173,6 +178,25 @@ export function createRequests(deps: RequestsDeps): Requests {
     throw new FettleError('release_skipped', { data: { app: app.name, version: newest.version } });
   }
 
+  /** The update that is asked for is under way already, and waits for nothing but the app's own lock. */
+  async function forceWaiting(asked: AskedUpdate): Promise<string | undefined> {
+    if (!asked.force) return undefined;
+    const done = await auditOfEvent(db, { eventId: asked.eventId, by: asked.who.id });
+    if (done?.action === 'force' && done.after !== undefined) return done.after;
+    const { device } = await deviceOf(appOf(asked.app).name);
+    const [row] = await activeUpdates(db, { app: asked.app, device: device.id });
+    if (!row || !waitsForLock(row)) return undefined;
+    const same =
+      (row.kind === 'install' ? 'update' : row.kind) === asked.kind &&
+      (asked.version === undefined || sameVersion(asked.version, row.to_version ?? undefined)) &&
+      (asked.kind !== 'rollback' || asked.withData === (row.with_data === 1)) &&
+      (asked.kind !== 'restore' || asked.backup === (row.backup ?? undefined));
+    if (!same) return undefined;
+    const { accepted, state } = await deps.engine().insist(row.id, 'force', asked);
+    if (!accepted) throw new FettleError('too_late_to_force', { data: { app: row.app, id: row.id, state } });
+    return row.id;
+  }
+
   /** Who asks for a skipped release by its version does not skip it any more. */
   async function count(asked: AskedUpdate, to: string | undefined): Promise<void> {
     if (asked.kind === 'update' && asked.version !== undefined && to !== undefined) {
@@ -189,6 +213,8 @@ export function createRequests(deps: RequestsDeps): Requests {
         await count(asked, before.to_version ?? undefined);
         return { id: before.id };
       }
+      const forced = await forceWaiting(asked);
+      if (forced !== undefined) return { id: forced, forced: true };
       asking.push(asked.app);
       try {
         const decision = await decide(asked, signal);

@@ -93,6 +93,11 @@ export function createServices(deps: ServicesDeps): Services {
       if (!row) throw new FettleError('unknown_update', { data: { id: wanted } });
       return { id: wanted, app: row.app, ...(await engine.cancel(wanted)) };
     },
+    async insist(id, on, asker) {
+      const row = await findUpdate(db, id);
+      if (!row) throw new FettleError('unknown_update', { data: { id } });
+      return { id, app: row.app, ...(await engine.insist(id, on, asker)) };
+    },
     later: (app, version) => deps.notices.later(appOf(app).name, version),
     updates: {
       active: async (app) => views(await activeUpdates(db, { app })),

@@ -83,6 +83,7 @@ function wire(): void {
         await addUpdate(store.db, { ...rowFor(id, made, now), final_state: 'succeeded', ended_at: now }, 'person');
         return id;
       },
+      insist: () => Promise.reject(new Error('nothing waits here')),
     }),
     backups: { list: async () => [] },
     apps,

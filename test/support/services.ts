@@ -307,6 +307,12 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
       if (accepted) change(update.id, { cancelRequested: true });
       return { id: update.id, app: update.app, accepted, state: update.state };
     },
+    async insist(id, on) {
+      const update = updates.get(id);
+      if (!update) throw new FettleError('unknown_update', { data: { id } });
+      const accepted = on === 'force' ? isCancellable(update.state) : update.state === 'waiting';
+      return { id, app: update.app, accepted, state: update.state };
+    },
     async later(app, version) {
       return { version: version ?? RELEASES[app]?.at(-1) ?? '', at: Date.now() + DAY };
     },

@@ -26,6 +26,8 @@ export interface SimulatedDevice {
   }[];
   verdict: (app: string, version: string) => Verdict;
   stepMs: number;
+  /** Why the apps must not be stopped: updates wait until it is gone, or a person insists. */
+  locked: string | undefined;
   connect(engine: Pick<Engine, 'connected' | 'received'>): Promise<void>;
   disconnect(engine?: Pick<Engine, 'disconnected'>): Promise<void>;
 }
@@ -35,7 +37,7 @@ export const DEVICE: Peer = { device: 'd-1', name: 'this-machine', platform: 'li
 export function createSimulatedDevice(running: Readonly<Record<string, string>>): SimulatedDevice {
   let engine: Pick<Engine, 'connected' | 'received'> | undefined;
   let epoch = 0;
-  const doing = new Map<string, { order: Order; state: UpdateState; cancelled: boolean }>();
+  const doing = new Map<string, { order: Order; state: UpdateState; cancelled: boolean; forced: boolean }>();
   const outcomes = new Map<string, Outcome>();
 
   async function say(message: AgentMessage): Promise<void> {
@@ -56,7 +58,7 @@ export function createSimulatedDevice(running: Readonly<Record<string, string>>)
     const known = outcomes.get(order.update);
     if (known) return say({ type: 'outcome', outcome: known });
     if (doing.has(order.update)) return;
-    const work = { order, state: 'received' as UpdateState, cancelled: false };
+    const work = { order, state: 'received' as UpdateState, cancelled: false, forced: order.force };
     doing.set(order.update, work);
     const startedAt = Date.now();
     let seq = 0;
@@ -65,6 +67,13 @@ export function createSimulatedDevice(running: Readonly<Record<string, string>>)
       if (work.cancelled) break;
       work.state = state;
       await say({ type: 'report', update: order.update, seq: seq++, state, at: Date.now() });
+      while (state === 'waiting' && device.locked !== undefined && !work.forced && !work.cancelled) {
+        const at = new Date().toISOString();
+        const note = { code: 'locked_by_app', data: { app: order.app, reason: device.locked, since: at, until: at } };
+        const report = { type: 'report', update: order.update, state, at: Date.now() } as const;
+        await say({ ...report, seq: seq++, note: { ...note, retryable: true } });
+        await new Promise((resolve) => setTimeout(resolve, device.stepMs));
+      }
     }
     const from = device.running.get(order.app);
     const to = order.release?.version ?? from ?? '';
@@ -98,6 +107,13 @@ export function createSimulatedDevice(running: Readonly<Record<string, string>>)
 
   function hear(message: HubMessage): void {
     if (message.type === 'order') void carryOut(message.order);
+    if (message.type === 'force' || message.type === 'hold') {
+      const work = doing.get(message.update);
+      const accepted = work?.state === 'waiting';
+      if (work && accepted && message.type === 'force') work.forced = true;
+      const answer = { asked: message.type, accepted, state: work?.state ?? 'unknown' };
+      void say({ type: 'lock-answer', update: message.update, ...answer });
+    }
     if (message.type === 'cancel') {
       const work = doing.get(message.update);
       const accepted = work !== undefined && work.state !== 'stopping' && work.state !== 'probing';
@@ -112,6 +128,7 @@ export function createSimulatedDevice(running: Readonly<Record<string, string>>)
     carriedOut: [],
     verdict: () => 'good',
     stepMs: 2_500,
+    locked: undefined,
     gateway: {
       isConnected: () => engine !== undefined,
       send(_, message) {

@@ -103,6 +103,9 @@ export interface Messages {
 /** Wording of progress and final cards. */
 export interface CardTexts {
   readonly cancel: string;
+  /** Of an update that waits for the app's lock. */
+  readonly force: string;
+  readonly hold: string;
   readonly tryAgain: string;
   readonly rollBack: string;
   readonly showLog: string;

@@ -80,6 +80,16 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   nothing_to_cancel: (d) => ({
     text: d.id ? `${t(d.id)} is over already${d.state ? `: ${stateName(t(d.state))}` : ''}.` : 'No update is running.',
   }),
+  too_late_to_force: (d) => ({
+    text: `${t(d.id) || 'The update'} of ${app(d)} can't be forced: it does not wait any more (${stateName(t(d.state))}).`,
+  }),
+  not_waiting: (d) => ({
+    text: `${t(d.id) || 'The update'} of ${app(d)} does not wait for the app (${stateName(t(d.state))}).`,
+  }),
+  agent_too_old: (d) => ({
+    text: `The agent of ${device(d)} does not understand this.`,
+    next: '/update now agent brings it to the version of the hub.',
+  }),
   too_late_to_cancel: (d) => ({
     text: `It is too late to cancel ${t(d.id) || 'the update'}: ${app(d)} is being switched (${stateName(t(d.state))}).`,
     next: `If the new version does not prove itself, it goes back by itself; ${d.app ? `/update rollback ${t(d.app)}` : '/update rollback'} does so afterwards.`,

@@ -14,6 +14,8 @@ const outageOf = (outage: string | undefined) => (outage ? `, outage ${outage}` 
 
 const cards: CardTexts = {
   cancel: 'Cancel',
+  force: 'Force',
+  hold: 'Hold',
   tryAgain: 'Try again',
   rollBack: 'Roll back',
   showLog: 'Show the log',

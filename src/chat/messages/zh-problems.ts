@@ -83,6 +83,16 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   nothing_to_cancel: (d) => ({
     text: d.id ? `${t(d.id)} 已经结束${d.state ? `：${stateName(t(d.state))}` : ''}。` : '没有正在进行的更新。',
   }),
+  too_late_to_force: (d) => ({
+    text: `${app(d)} 的 ${t(d.id) || '更新'} 无法强制：它已不在等待（${stateName(t(d.state))}）。`,
+  }),
+  not_waiting: (d) => ({
+    text: `${app(d)} 的 ${t(d.id) || '更新'} 没有在等待应用（${stateName(t(d.state))}）。`,
+  }),
+  agent_too_old: (d) => ({
+    text: `${device(d)} 的代理版本太旧，不支持此操作。`,
+    next: '/update now agent 可将其更新到与中枢相同的版本。',
+  }),
   too_late_to_cancel: (d) => ({
     text: `来不及取消 ${t(d.id) || '这次更新'}了：${app(d)} 正在切换（${stateName(t(d.state))}）。`,
     next: `新版本若不能证明自己正常，会自动回退；之后也可以用 ${d.app ? `/update rollback ${t(d.app)}` : '/update rollback'} 回退。`,

@@ -16,6 +16,8 @@ const NOUN = { install: '安装', update: '更新', rollback: '回滚', restart:
 
 const cards: CardTexts = {
   cancel: '取消',
+  force: '强制',
+  hold: '继续等待',
   tryAgain: '重试',
   rollBack: '回滚',
   showLog: '查看日志',
