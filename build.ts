@@ -49,7 +49,7 @@ const lazyBuiltins: Plugin = {
 
 /**
  * The source of what runs stays in memory: two bytes a character from the first that is not Latin-1 on. So there is
- * none, and no white space either; names are left, for stack traces.
+ * none, and no more of it than is needed; functions keep their names, for stack traces.
  */
 const ascii: Plugin = {
   name: 'ascii',
@@ -84,7 +84,7 @@ if (stale || !process.argv.includes('--if-stale')) {
     entryFileNames: '[name].js',
     chunkFileNames: 'chunk-[name]-[hash].js',
     sourcemap: false,
-    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
+    minify: { compress: true, mangle: { keepNames: true }, codegen: { removeWhitespace: true } },
   });
   await bundle.close();
   chmodSync(ENTRY, 0o755);

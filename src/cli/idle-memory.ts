@@ -14,6 +14,8 @@ const GROWN_BYTES = 1_000_000;
  */
 export function giveBackWhenIdle(): void {
   setFlagsFromString('--expose-gc');
+  // Compiled code stays: the next update would compile it anew, between the app's stop and its start.
+  setFlagsFromString('--no-flush-bytecode');
   const collect = runInNewContext('gc') as (options: { type: 'major'; execution: 'sync'; flavor: string }) => void;
   let kept = 0;
   let used = process.cpuUsage();
@@ -22,8 +24,7 @@ export function giveBackWhenIdle(): void {
     used = process.cpuUsage();
     const isIdle = (user + system) / 1_000 < LOOK_MS * IDLE_SHARE;
     if (!isIdle || getHeapStatistics().total_heap_size < kept + GROWN_BYTES) return;
-    // Twice: what the first finds unused (code above all) is let go by the second.
-    for (let pass = 0; pass < 2; pass += 1) collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
     kept = getHeapStatistics().total_heap_size;
     used = process.cpuUsage();
   }, LOOK_MS).unref();
