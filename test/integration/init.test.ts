@@ -29,7 +29,7 @@ import { until } from '../support/until.ts';
 
 const ENTRY = join(import.meta.dirname, '../support/init-entry.ts');
 const strace = spawnSync('strace', ['-V']).status === 0;
-/** `npm run crash` takes every point; else every third. */
+/** `FETTLE_CRASH=all` takes every point; else every third. */
 const everyKill = process.env.FETTLE_CRASH === 'all';
 const withStrace = strace ? test : test.skip;
 if (!strace) console.warn('not run: kills at every step of `fettle init`, because there is no strace');
