@@ -78,6 +78,8 @@ async function runAdopt(options: InitOptions): Promise<number> {
   const known = recordOf(layout, looked.path);
   if (known) return goOn(known, options, ask, say);
   const runners = looked.path.startsWith('/') ? runnersOf(looked.path) : [];
+  // Before anybody is asked about it.
+  if (options.questions) say(`${looked.path}: ${looked.what}`);
   const found = await complete(looked, runners, options);
   const health = (await chooseHealth(options, runners)) ?? undefined;
   const plan = await makePlan(
@@ -98,7 +100,7 @@ async function runAdopt(options: InitOptions): Promise<number> {
     { layout, configFile: configFile(options), signal },
   );
   refuseKept(found, layout.app(plan.app).shared);
-  for (const line of foundLines(plan)) say(line);
+  for (const line of foundLines(plan).slice(options.questions ? 1 : 0)) say(line);
   const stops = options.stopPid ?? [];
   const go = options.yes === true && options.dryRun !== true;
   say('');

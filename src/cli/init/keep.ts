@@ -75,6 +75,13 @@ export function keptOfCheckout(
     else if (holdsDatabase(join(root, path))) found.set(widen(path, tracked), 'a SQLite database');
     else copied.push(path);
   }
+  // git says nothing of a folder that is empty yet, or holds only what makes it be there.
+  for (const name of readdirSync(root)) {
+    const folder = lstatSync(join(root, name)).isDirectory();
+    const empty = tracked(name).every((file) => PLACEHOLDER.test(basename(file)));
+    if (folder && DATA.test(name) && empty && !found.has(name))
+      found.set(name, 'its name says data, and git has nothing of it');
+  }
   addWritten(root, written, found, tracked);
   return { keep: outermost(found), copied };
 }
