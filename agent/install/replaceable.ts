@@ -1,4 +1,14 @@
-import { closeSync, linkSync, lstatSync, openSync, realpathSync, rmSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  linkSync,
+  lstatSync,
+  openSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { FettleError, systemCodeOf } from '../../src/domain/errors.ts';
 import { besidePrefix } from '../../src/files/executable.ts';
@@ -10,7 +20,7 @@ import { type Mount, mountOf, mountsWithin, readMounts } from './mounts.ts';
 
 const TOOL_MS = 10_000;
 /** One name, as file systems have it, with room for what is put behind a slot's name. */
-const MAX_NAME_BYTES = 255 - '.part.json.new'.length;
+const MAX_NAME_BYTES = 255 - '.part'.length;
 
 export interface Replaceable {
   /** As the file names it. */
@@ -41,6 +51,12 @@ export async function refuseUnreplaceable(of: Replaceable): Promise<void> {
     throw refuse('it is a folder', `Name the executable in it: binary: ${join(path, basename(path))}`);
   if (found?.isSymbolicLink()) throw refuse('its links lead to themselves', `Look at them: namei ${path}`);
   if (found && !found.isFile()) throw refuse('it is no file', 'Name an executable with `binary:`');
+  try {
+    if (found) accessSync(target, constants.R_OK);
+  } catch {
+    // It could not be kept, nor told from others.
+    throw refuse(`this agent runs as user ${process.geteuid?.()} and may not read it`, `chmod a+r ${target}`);
+  }
   const holder = statSync(folder, { throwIfNoEntry: false });
   if (!holder?.isDirectory()) throw refuse(`there is no folder ${folder}`, `mkdir -p ${folder}`);
   if (Buffer.byteLength(`${besidePrefix(basename(target))}${of.slot}`) > MAX_NAME_BYTES) {

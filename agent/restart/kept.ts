@@ -2,6 +2,7 @@ import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import type { AppConfig } from '../../config/agent-schema.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
+import { resolveTarget } from '../install/target.ts';
 import { type KeeperClient, KeeperRefusal } from '../keeper/client.ts';
 import { pidsOf } from '../keeper/processes.ts';
 import type { KeepSpec } from '../keeper/protocol.ts';
@@ -73,7 +74,7 @@ export function specFor(deps: KeptDriverDeps, app: string, config: AppConfig): K
   const [program = '', ...rest] = config.run === undefined && config.binary ? [config.binary] : words(config.run ?? '');
   const basic = deps.basicEnvironment;
   // One executable is where it is, and so is what it works on: no slot is asked for.
-  const home = config.binary === undefined ? '{slot}' : dirname(config.binary);
+  const home = config.binary === undefined ? '{slot}' : dirname(resolveTarget(config.binary));
   const path = [
     config.binary === undefined ? join('{slot}', 'node_modules', '.bin') : home,
     dirname(node),
