@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { withData } from '../../agent/install/index.ts';
 import { refuseUnmovable } from '../../agent/updater/movable.ts';
-import type { Task } from '../../agent/updater/task.ts';
 import { AppSchema } from '../../config/agent-schema.ts';
 import { homeLayout } from '../../config/home.ts';
 
@@ -47,7 +46,7 @@ describe.skipIf(refusal !== undefined)(`what is kept${refusal ? ` (not run: ${re
     const config = AppSchema.parse({ run: 'x', keep: ['data'], ...more });
     const folder = withData(homeLayout(home, base).app('app'), config);
     mkdirSync(join(folder.dir, 'shared'), { recursive: true });
-    return refuseUnmovable({ app: 'app', config, folder } as unknown as Task);
+    return refuseUnmovable({ app: 'app', config, folder });
   };
   const data = () => join(home, 'apps', 'app', 'shared', 'data');
   const refused = expect.objectContaining({ code: 'other_filesystem' });
