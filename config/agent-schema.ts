@@ -152,7 +152,9 @@ export const AppSchema = z.strictObject({
   keep: z
     .array(relativePath)
     .default([])
-    .describe('Files and folders that outlive a switch: data, .env. Kept in `shared/`, linked into each slot.'),
+    .describe(
+      'Files and folders that outlive a switch: data, .env. Kept in `shared/`, linked into each slot; with `binary`, left where they are.',
+    ),
   backup: BackupSchema.prefault({}).describe(
     'What is backed up before a switch: paths of `keep` (all of them unless given), or {paths, command, restore, required}.',
   ),

@@ -50,6 +50,8 @@ export interface Wanted {
   readonly sha256: string;
   /** Bytes. */
   readonly size: number;
+  /** Where it is noted of what the part is one; beside the part unless given. */
+  readonly note?: string | undefined;
 }
 
 const fsyncLater = promisify(fsync);
@@ -66,7 +68,7 @@ export async function isThere(wanted: Wanted, signal: AbortSignal): Promise<bool
 /** Opens the part that an earlier process left, or a new one (0600, exclusively created). */
 export async function openArtifactFile(wanted: Wanted, signal: AbortSignal): Promise<ArtifactFile> {
   const part = `${wanted.to}.part`;
-  const note = `${part}.json`;
+  const note = wanted.note ?? `${part}.json`;
   let validator = readNote(note, wanted);
   let position = regularSize(part) ?? -1;
   if (validator === undefined || position <= 0 || position > wanted.size) {

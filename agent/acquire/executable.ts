@@ -27,7 +27,7 @@ export async function takeExecutable(of: {
   }
   const part = `${to}.part`;
   // A part of something else.
-  for (const old of [part, `${part}.json`]) rmSync(old, { force: true });
+  rmSync(part, { force: true });
   copyFileSync(from, part, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
   syncFile(part);
   renameSync(part, to);

@@ -175,7 +175,10 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     if (executable === undefined) return fill(source, release, context);
     const [artifact] = release.artifacts;
     if (source.kind !== 'npm' && source.kind !== 'git' && artifact && archiveEnding(artifact.path) === undefined) {
-      await fetchArtifact(source, artifact, context, executable);
+      // Only the file itself lies beside what runs.
+      const note = join(tmp, `${artifact.sha256.slice(0, 16)}.json`);
+      mkdirSync(tmp, { recursive: true, mode: 0o700 });
+      await fetchArtifact(source, artifact, context, executable, note);
       return;
     }
     const tree = join(tmp, 'unpacked');
@@ -241,9 +244,11 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     artifact: Artifact,
     context: AcquireContext,
     to: string,
+    note?: string,
   ): Promise<void> => {
     const common = {
       to,
+      note,
       sha256: artifact.sha256,
       size: artifact.size,
       maxBytes: context.config.maxDownload,

@@ -24,6 +24,7 @@ import {
   switchFile,
 } from '../../src/files/executable.ts';
 import type { Spawn } from '../../src/origin/child.ts';
+import { hashFile } from '../backup/create.ts';
 import { readProcLink } from '../keeper/proc.ts';
 import { commandLine } from '../keeper/scan.ts';
 import { carryOver } from './attributes.ts';
@@ -52,11 +53,6 @@ export interface BinaryDeps {
 
 /** @param path absolute; may be a link */
 export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {}): Slots {
-  try {
-    for (const dir of [folder.releases, folder.tmp]) makeFolder(dir);
-  } catch {
-    // A full or read-only disk: what is there can still be looked at and started; who needs more finds out.
-  }
   const hashes = createHashes();
   const slotFolder = (slot: string) => join(folder.releases, slot);
   const target = () => resolveTarget(path);
@@ -83,24 +79,29 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
     return hashes.of(at) === sealed.sha256;
   };
 
-  /** The slot that is installed; its name-to-be where it is none yet; `undefined` where nothing is. */
-  const installed = (): { readonly slot: string; readonly stranger: boolean; readonly digest: string } | undefined => {
+  /** The slot that is installed; its name-to-be where it is none yet; `undefined` where nothing is, or nobody may read it. */
+  const installed = (): { readonly slot: string; readonly stranger?: string } | undefined => {
     const at = target();
-    if (!lstatSync(at, { throwIfNoEntry: false })?.isFile()) return undefined;
+    if (!isFile(at)) return undefined;
     // `current` first: two slots may have the same content.
     const names = new Set([...[linked(folder.current) ?? []].flat(), ...slotNames()]);
-    const same = [...names].find((slot) => isSameFile(file(slot), at) && isSealedAs(slot, at));
-    const slot = same ?? [...names].find((name) => isSealedAs(name, at));
-    const digest = `sha256-${hashes.of(at)}`;
-    return { slot: slot ?? slotName(UNKNOWN_VERSION, digest), stranger: slot === undefined, digest };
+    try {
+      const same = [...names].find((slot) => isSameFile(file(slot), at) && isSealedAs(slot, at));
+      const slot = same ?? [...names].find((name) => isSealedAs(name, at));
+      if (slot !== undefined) return { slot };
+      const stranger = `sha256-${hashes.of(at)}`;
+      return { slot: slotName(UNKNOWN_VERSION, stranger), stranger };
+    } catch {
+      return undefined;
+    }
   };
 
   const record = (slot: string): SlotRecord | undefined => {
     const sealed = readSlotRecord(slotFolder(slot));
-    if (sealed && lstatSync(file(slot), { throwIfNoEntry: false })?.isFile()) return sealed;
+    if (sealed && isFile(file(slot))) return sealed;
     const now = installed();
     if (now?.slot !== slot) return undefined;
-    return sealed ?? { version: UNKNOWN_VERSION, digest: now.digest, abi: '', sealedAt: 0 };
+    return sealed ?? { version: UNKNOWN_VERSION, digest: now.stranger ?? '', abi: '', sealedAt: 0 };
   };
 
   const remove = (slot: string) => {
@@ -138,12 +139,12 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
   const binary: BinaryParts = {
     target,
     file,
-    isStranger: () => installed()?.stranger ?? false,
+    isStranger: () => installed()?.stranger !== undefined,
     async adopt(slot, version, now, signal) {
       signal.throwIfAborted();
       const at = target();
       const sealed = readSlotRecord(slotFolder(slot));
-      if (sealed && lstatSync(file(slot), { throwIfNoEntry: false })?.isFile()) {
+      if (sealed && isFile(file(slot))) {
         bringHere(slot);
       } else {
         const beside = besideOf(at, slot);
@@ -152,7 +153,7 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
         linkOrCopy(at, beside);
         syncFile(beside);
         syncFolder(dirname(beside));
-        const sha256 = hashes.of(beside);
+        const sha256 = await hashFile(beside);
         const made = { version, digest: `sha256-${sha256}`, abi: '', sealedAt: now, sha256 };
         writeMarker(slot, { ...(sealed ?? made), stamp: stampOf(beside) });
       }
@@ -171,12 +172,12 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
       bringHere(slot);
       const beside = file(slot);
       const sealed = readSlotRecord(slotFolder(slot))?.sha256;
-      if (sealed !== undefined && hashes.of(beside) !== sealed) {
+      if (sealed !== undefined && (!isFile(beside) || (await hashFile(beside)) !== sealed)) {
         const reason = `${beside} is no longer what was installed: it was changed`;
         throw new FettleError('artifact_invalid', { data: { reason } });
       }
       const at = target();
-      if (lstatSync(at, { throwIfNoEntry: false })?.isFile() && !isSameFile(at, beside)) {
+      if (isFile(at) && !isSameFile(at, beside)) {
         await carryOver(at, beside, signal, deps.spawn);
       }
     },
@@ -201,7 +202,7 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
     async seal(slot, made, _keep, signal) {
       const beside = file(slot);
       const at = target();
-      const old = lstatSync(at, { throwIfNoEntry: false })?.isFile() ? at : undefined;
+      const old = isFile(at) ? at : undefined;
       const before = old === undefined ? undefined : await inspectProgram(old, { arch: '', interpreters: false });
       const alsoRuns = before?.kind === 'other' ? before.for : undefined;
       const found = await inspectProgram(beside, { ...thisMachine(), alsoRuns });
@@ -220,7 +221,7 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
         await carryOver(old, beside, signal, deps.spawn);
       }
       syncFolder(dirname(beside));
-      writeMarker(slot, { ...made, sha256: hashes.of(beside), stamp: stampOf(beside) });
+      writeMarker(slot, { ...made, sha256: await hashFile(beside), stamp: stampOf(beside) });
     },
     activate(slot) {
       const { file: beside, target: at } = placed(slot) ?? { file: file(slot), target: target() };
@@ -233,7 +234,7 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
     deactivate() {
       const now = installed();
       // What somebody else put there is not ours to take away.
-      if (now && !now.stranger) rmSync(target(), { force: true });
+      if (now && now.stranger === undefined) rmSync(target(), { force: true });
       for (const link of [folder.current, folder.lastGood]) rmSync(link, { force: true });
       syncFolder(folder.dir);
       if (now) syncFolder(dirname(target()));
@@ -296,6 +297,10 @@ function isExecutableOf(pid: number, file: { readonly dev: bigint; readonly ino:
   } catch {
     return false;
   }
+}
+
+function isFile(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 function isScript(path: string): boolean {

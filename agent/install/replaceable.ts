@@ -1,4 +1,14 @@
-import { closeSync, linkSync, lstatSync, openSync, realpathSync, rmSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  linkSync,
+  lstatSync,
+  openSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { FettleError, systemCodeOf } from '../../src/domain/errors.ts';
 import { besidePrefix } from '../../src/files/executable.ts';
@@ -10,7 +20,7 @@ import { type Mount, mountOf, mountsWithin, readMounts } from './mounts.ts';
 
 const TOOL_MS = 10_000;
 /** One name, as file systems have it, with room for what is put behind a slot's name. */
-const MAX_NAME_BYTES = 255 - '.part.json.new'.length;
+const MAX_NAME_BYTES = 255 - '.part'.length;
 
 export interface Replaceable {
   /** As the file names it. */
@@ -41,8 +51,21 @@ export async function refuseUnreplaceable(of: Replaceable): Promise<void> {
     throw refuse('it is a folder', `Name the executable in it: binary: ${join(path, basename(path))}`);
   if (found?.isSymbolicLink()) throw refuse('its links lead to themselves', `Look at them: namei ${path}`);
   if (found && !found.isFile()) throw refuse('it is no file', 'Name an executable with `binary:`');
-  const holder = statSync(folder, { throwIfNoEntry: false });
-  if (!holder?.isDirectory()) throw refuse(`there is no folder ${folder}`, `mkdir -p ${folder}`);
+  try {
+    if (found) accessSync(target, constants.R_OK);
+  } catch {
+    // It could not be kept, nor told from others.
+    throw refuse(`this agent runs as user ${process.geteuid?.()} and may not read it`, `chmod a+r ${target}`);
+  }
+  const me = process.geteuid?.() ?? 0;
+  if (found && me !== 0 && found.uid !== me) {
+    throw refuse(
+      `it belongs to user ${found.uid}, and this agent runs as user ${me}`,
+      'Run the agent as its owner or as root',
+    );
+  }
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw refuse(`there is no folder ${folder}`, `mkdir -p ${folder}`);
   if (Buffer.byteLength(`${besidePrefix(basename(target))}${of.slot}`) > MAX_NAME_BYTES) {
     throw refuse('its name is too long for a version beside it', 'Give it a shorter name');
   }
@@ -58,14 +81,13 @@ export async function refuseUnreplaceable(of: Replaceable): Promise<void> {
   }
   const owner = await packageOf(path, target, of);
   if (owner) throw refuse(`the package ${owner.name} of this machine owns it`, owner.advice);
-  tryToWrite(folder, target, found !== undefined, holder, refuse);
+  tryToWrite(folder, target, found !== undefined, refuse);
 }
 
 function tryToWrite(
   folder: string,
   target: string,
   there: boolean,
-  holder: { readonly mode: number; readonly uid: number },
   refuse: (reason: string, advice: string) => FettleError,
 ): void {
   const me = process.geteuid?.() ?? 0;
@@ -91,10 +113,6 @@ function tryToWrite(
   }
   try {
     if (!there) return;
-    const sticky = (holder.mode & 0o1000) !== 0;
-    if (me !== 0 && sticky && holder.uid !== me && statSync(target).uid !== me) {
-      throw refuse(`${folder} is sticky and the file belongs to somebody else`, `chown ${me} ${target}`);
-    }
     // Root may link everything but what is immutable; so may not be renamed either. Where linking is not known at all, the
     // probe can't be linked as well.
     if (me === 0 && linkable(probe, second)) {

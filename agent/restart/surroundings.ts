@@ -1,5 +1,6 @@
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import type { AppConfig, Command } from '../../config/agent-schema.ts';
+import { resolveTarget } from '../install/target.ts';
 import { words } from './command-line.ts';
 import { asUser, OWN_VARIABLES, userOf, variablesOf } from './user.ts';
 
@@ -25,7 +26,7 @@ export const SLOT = '{slot}';
 
 /** Where an app runs: in its slot; one executable where it is, and so is what it works on. */
 export function homeOf(config: Pick<AppConfig, 'binary'>): string {
-  return config.binary === undefined ? SLOT : dirname(config.binary);
+  return config.binary === undefined ? SLOT : dirname(resolveTarget(config.binary));
 }
 
 /** The app's whole environment: minimal, and nothing of Fettle's own but its name. */

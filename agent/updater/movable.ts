@@ -12,7 +12,7 @@ import type { Task } from './task.ts';
  * @throws {FettleError} `backup_failed {path, reason}` for links · `other_filesystem {path, other, advice}` for mount
  *   points, and data on another file system than Fettle's home
  */
-export function refuseUnmovable({ app, config, folder, self }: Task): void {
+export function refuseUnmovable({ app, config, folder, self }: Pick<Task, 'app' | 'config' | 'folder' | 'self'>): void {
   // The hub goes on with the database that there is: it is never moved.
   if (self) return;
   const mounts = readMounts();

@@ -212,6 +212,11 @@ async function readyToStop(task: Task): Promise<void> {
   const to = slotOf(task);
   if (!task.slots.record(to))
     throw new FettleError('artifact_invalid', { data: { app: task.app, reason: 'its slot is not whole' } });
+  if (task.slots.binary && to !== task.entry.from && (task.slots.current() ?? null) !== task.entry.from) {
+    const reason = 'somebody replaced it while the update waited';
+    const path = task.slots.binary.target();
+    throw new FettleError('not_replaceable', { data: { app, path, reason, advice: 'Ask again' }, retryable: true });
+  }
   await task.driver.define(task.app, task.config);
 }
 

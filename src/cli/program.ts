@@ -168,7 +168,10 @@ Exit code 0: done, or said; 2: refused, and why.`,
       'put a release into a feed: a folder that the sources `folder` and `feed` read, and any web server can serve',
     )
     .argument('<version>', 'a semantic version, such as 1.4.0')
-    .argument('<file...>', 'archives (.tar.gz, .tar.zst, .zip), each as PLATFORM=FILE or FILE for every platform')
+    .argument(
+      '<file...>',
+      'archives (.tar.gz, .tar.zst, .zip) or raw executables, each as PLATFORM=FILE or FILE for every platform',
+    )
     .requiredOption('--app <name>', 'the app')
     .requiredOption('--to <folder>', 'the feed')
     .option('--channel <name>', 'stable unless the version is a prerelease')

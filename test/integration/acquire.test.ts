@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -227,4 +236,51 @@ describe('from npm', () => {
 it('says so where an app has no source', async () => {
   const ctx = context(await put('1.0.0'), { config: AppSchema.parse({ run: 'x' }) });
   await expect(acquirer.confirm(ctx)).rejects.toMatchObject({ code: 'no_source' });
+});
+
+describe('one executable', () => {
+  const executable = () => join(folder, 'opt', '.robot.fettle-1.0.0-12345678');
+  const binary = (source: string, more: object = {}) => config(source, { binary: '/opt/robot', ...more });
+  const taken = (release: OrderedRelease, made: AppConfig) =>
+    acquirer.acquire(context(release, { config: made, executable: executable() }));
+  beforeEach(() => mkdirSync(join(folder, 'opt')));
+
+  it('is taken out of an archive, where `file` says it is', async () => {
+    const release = await put('1.0.0');
+    await expect(taken(release, binary(`feed ${server.url}`))).rejects.toMatchObject({
+      code: 'artifact_invalid',
+      data: { reason: expect.stringMatching(/no file robot; `file:`/) },
+    });
+    await taken(release, binary(`feed ${server.url}`, { file: 'run' }));
+    expect(readFileSync(executable(), 'utf8')).toBe('any 1.0.0');
+    expect(readdirSync(join(folder, 'opt'))).toHaveLength(1);
+    expect(readdirSync(join(folder, 'tmp'))).toEqual([]);
+    expect(existsSync(join(folder, 'slot'))).toBe(false);
+  });
+
+  it('is taken out of an npm package', async () => {
+    registry.publish({ name: 'robot', version: '1.0.0', files: { 'bin/robot': '#!/bin/sh\n' } });
+    const release = { version: '1.0.0', channel: 'stable', digest: registry.integrity('robot', '1.0.0') };
+    await taken(release, binary('npm robot', { file: 'bin/robot' }));
+    expect(readFileSync(executable(), 'utf8')).toBe('#!/bin/sh\n');
+    expect(readdirSync(join(folder, 'tmp'))).toEqual([]);
+  });
+
+  it('is a raw artifact as it is; nothing else may be raw', async () => {
+    const path = join(folder, 'robot');
+    writeFileSync(path, '#!/bin/sh\necho 1\n');
+    const files = [{ platform: 'any', path }];
+    const { digest } = await publish({ folder: join(folder, 'feed'), app: 'site', version: '1.0.0', files, clock });
+    const release = { version: '1.0.0', channel: 'stable', digest };
+    await taken(release, binary(`feed ${server.url}`));
+    expect(readFileSync(executable())).toEqual(readFileSync(path));
+    expect(statSync(executable()).mode & 0o777).toBe(0o600);
+    await expect(acquirer.acquire(context(release))).rejects.toMatchObject({ code: 'artifact_invalid' });
+    writeFileSync(path, '<html>');
+    const other = publish({ folder: join(folder, 'feed'), app: 'site', version: '1.1.0', files, clock });
+    await expect(other).rejects.toMatchObject({
+      code: 'publish_refused',
+      data: { reason: expect.stringMatching(/web page/) },
+    });
+  });
 });

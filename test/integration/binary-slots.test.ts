@@ -297,6 +297,34 @@ describe.skipIf(!strace)(`killed at each change of the disk${strace ? '' : ' (no
     expect(kills).toBeGreaterThanOrEqual(4);
     expect(ends).toEqual(new Set([a, b]));
   }, 60_000);
+
+  test('or where the file system knows no hard links: copies, told by their content', async () => {
+    copyFileSync(TRUE, robot);
+    chmodSync(robot, 0o751);
+    const slots = openBinary(folder, robot);
+    const b = await put('2.0.0', '/bin/sleep', slots);
+    const script = join(home, 'copies.ts');
+    const module = join(import.meta.dirname, '../../agent/install/binary.ts');
+    writeFileSync(
+      script,
+      `import { adoptBinary, openBinary } from ${JSON.stringify(module)};
+       const [folder, robot] = ${JSON.stringify([folder, robot])};
+       await adoptBinary(folder, robot, { version: '1.0.0', now: 1, signal: AbortSignal.timeout(9000) });
+       openBinary(folder, robot).activate(${JSON.stringify(b)});`,
+    );
+    const without = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=link,linkat', '-e', 'inject=link,linkat:error=EPERM'];
+    expect(spawnSync('strace', [...without, process.execPath, script], { encoding: 'utf8' }).stderr).toBe('');
+    expect(beside()).toHaveLength(2);
+    expect(statSync(robot).nlink).toBe(1);
+    expect([slots.current(), slots.binary?.isStranger()]).toEqual([b, false]);
+    expect(statSync(robot).mode & 0o7777).toBe(0o751);
+    const child = spawn(robot, ['60']);
+    try {
+      await until('it to run', () => slots.runs(b, [child.pid ?? 0]));
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
 });
 
 test('which one runs is told by its file, not by its name', async () => {

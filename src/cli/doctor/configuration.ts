@@ -1,5 +1,9 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { withData } from '../../../agent/install/index.ts';
+import { refuseUnmovable } from '../../../agent/updater/movable.ts';
+import type { AppConfig } from '../../../config/agent-schema.ts';
+import { FettleError } from '../../domain/errors.ts';
 import { type Check, type Facts, type Finding, note, ok, wrong } from './contract.ts';
 
 /** `fettle.yaml`: readable, and what it leaves open. */
@@ -28,16 +32,16 @@ export const configuration: Check = {
           `${name} has no \`source\`: it is kept running, but never updated`,
           `Add \`source:\` to apps.${name}.`,
         );
-      yield* kept(facts, name, app.keep);
+      yield* kept(facts, name, app);
     }
   },
 };
 
 /** A kept path is moved and put back by renames: not through a link, and not to another file system. */
-function* kept({ layout }: Facts, app: string, paths: readonly string[]): Generator<Finding> {
-  const { shared } = layout.app(app);
-  const device = lstatSync(shared, { throwIfNoEntry: false })?.dev;
-  for (const path of paths) {
+function* kept({ layout }: Facts, app: string, config: AppConfig): Generator<Finding> {
+  const folder = withData(layout.app(app), config);
+  const { shared } = folder;
+  for (const path of config.keep) {
     const stat = lstatSync(join(shared, path), { throwIfNoEntry: false });
     if (!stat) continue;
     if (stat.isSymbolicLink()) {
@@ -45,11 +49,23 @@ function* kept({ layout }: Facts, app: string, paths: readonly string[]): Genera
         `${app}: the kept path ${path} is a link; what it points to would be in no backup`,
         `With the app stopped, move the data itself to ${join(shared, path)}.`,
       );
-    } else if (stat.dev !== device) {
-      yield wrong(
-        `${app}: the kept path ${path} is on another file system; going back could not put its data in place`,
-        `Mount all of ${shared} there, or none of it.`,
-      );
     }
+  }
+  // As before an update, which is refused then.
+  const problem = unmovable({ app, config, folder });
+  if (problem?.code === 'other_filesystem') {
+    yield wrong(
+      `${app}: ${problem.data.path} is a mount point, or on another file system than ${folder.dir}; going back could not put its data in place`,
+      `${problem.data.advice}.`,
+    );
+  }
+}
+
+function unmovable(of: Parameters<typeof refuseUnmovable>[0]): FettleError | undefined {
+  try {
+    refuseUnmovable(of);
+    return undefined;
+  } catch (error) {
+    return error instanceof FettleError ? error : undefined;
   }
 }

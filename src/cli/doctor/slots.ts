@@ -1,5 +1,6 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { executableAt, openInstallation } from '../../../agent/install/index.ts';
 import { findSlots, isWhole, type SlotState } from '../../../agent/rescue/candidates.ts';
 import { openBlocked } from '../../../agent/updater/blocked.ts';
 import { type Check, type Facts, type Finding, note, ok, wrong } from './contract.ts';
@@ -45,6 +46,12 @@ function* linksOf(facts: Facts, app: string): Generator<Finding> {
   else if (!isWhole(current))
     yield wrong(`${app}: \`current\` points to ${current.slot}, ${faultText(current)}`, rescue);
   else yield ok(`${app} ${current.record?.version} (${current.slot}) is whole`);
+  if (executableAt(folder) !== undefined && openInstallation(folder, undefined).binary?.isStranger()) {
+    yield note(
+      `${app}: its executable was replaced by hand`,
+      'The next update keeps it as a version of its own, and can go back to it.',
+    );
+  }
   if (lastGood && !isWhole(lastGood)) {
     yield wrong(
       `${app}: \`last-good\` points to ${lastGood.slot}, ${faultText(lastGood)}: it could not be gone back to`,
