@@ -64,7 +64,7 @@ export function placeOf(config: AppConfig, folder: AppFolder): (path: string) =>
 /** What to write into a unit that runs something else. */
 export function placeAdvice(config: AppConfig, folder: AppFolder): string {
   return config.binary === undefined
-    ? `write WorkingDirectory=${folder.current} into it, and let ExecStart start what is there`
+    ? `write WorkingDirectory=${folder.current} into it, and let ExecStart start what is there (\`fettle doctor\` prints the whole path)`
     : `write ExecStart=${config.binary} into it`;
 }
 
