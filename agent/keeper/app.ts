@@ -377,12 +377,12 @@ export function createApp(deps: AppDeps, found: readonly FoundProcess[]): App {
         if (isAgent) clearTimeout(holdTimer);
         failures = 0;
       }),
-    forget: () =>
+    replace: (next) =>
       queue(() => {
         if (run !== null || !clean) throw new FettleError('busy', { data: { reason: 'it runs' } });
         clearTimeout(holdTimer);
         clearTimeout(restartTimer);
-        file.settle(name, undefined);
+        file.settle(name, next);
       }),
     resume: () => queue(resumeNow),
     expire: () => queue(expireNow),

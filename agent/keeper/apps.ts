@@ -3,9 +3,10 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { FettleError } from '../../src/domain/errors.ts';
 import { createApp } from './app.ts';
-import type { App } from './contract.ts';
+import type { App, AppDeps } from './contract.ts';
 import { type KeepFile, newRecord } from './keep-file.ts';
 import { type Log, reasonOf } from './log.ts';
+import { createOnce } from './once.ts';
 import { bootId } from './proc.ts';
 import type { KeepSpec, KeptApp } from './protocol.ts';
 import { forgetExit } from './run.ts';
@@ -92,18 +93,16 @@ export function createApps(deps: AppsDeps): Apps {
   }
 
   function add(name: string, found: readonly FoundProcess[]): App {
-    const app = createApp(
-      {
-        ...deps,
-        name,
-        newStartId,
-        ending: () => ending,
-        agentFailed() {
-          for (const [other, held] of apps) if (other !== name) void held.expire();
-        },
+    const parts: AppDeps = {
+      ...deps,
+      name,
+      newStartId,
+      ending: () => ending,
+      agentFailed() {
+        for (const [other, held] of apps) if (other !== name) void held.expire();
       },
-      found,
-    );
+    };
+    const app = file.get(name)?.spec.once ? createOnce(parts) : createApp(parts, found);
     apps.set(name, app);
     return app;
   }
@@ -118,7 +117,13 @@ export function createApps(deps: AppsDeps): Apps {
     get,
     async keep(name, spec) {
       const known = apps.get(name);
-      if (known) return known.keep(spec);
+      const record = file.get(name);
+      if (known && record) {
+        if (record.spec.once === spec.once) return known.keep(spec);
+        // Another kind of entry. A hold goes over to it; what was kept running no longer is, and the other way round.
+        await known.replace({ ...newRecord(spec), hold: record.hold, startId: record.startId });
+        return add(name, []).resume();
+      }
       const stray = lost.get(name);
       const started = stray && { at: Date.now(), slot: '', boot: bootId() };
       file.settle(name, {
@@ -130,7 +135,7 @@ export function createApps(deps: AppsDeps): Apps {
     },
     async forget(name) {
       if (!apps.has(name)) return;
-      await get(name).forget();
+      await get(name).replace(undefined);
       apps.delete(name);
     },
     status: () => Object.fromEntries([...apps].map(([name, app]) => [name, app.status()])),

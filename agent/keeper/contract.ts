@@ -1,4 +1,4 @@
-import type { KeepFile } from './keep-file.ts';
+import type { KeepFile, KeptRecord } from './keep-file.ts';
 import type { Log } from './log.ts';
 import type { Hold, KeepSpec, KeptApp, Started } from './protocol.ts';
 import type { KeeperTimes } from './times.ts';
@@ -13,8 +13,11 @@ export interface App {
   hold(hold: Hold): Promise<void>;
   release(): Promise<void>;
   commit(): Promise<void>;
-  /** Removes the app where it does not run. @throws {FettleError} `busy` */
-  forget(): Promise<void>;
+  /**
+   * Lets go of the app where it does not run; `next` is what `keep.json` has of it from then on, `undefined`: nothing.
+   * @throws {FettleError} `busy`
+   */
+  replace(next: KeptRecord | undefined): Promise<void>;
   /** The first thing asked of it: goes on from what an earlier keeper left. */
   resume(): Promise<void>;
   /** The time of a hold is up, or who left it will not come back. */

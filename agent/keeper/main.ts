@@ -8,6 +8,7 @@ import { type Lock, takeLock } from './lock.ts';
 import { type Log, logToStderr, reasonOf } from './log.ts';
 import type { KeeperRequest } from './parse.ts';
 import { bootId } from './proc.ts';
+import { KEEPER_KNOWS } from './protocol.ts';
 import { answerRequest, type Control } from './requests.ts';
 import { rotateLog } from './rotate.ts';
 import { listen } from './server.ts';
@@ -78,7 +79,7 @@ export async function runKeeper(options: KeeperOptions): Promise<number> {
     };
     const control: Control = {
       apps,
-      hello: () => ({ pid: process.pid, version, boot: bootId() }),
+      hello: () => ({ pid: process.pid, version, boot: bootId(), knows: KEEPER_KNOWS }),
       served,
       renew() {
         renewing = true;

@@ -74,6 +74,7 @@ export function parseSpec(value: unknown): KeepSpec {
     log: absolute(spec.log, 'spec.log'),
     stopSignal: signal(spec.stopSignal, 'spec.stopSignal'),
     graceMs: integer(spec.graceMs, 'spec.graceMs', 0, DAY_MS),
+    ...(spec.once === true ? { once: true } : {}),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
  * What is said on the keeper's socket: one JSON object a line, a request answered by one response with its `id`.
- * Types only; the keeper has no dependencies, so it checks what comes in by hand (`parse.ts`).
+ * The keeper has no dependencies, so it checks what comes in by hand (`parse.ts`).
  */
 
 /** How an app is started. `{slot}` in `argv`, `cwd` and `env` values becomes the real path of `DIR/current`. */
@@ -18,7 +18,11 @@ export interface KeepSpec {
   readonly stopSignal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGQUIT';
   /** Then SIGKILL. Milliseconds. */
   readonly graceMs: number;
-  /** Its command runs to its end, and counts as done when that is status 0: it is not run again by itself. */
+  /**
+   * The command runs to its end, and what it starts is kept by something else (systemd, an init script): status 0 is
+   * done, another is tried again with backoff. What it leaves behind carries no `FETTLE_START`, is not adopted and not
+   * ended with it. The keeper runs it when it is asked to, and when a hold on it is over; never by itself at its start.
+   */
   readonly once?: true;
 }
 
@@ -34,7 +38,7 @@ export interface Hold {
 }
 
 export interface KeeperRequests {
-  hello: { params: Record<never, never>; result: { pid: number; version: string; boot: string } };
+  hello: { params: Record<never, never>; result: KeeperHello };
   status: { params: Record<never, never>; result: { apps: Record<string, KeptApp> } };
   /** Defines or redefines an app, durably. Starts nothing. */
   keep: { params: { app: string; spec: KeepSpec }; result: Record<never, never> };
@@ -66,6 +70,17 @@ export interface KeeperRequests {
   /** Stops every app, then ends with exit code 0. */
   shutdown: { params: Record<never, never>; result: Record<never, never> };
 }
+/** Who answers. `knows` names what keepers of earlier versions did not: absent there. */
+export interface KeeperHello {
+  readonly pid: number;
+  readonly version: string;
+  readonly boot: string;
+  readonly knows?: readonly string[];
+}
+
+/** What this keeper knows: `once` ({@link KeepSpec.once}). */
+export const KEEPER_KNOWS: readonly string[] = ['once'];
+
 export type KeeperOp = keyof KeeperRequests;
 
 export interface Started {

@@ -1,10 +1,11 @@
 import type { Apps } from './apps.ts';
 import type { KeeperRequest } from './parse.ts';
+import type { KeeperHello } from './protocol.ts';
 
 /** What requests can do besides what they do to apps. */
 export interface Control {
   readonly apps: Apps;
-  hello(): { pid: number; version: string; boot: string };
+  hello(): KeeperHello;
   /** The agent is well, so this keeper is. */
   served(): void;
   /** Ends the keeper once the answer is out. */

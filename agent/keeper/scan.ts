@@ -99,6 +99,11 @@ export function findByStartId(startId: string): readonly FoundProcess[] {
   return scanProcesses((id) => id === startId).found.get(startId) ?? [];
 }
 
+/** What names the process with this pid now. A start time of -1 where there is none. */
+export function identityOf(pid: number): ProcessIdentity {
+  return { boot: bootId(), pidNamespace: pidNamespace(), pid, startTime: readStat(pid)?.startTime ?? -1 };
+}
+
 /** {@link findByStartId} for several in one look. */
 export function findAllByStartId(startIds: ReadonlySet<string>): ReadonlyMap<string, readonly FoundProcess[]> {
   return scanProcesses((id) => startIds.has(id)).found;

@@ -52,7 +52,7 @@ export function prepareStart(spec: KeepSpec, inherited: NodeJS.ProcessEnv, slot:
  */
 export async function spawnApp(
   prepared: Prepared,
-  marks: { readonly FETTLE_START: string; readonly FETTLE_APP: string },
+  marks: { readonly FETTLE_START?: string; readonly FETTLE_APP: string },
   files: { readonly log: string; readonly exit: string },
   log: Log,
 ): Promise<ChildProcess & { readonly pid: number }> {

@@ -11,6 +11,8 @@ export interface KeeperTimes {
   readonly poll: number;
   /** How long a process may go on after SIGKILL before an alarm. */
   readonly survivor: number;
+  /** A command that runs to its end is ended when it takes longer. */
+  readonly once: number;
   /** A keeper that has served this long is a good one: the start script's counter is cleared. */
   readonly served: number;
   readonly rotateEvery: number;
@@ -24,6 +26,7 @@ export const KEEPER_TIMES: KeeperTimes = {
   steady: 60_000,
   poll: 200,
   survivor: 5_000,
+  once: 10 * 60_000,
   served: 10_000,
   rotateEvery: 30_000,
   rotateBytes: 10 * 1024 * 1024,

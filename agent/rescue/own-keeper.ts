@@ -7,6 +7,7 @@ import { takeLock } from '../keeper/lock.ts';
 import type { Log } from '../keeper/log.ts';
 import type { KeeperRequest } from '../keeper/parse.ts';
 import { bootId } from '../keeper/proc.ts';
+import { KEEPER_KNOWS } from '../keeper/protocol.ts';
 import { answerRequest, type Control } from '../keeper/requests.ts';
 import { KEEPER_TIMES } from '../keeper/times.ts';
 
@@ -43,7 +44,7 @@ export function openOwnKeeper(deps: {
     };
     const control: Control = {
       apps,
-      hello: () => ({ pid: process.pid, version: '', boot: bootId() }),
+      hello: () => ({ pid: process.pid, version: '', boot: bootId(), knows: KEEPER_KNOWS }),
       served: () => undefined,
       renew: never,
       shutdown: never,
