@@ -13,7 +13,7 @@ import type { ProcessIdentity } from '../keeper/scan.ts';
 import { pidsInGroup } from './cgroup.ts';
 import type { RestartDriver } from './contract.ts';
 import { isUp, type Systemctl, SystemdRefusal, type UnitName, type UnitState } from './systemctl.ts';
-import { CHECKED, namesPlace, placeAdvice, placeOf, unitFault } from './unit-check.ts';
+import { CHECKED, namesPlace, placeAdvice, placeOf, unitFault, userFault } from './unit-check.ts';
 
 export interface SystemdDriverDeps {
   readonly unit: UnitName;
@@ -152,6 +152,8 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
           throw unusable(`${name} would start it in the middle of a switch; stop and disable ${name}`);
       }
       const folder = layout.app(app);
+      const barred = await userFault(state, config, folder, systemctl.mayEnter);
+      if (barred !== undefined) throw unusable(barred);
       if (namesPlace(state, placeOf(config, folder))) return;
       const pids = isRunning(state) ? pidsInGroup(state.controlGroup) : [];
       if (pids.length > 0 && runs(pids)) return;

@@ -13,6 +13,7 @@ const why = whyNoMachine();
 if (why && process.env.FETTLE_REQUIRE_SYSTEMD) throw new Error(`tests with a real systemd can't run: ${why}`);
 if (why) console.log(`tests with a real systemd are not run: ${why}`);
 
+const ROOT = join(import.meta.dirname, '../..');
 const HOME = '/var/lib/fettle';
 const NEXT = '0.9.1';
 
@@ -261,6 +262,50 @@ describe.skipIf(why)('with a real systemd:', { timeout: 120_000 }, () => {
     },
   );
 
+  test('the agent does not come back in the middle of a switch: the keeper has the old one started', async () => {
+    void home.say('/update now web@1.4.0', 20_000);
+    await until('stopping', () => home.journal('web')?.state === 'stopping', 20_000);
+    machine.write(`${HOME}/fettle.yaml`, 'apps: [broken', 0o600);
+    await machine.sh("kill -9 $(pgrep -f '[.]fettle/fettle agent')");
+    await version('1.3.0');
+    expect(await show('web', 'ControlGroup')).toBe('/system.slice/web.service');
+    expect(home.journal('web')?.state).toBe('stopping');
+    machine.write(`${HOME}/fettle.yaml`, CONFIG, 0o600);
+    await until('the end', () => home.journal('web')?.state === 'rolled-back', 60_000);
+    expect(await ask()).toEqual({ version: '1.3.0', data: '/mine' });
+  });
+
+  test('doctor says what is wrong with units, and how to mend it', async () => {
+    const lines = async () => (await home.fettle(['doctor'])).out;
+    const before = await lines();
+    expect(before).toContain('ok     fettle.service is active, and starts with the machine');
+    expect(before).toContain('ok     web is web.service, and runs from where it should');
+    expect(before).toContain('WRONG  on-nothere: there is no unit nothere.service');
+    expect(before).toContain('WRONG  on-masked: masked.service is masked');
+    expect(before).toContain(`In the unit: WorkingDirectory=${HOME}/apps/on-elsewhere/current`);
+    expect(before).toContain('note   kept: run as root');
+    expect(before).not.toContain('were the power cut during a switch, systemd would start web.service');
+    machine.write(
+      '/etc/systemd/system/fettle.service.d/own.conf',
+      '[Service]\nKillMode=control-group\nOOMPolicy=stop\n',
+    );
+    machine.write(
+      '/etc/systemd/system/web.service',
+      UNIT.replace(/Condition.*\n/, '').replace('Restart=always', 'User=nobody\nRestart=always'),
+    );
+    await machine.sh('systemctl daemon-reload; systemctl disable -q fettle web');
+    const after = await lines();
+    expect(after).toContain('fettle.service has KillMode=control-group: apps end when the keeper does');
+    expect(after).toContain("fettle.service has OOMPolicy=stop: one app's lack of memory stops all");
+    expect(after).toContain('fettle.service does not start with the machine (disabled)');
+    expect(after).toContain("its user nobody can't enter");
+    machine.write('/etc/systemd/system/web.service', UNIT);
+    await machine.sh(
+      'rm -r /etc/systemd/system/fettle.service.d; systemctl daemon-reload; systemctl enable -q fettle web',
+    );
+    expect(await lines()).toContain('ok     fettle.service is active, and starts with the machine');
+  });
+
   test('--uninstall takes all of it away but the home', async () => {
     const said = await home.fettle(['install-service', '--uninstall']);
     expect(said).toMatchObject({ code: 0 });
@@ -271,5 +316,48 @@ describe.skipIf(why)('with a real systemd:', { timeout: 120_000 }, () => {
     // A unit of one's own goes on.
     expect(await ask()).toMatchObject({ version: '1.3.0' });
     expect(await home.fettle(['install-service', '--uninstall'])).toMatchObject({ code: 0 });
+  });
+
+  test('hub and agent apart', async () => {
+    expect(await home.fettle(['install-service', '--separate'])).toMatchObject({ code: 0 });
+    expect(await machine.sh('systemctl is-active fettle-hub fettle-agent')).toBe('active\nactive');
+    await until('the agent to be connected', async () =>
+      (await home.say('/update status kept')).out.includes('kept 1.0.0: healthy'),
+    );
+    expect((await home.say('/update now kept')).out).toContain('kept is at the latest version');
+    expect(await machine.sh("pgrep -c -f '[.]fettle/fettle hub'")).toBe('1');
+    expect(await home.fettle(['install-service', '--uninstall'])).toMatchObject({ code: 0 });
+    expect((await machine.run(['pgrep', '-f', 'fettle/fettle'])).out).toBe('');
+  });
+
+  test('a service of a user of its own, with a unit of that user', async () => {
+    await machine.sh('useradd -m -u 4711 robot; loginctl enable-linger robot');
+    const robot = '/home/robot/.fettle';
+    const env = { HOME: '/home/robot', USER: 'robot', XDG_RUNTIME_DIR: '/run/user/4711' };
+    const as = async (line: string) => {
+      const argv = ['setpriv', '--reuid=4711', '--regid=4711', '--init-groups', 'sh', '-c', line];
+      return machine.run(argv, { env, timeoutMs: 90_000 });
+    };
+    await until('its manager', async () => (await as('systemctl --user is-system-running --wait')).out !== '');
+    const place = machineHome(machine, robot);
+    for (const v of ['1.0.0', '1.1.0']) await place.publish('web', v, [{ name: 'server.mjs', content: SERVER(v) }]);
+    machine.write(
+      `${robot}/fettle.yaml`,
+      CONFIG.slice(0, CONFIG.indexOf('  kept:')).replace('systemd web', 'systemd user web').replaceAll('8080', '8082'),
+    );
+    machine.write(
+      '/home/robot/.config/systemd/user/web.service',
+      `[Service]\nExecStart=${process.execPath} server.mjs\nWorkingDirectory=${robot}/apps/web/current\nEnvironment=PORT=8082\n`,
+    );
+    await machine.sh('chown -R robot: /home/robot');
+    const fettle = `FETTLE_HOME=${robot} FETTLE_PORT=0 ${process.execPath} ${ROOT}/dist/main.js`;
+    const done = await as(`systemctl --user daemon-reload; ${fettle} install-service --user`);
+    expect(done.err).toBe('');
+    expect(done).toMatchObject({ code: 0 });
+    expect(done.out).not.toContain('linger');
+    await version('1.0.0', 8082);
+    expect((await as(`${fettle} say '/update now web'`)).out).toContain('web is back online, 1.1.0');
+    expect((await as(`systemctl --user show -P ControlGroup web`)).out).toContain('user@4711.service');
+    expect((await as(`${fettle} install-service --uninstall`)).out).toContain('Left as it is');
   });
 });
