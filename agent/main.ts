@@ -23,6 +23,7 @@ import { keptRestart, loneRestart } from './self/restart.ts';
 import { openSettings } from './settings.ts';
 import { createBallast } from './updater/ballast.ts';
 import { openBlocked } from './updater/blocked.ts';
+import { createBound } from './updater/bound.ts';
 import { createGate } from './updater/gate.ts';
 import { readTail } from './updater/log-tail.ts';
 import { problemOf } from './updater/task.ts';
@@ -105,6 +106,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     drivers: thereIsKeeper ? drivers : withoutKeeper(drivers),
     self,
     gate: createGate(),
+    bound: createBound(config.updates.atOnce),
     clock,
     log,
     journal: options.journal,

@@ -13,6 +13,7 @@ import { subjectOf } from './health/subject.ts';
 import { openInstallation } from './install/index.ts';
 import type { Slots } from './install/slots.ts';
 import type { JournalEntry } from './journal.ts';
+import { createLetGo } from './let-go.ts';
 import type { Policy } from './policy.ts';
 import type { RestartDrivers } from './restart/index.ts';
 import type { Self } from './self/index.ts';
@@ -62,6 +63,11 @@ function isTouched(entry: JournalEntry): boolean {
   return phase === 'switching' || phase === 'reverting';
 }
 
+/** Is the release there, so that the update takes part in how many there are at once? */
+function isFetched({ state }: JournalEntry): boolean {
+  return state !== 'received' && state !== 'fetching';
+}
+
 /** What runs is told often: a look that takes longer is an answer, too. */
 const LOOK_MS = 2_000;
 
@@ -70,6 +76,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
   const shutdown = new AbortController();
   const tasks = new Map<string, { readonly task: Task; readonly done: Promise<void> }>();
   const slotsOf = new Map<string, Slots>();
+  const letGo = createLetGo(deps);
   /** Apps whose backups were to be looked at while they were being updated. */
   const pruneLater = new Set<string>();
 
@@ -105,6 +112,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     if (task.entry.outcome) deps.onOutcome(task.entry.outcome);
     tasks.delete(task.app);
     deps.gate.leave(task.app);
+    deps.bound.leave(task.app);
     if (pruneLater.delete(task.app)) pruneNow(task.app);
     await deps.onChange();
   }
@@ -136,22 +144,6 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     await driver(app, config).define(app, config);
     if (kept?.hold) await driver(app, config).release(app);
     if (!kept || (kept.desired === 'stopped' && !kept.running) || kept.hold) await driver(app, config).start(app);
-  }
-
-  /** What the file no longer names is ended: it would run on, and nobody could reach it. */
-  async function letGo(busy: ReadonlySet<string>): Promise<void> {
-    for (const kept of [deps.drivers.kept]) {
-      for (const app of await kept.list()) {
-        if (app === 'hub' || app === 'agent' || policy.app(app) || busy.has(app)) continue;
-        deps.log(`${app} is no longer in the configuration: it is stopped; its files stay`);
-        try {
-          await kept.stop(app, { stop: { signal: 'SIGTERM', grace: 10_000 } });
-          await kept.forget(app);
-        } catch (error) {
-          deps.log(`${app} could not be stopped: ${String(error)}`);
-        }
-      }
-    }
   }
 
   /** The file no longer names an app in mid-switch: the slot that ran before runs again, its data is left alone. */
@@ -222,8 +214,9 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       journal.prune(clock.now());
       const interrupted = journal.list().filter((entry) => !isFinal(entry.state));
       const busy = new Set(interrupted.map((entry) => entry.order.app));
+      const handing = await letGo.changed(new Set(interrupted.filter(isTouched).map(({ order }) => order.app)));
       for (const [app, config] of Object.entries(policy.apps)) {
-        if (busy.has(app)) continue;
+        if (busy.has(app) || handing.has(app)) continue;
         try {
           if (journal.unreadable.length > 0) await distrust(journal.unreadable.join(', '), app, config);
           else await keep(app, config);
@@ -232,10 +225,12 @@ export function createUpdates(deps: UpdatesDeps): Updates {
         }
       }
       if (!busy.has('hub')) await freeHub();
-      await letGo(busy);
+      await letGo.unnamed(busy);
       // Before the first of them goes on: whoever was past the gate is past it still.
       for (const entry of interrupted)
         if (isTouched(entry) && policy.app(entry.order.app)) deps.gate.force(entry.order.app);
+      for (const entry of interrupted)
+        if (policy.app(entry.order.app) && isFetched(entry)) deps.bound.force(entry.order.app);
       for (const entry of interrupted) {
         const config = policy.app(entry.order.app);
         if (!config) {
@@ -265,6 +260,8 @@ export function createUpdates(deps: UpdatesDeps): Updates {
         });
       }
       const config = policy.admit(order, hubNow);
+      // Before anything is written: an order that nothing here can carry out is refused.
+      driver(order.app, config);
       const now = clock.now();
       const entry: JournalEntry = {
         v: 1,

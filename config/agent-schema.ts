@@ -221,10 +221,16 @@ export const SelfSchema = z.strictObject({
 });
 export type SelfConfig = z.infer<typeof SelfSchema>;
 
+/** How much updates may take of a device. */
+export const UpdatesSchema = z.strictObject({
+  atOnce: z.number().int().min(1).max(100).default(2).describe('How many apps are updated at once; others wait.'),
+});
+
 /** `agent.yaml` of a device in a fleet, and the device's part of a machine's single `fettle.yaml`. */
 export const AgentSchema = z.strictObject({
   apps: AppsSchema.default({}).describe('The apps of this device, by name.'),
   fettle: SelfSchema.prefault({}).describe('Fettle itself.'),
+  updates: UpdatesSchema.prefault({}).describe('How much updates may take of this device.'),
 });
 export type AgentConfig = z.infer<typeof AgentSchema>;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AppsSchema, SelfSchema } from './agent-schema.ts';
+import { AppsSchema, SelfSchema, UpdatesSchema } from './agent-schema.ts';
 import { SettingsSchema } from './settings-schema.ts';
 
 /** `fettle.yaml`: one file serves hub and agent on one machine. Unknown keys are errors. */
@@ -26,6 +26,7 @@ export const HubSchema = z
       .prefault({})
       .describe('The hub itself.'),
     fettle: SelfSchema.prefault({}).describe('Updates of Fettle itself (the apps `hub` and `agent`).'),
+    updates: UpdatesSchema.prefault({}).describe('How much updates may take of this device.'),
     settings: SettingsSchema.describe('What `/settings` shows. A value that was set in a chat wins over the one here.'),
     apps: AppsSchema.default({}).describe('The apps, by name.'),
   })

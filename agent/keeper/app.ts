@@ -7,7 +7,7 @@ import type { KeptRecord } from './keep-file.ts';
 import { type Log, reasonOf } from './log.ts';
 import { bootId, monotonicMs } from './proc.ts';
 import type { Started } from './protocol.ts';
-import { adoptedRun, forgetExit, ownRun, type Run, readExit } from './run.ts';
+import { adoptedRun, forgetExit, heirOf, ownRun, type Run, readExit } from './run.ts';
 import { type FoundProcess, findByStartId } from './scan.ts';
 import { currentSlotOf, goToSlot, lastGoodOf } from './slots.ts';
 import { prepareStart, spawnApp } from './spawn.ts';
@@ -186,7 +186,8 @@ export function createApp(deps: AppDeps, found: readonly FoundProcess[]): App {
 
   async function hasEnded(ended: Run, code: number | null): Promise<void> {
     if (run !== ended) return;
-    run = null;
+    run = heldByAgent() ? heirOf(ended, record().spec, times.poll) : null;
+    if (run !== null) return follow(run);
     const steady = monotonicMs() - ended.since >= times.steady;
     if (steady) failures = 0;
     // The agent proves a hub from outside, so one that lived was well; an agent that hangs has to say so itself.

@@ -242,6 +242,7 @@ export function createOnce(deps: AppDeps): App {
         crashes,
         lastExit,
         fellBack,
+        once: true,
       };
     },
     keep: (spec) => queue(() => file.settle(name, { ...record(), spec })),

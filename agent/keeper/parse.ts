@@ -75,6 +75,7 @@ export function parseSpec(value: unknown): KeepSpec {
     stopSignal: signal(spec.stopSignal, 'spec.stopSignal'),
     graceMs: integer(spec.graceMs, 'spec.graceMs', 0, DAY_MS),
     ...(spec.once === true ? { once: true } : {}),
+    ...(spec.handsOver === true ? { handsOver: true } : {}),
   };
 }
 

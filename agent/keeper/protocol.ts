@@ -24,6 +24,11 @@ export interface KeepSpec {
    * ended with it. The keeper runs it when it is asked to, and when a hold on it is over; never by itself at its start.
    */
   readonly once?: true;
+  /**
+   * The program may replace itself by a child of its own: while a hold is on it, what is left of a start that has ended
+   * is the app.
+   */
+  readonly handsOver?: true;
 }
 
 /** Left by the agent before it stops an app, so that the app is started even if the agent never comes back. */
@@ -105,6 +110,8 @@ export interface KeptApp {
   readonly lastExit: { readonly code: number | null; readonly at: number } | null;
   /** True where the keeper itself went to the fallback slot because the agent did not come back. */
   readonly fellBack: boolean;
+  /** An entry whose command runs to its end. */
+  readonly once?: true;
 }
 
 export type KeeperResponse =

@@ -19,9 +19,11 @@ export interface Run {
   readonly ended: Promise<number | null>;
   /** Is the kernel telling us at once? */
   readonly own: boolean;
+  /** Where its exit status is written down. */
+  readonly exitFile: string;
 }
 
-type Facts = Pick<Run, 'startId' | 'slot' | 'at'> & { readonly exitFile: string; readonly pollMs: number };
+type Facts = Pick<Run, 'startId' | 'slot' | 'at' | 'exitFile'> & { readonly pollMs: number };
 
 /** A child of this keeper. */
 export function ownRun(child: ChildProcess & { readonly pid: number }, facts: Facts): Run {
@@ -39,6 +41,15 @@ export function ownRun(child: ChildProcess & { readonly pid: number }, facts: Fa
 export function adoptedRun(processes: readonly FoundProcess[], facts: Facts): Run {
   const shell = processes.find((process) => process.wrapper) ?? oldest(processes);
   return { ...facts, pid: shell?.pid ?? 0, since: monotonicMs(), ended: watch(processes, facts), own: false };
+}
+
+/** What a program that replaces itself has handed over to, where it has. Its exit status is that of the one before. */
+export function heirOf(ended: Run, spec: { readonly handsOver?: true }, pollMs: number): Run | null {
+  if (!spec.handsOver) return null;
+  const left = findByStartId(ended.startId).filter((process) => !process.wrapper && !process.unborn);
+  if (left.length === 0) return null;
+  forgetExit(ended.exitFile);
+  return adoptedRun(left, { ...ended, pollMs });
 }
 
 /** The exit status that the shell wrote down; null where it did not, or could not finish. */

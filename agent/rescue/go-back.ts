@@ -10,6 +10,7 @@ import type { RestartDriver } from '../restart/contract.ts';
 import { keeperSlots } from '../self/index.ts';
 import { createBallast } from '../updater/ballast.ts';
 import { openBlocked } from '../updater/blocked.ts';
+import { createBound } from '../updater/bound.ts';
 import { createGate } from '../updater/gate.ts';
 import { resume } from '../updater/recover.ts';
 import { runUpdate } from '../updater/run.ts';
@@ -119,6 +120,7 @@ function updaterDeps({ options, known, journal, checks }: GoBack): UpdaterDeps {
     blocked: openBlocked(join(layout.agent.dir, 'blocked.json')),
     ballast: createBallast(join(layout.agent.dir, 'ballast')),
     gate: createGate(),
+    bound: createBound(1),
     // A rescue removes no backup.
     retentionDays: () => Number.POSITIVE_INFINITY,
     freeSpace: (folder) => {

@@ -4,26 +4,34 @@ import type { KeptApp, Started } from '../keeper/protocol.ts';
 /** How an app is ended: what is left out is not done. */
 export interface StopHow {
   readonly stop: Pick<AppConfig['stop'], 'signal' | 'grace'> & Partial<AppConfig['stop']>;
+  /** Its processes are known by the executable that they run, too. */
+  readonly binary?: string | undefined;
 }
 
 /** Starts and stops one app. `index.ts` lists the kinds; an app's `restart:` chooses one. */
 export interface RestartDriver {
   readonly kind: AppConfig['restart']['kind'];
+  /** A start while the app runs puts the new release in its place: a switch need not stop it. */
+  readonly replaces?: true;
   /**
-   * Can it start and stop this app at all, as things are on this device? Changes nothing.
+   * Can the app be run like this here and now? Asked before anything is fetched.
    * @param runs do these processes run what is installed now?
-   * @throws {FettleError} `driver_unusable {driver, reason}` with what to do
+   * @throws {FettleError} `driver_unusable {reason}` with what to do
    */
-  usable?(app: string, config: AppConfig, runs: (pids: readonly number[]) => boolean): Promise<void>;
+  usable?(app: string, config: AppConfig, runs?: (pids: readonly number[]) => boolean): Promise<void>;
+  /** Makes files and folders what the app's user needs. Safe to repeat; before each start. @throws {FettleError} `driver_unusable` */
+  prepare?(app: string, config: AppConfig): Promise<void>;
   /** Tells the driver how the app is started from now on. Starts nothing. */
   define(app: string, config: AppConfig): Promise<void>;
   forget(app: string): Promise<void>;
   /** Leaves a durable promise that the app is started from `fallback` even if this agent never comes back. */
   hold(app: string, fallback: string | null, forMs: number): Promise<void>;
   release(app: string): Promise<void>;
+  /** Runs the app's `stop.drain`. It ends with any status or with its time; neither keeps the app from being stopped. */
+  drain?(app: string, config: AppConfig, signal: AbortSignal): Promise<void>;
   /** @throws {FettleError} `stop_failed` where something of the app survived even SIGKILL */
   stop(app: string, config: StopHow): Promise<void>;
-  /** @throws {FettleError} `start_failed` */
+  /** Where it runs already as it should, that is the answer. @throws {FettleError} `start_failed` */
   start(app: string): Promise<Started>;
   status(app: string): Promise<KeptApp | undefined>;
   /** Processes of that start which live now; none where it is over. */

@@ -137,7 +137,7 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
     }
   }
 
-  async function usable(app: string, config: AppConfig, runs: (pids: readonly number[]) => boolean): Promise<void> {
+  async function usable(app: string, config: AppConfig, runs?: (pids: readonly number[]) => boolean): Promise<void> {
     const unusable = (reason: string) =>
       new FettleError('driver_unusable', {
         data: { app, driver: `systemd ${unit.user ? 'user ' : ''}${unit.unit}`, reason },
@@ -156,7 +156,7 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
       if (barred !== undefined) throw unusable(barred);
       if (namesPlace(state, placeOf(config, folder))) return;
       const pids = isRunning(state) ? pidsInGroup(state.controlGroup) : [];
-      if (pids.length > 0 && runs(pids)) return;
+      if (pids.length > 0 && runs?.(pids)) return;
       throw unusable(`${unit.unit} does not run what Fettle installs: ${placeAdvice(config, folder)}`);
     } catch (error) {
       if (error instanceof SystemdRefusal) throw unusable(error.message);

@@ -17,7 +17,7 @@ export function deadlineOf(config: AppConfig, state: UpdateState, order?: Kind):
     case 'reverting':
       return deadlines[state] ?? standard;
     case 'stopping':
-      return stop.grace + standard;
+      return stop.grace + (stop.drain === undefined ? 0 : stop.drainFor) + standard;
     case 'probing':
       // A probe period longer than the deadline would make every update fail.
       return deadlines.probing ?? Math.max(standard, healthy.for * 2 + healthy.timeout);

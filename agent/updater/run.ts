@@ -27,12 +27,22 @@ export async function runUpdate(task: Task, shutdown: AbortSignal): Promise<void
     const { state } = task.entry;
     if (!isDeviceState(state)) throw new FettleError('internal', { data: { reason: `no work for state ${state}` } });
     try {
+      // Outside its deadline: how long others take is not this update's fault.
+      if (state === 'fetching') await turnOf(task, shutdown);
       await withDeadline(task, state, shutdown);
     } catch (error) {
       if (shutdown.aborted) return;
       await fail(task, state, error, shutdown);
     }
   }
+}
+
+/** Waits until fewer updates are under way on this device; a cancel ends it. */
+async function turnOf({ deps, app, entry, cancelSignal }: Task, shutdown: AbortSignal): Promise<void> {
+  await deps.bound.enter(app, {
+    signal: AbortSignal.any([shutdown, cancelSignal]),
+    onWait: (other) => deps.onReport(entry, undefined, { code: 'busy', data: { app, other }, retryable: true }),
+  });
 }
 
 async function withDeadline(task: Task, state: DeviceState, shutdown: AbortSignal): Promise<void> {

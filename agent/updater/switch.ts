@@ -18,21 +18,35 @@ import { outcomeOf, type Task } from './task.ts';
 /** The old version counts as back after this long without an end. */
 const SETTLED_MS = 1_000;
 
-/** `stopping`: a hold is left with the keeper, then the old version is ended and verified gone. */
+/**
+ * `stopping`: a hold is left with the keeper, then the old version is ended and verified gone. One that replaces itself
+ * goes on serving, unless other data is put in its place.
+ */
 export async function stopping(task: Task, signal: AbortSignal): Promise<void> {
-  const { driver, app, config, entry, slots, deps } = task;
+  const { driver, app, config, entry } = task;
   await driver.hold(app, entry.from, holdFor(config, entry.order));
-  let lastGoodAnswerAt: number | null = null;
-  if (entry.from !== null && entry.baseline === 'healthy') {
-    const kept = await driver.status(app);
-    if (kept?.running) {
-      const subject = subjectOf({ app, driver, slots, slot: entry.from, startId: kept.running.startId });
-      const answer = await look(deps.checks, subject, config.healthy, signal);
-      if (answer.good) lastGoodAnswerAt = deps.clock.now();
-    }
-  }
-  await driver.stop(app, config);
+  if (entry.from !== null && (await driver.status(app))?.running) await driver.drain?.(app, config, signal);
+  signal.throwIfAborted();
+  const lastGoodAnswerAt = await goodAnswerNow(task, signal);
+  if (!goesOn(task)) await driver.stop(app, config);
   task.enter('swapping', { lastGoodAnswerAt });
+}
+
+/** When the old version answered well for the last time before it is touched. */
+async function goodAnswerNow(task: Task, signal: AbortSignal): Promise<number | null> {
+  const { driver, app, config, entry, slots, deps } = task;
+  if (entry.from === null || entry.baseline !== 'healthy') return null;
+  const kept = await driver.status(app);
+  if (!kept?.running) return null;
+  const subject = subjectOf({ app, driver, slots, slot: entry.from, startId: kept.running.startId });
+  const answer = await look(deps.checks, subject, config.healthy, signal);
+  return answer.good ? deps.clock.now() : null;
+}
+
+/** Does the app run through the switch, because a start while it runs replaces it? */
+function goesOn({ driver, entry }: Task): boolean {
+  const { kind, withData } = entry.order;
+  return driver.replaces === true && (kind === 'update' || kind === 'install' || (kind === 'rollback' && !withData));
 }
 
 /** `swapping`: the backup is completed and sealed, then `current` changes by one rename. */
@@ -55,8 +69,11 @@ export async function starting(task: Task, signal: AbortSignal): Promise<void> {
     await placeData(task, entry.placing, signal);
   }
   signal.throwIfAborted();
+  // It served until now.
+  await driver.prepare?.(app, task.config);
+  const later = goesOn(task) ? await goodAnswerNow(task, signal) : null;
   await driver.start(app);
-  task.enter('probing', { restored: [] });
+  task.enter('probing', { restored: [], ...(later === null ? {} : { lastGoodAnswerAt: later }) });
 }
 
 /** `probing`: proof of version, and health over the whole probe period. */
@@ -115,7 +132,8 @@ export async function reverting(task: Task, signal: AbortSignal): Promise<void> 
   const { entry, driver, app, slots, config, deps } = task;
   deps.ballast.drop();
   await driver.hold(app, entry.from, holdFor(config, entry.order));
-  await driver.stop(app, config);
+  const dataComes = entry.startedNew && !task.self && (entry.backup !== null || Boolean(entry.placing));
+  if (!goesOn(task) || dataComes || entry.from === null) await driver.stop(app, config);
   signal.throwIfAborted();
   if (entry.from === null) {
     task.slots.deactivate();
@@ -132,7 +150,16 @@ export async function reverting(task: Task, signal: AbortSignal): Promise<void> 
 
 /** `restarting`: the old version is started. */
 export async function restarting(task: Task): Promise<void> {
-  await task.driver.start(task.app);
+  const { driver, app, config } = task;
+  await driver.prepare?.(app, config);
+  try {
+    await driver.start(app);
+  } catch (error) {
+    // What failed may not even replace itself any more.
+    if (!driver.replaces) throw error;
+    await driver.stop(app, config);
+    await driver.start(app);
+  }
   task.enter('reprobing', { attempts: task.entry.attempts });
 }
 

@@ -12,6 +12,7 @@ import type { Journal, JournalEntry } from '../journal.ts';
 import type { RestartDriver } from '../restart/contract.ts';
 import type { Ballast } from './ballast.ts';
 import type { BlockedReleases } from './blocked.ts';
+import type { Bound } from './bound.ts';
 import type { Gate } from './gate.ts';
 
 /** Values of problems are shown in chats and must fit in a message; an app may answer anything. */
@@ -27,6 +28,7 @@ export interface UpdaterDeps {
   readonly blocked: BlockedReleases;
   readonly ballast: Ballast;
   readonly gate: Gate;
+  readonly bound: Bound;
   /** Free bytes of the file system that a folder is on. */
   readonly freeSpace: (folder: string) => number;
   /** Takes secrets out of text that leaves the device. */

@@ -34,7 +34,7 @@ export async function startAgent(
     await becomeCurrent(layout, environment, config);
   }
   const lock = takeLock(layout.agent.lock);
-  const { apps, fettle } = loadDeviceConfig(config ?? layout.config);
+  const { apps, fettle, updates } = loadDeviceConfig(config ?? layout.config);
   const tools = npmTools(environment, layout.agent.dir);
   const node = process.execPath;
   const acquirer = createAcquirer({
@@ -54,7 +54,7 @@ export async function startAgent(
   });
   const end = await runAgent({
     layout,
-    config: { apps, fettle },
+    config: { apps, fettle, updates },
     configFile: config,
     version: test.version ?? VERSION,
     node,
