@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AppConfig } from '../../config/agent-schema.ts';
@@ -70,7 +70,7 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
   const startedOf = (app: string, state: UnitState): Started => ({
     startId: state.invocation,
     pid: state.mainPid,
-    slot: layout.app(app).current,
+    slot: realOf(layout.app(app).current),
     at: Date.now(),
   });
 
@@ -217,6 +217,15 @@ function whyNot(state: UnitState, refusal: SystemdRefusal | undefined): string {
   if (refusal?.late) return `it is not ready after ${START_MS / 1_000} s (${state.active}, ${state.sub})`;
   const how = state.exit === null ? '' : `, the process ended with status ${state.exit}`;
   return `${refusal?.message ?? `it is ${state.active}`} (${state.result}${how})`;
+}
+
+/** Of a binary in place there is none. */
+function realOf(link: string): string {
+  try {
+    return realpathSync(link);
+  } catch {
+    return link;
+  }
 }
 
 function identityOf(pid: number): ProcessIdentity | undefined {

@@ -306,6 +306,18 @@ describe.skipIf(why)('with a real systemd:', { timeout: 120_000 }, () => {
     expect(await lines()).toContain('ok     fettle.service is active, and starts with the machine');
   });
 
+  test('rescue of an app that is a unit: by systemd, whether it runs or not', async () => {
+    const pid = await show('web', 'MainPID');
+    expect(await home.fettle(['rescue', 'web'])).toMatchObject({ code: 0 });
+    expect(await show('web', 'MainPID')).toBe(pid);
+    await machine.sh('systemctl stop web');
+    const said = await home.fettle(['rescue', 'web']);
+    expect(said.out + said.err).toContain('web');
+    expect(said.code).toBe(0);
+    expect(await machine.sh('systemctl is-active web')).toBe('active');
+    expect(await show('web', 'ControlGroup')).toBe('/system.slice/web.service');
+  });
+
   test('--uninstall takes all of it away but the home', async () => {
     const said = await home.fettle(['install-service', '--uninstall']);
     expect(said).toMatchObject({ code: 0 });
