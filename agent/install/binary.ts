@@ -24,7 +24,7 @@ import {
   switchFile,
 } from '../../src/files/executable.ts';
 import type { Spawn } from '../../src/origin/child.ts';
-import { hashFile } from '../backup/create.ts';
+import { hashFile } from '../backup/save.ts';
 import { readProcLink } from '../keeper/proc.ts';
 import { commandLine } from '../keeper/scan.ts';
 import { carryOver } from './attributes.ts';

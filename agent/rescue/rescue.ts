@@ -11,7 +11,7 @@ import type { JournalEntry } from '../journal.ts';
 import type { KeptApp, Started } from '../keeper/protocol.ts';
 import { findByStartId } from '../keeper/scan.ts';
 import { UNCOMMITTED_STARTS } from '../keeper/times.ts';
-import { createKeptDriver } from '../restart/kept.ts';
+import { restartDrivers } from '../restart/index.ts';
 import { argvOf, inSlot } from '../restart/surroundings.ts';
 import { readTail } from '../updater/log-tail.ts';
 import { asOurs, bring, type State, stateNow } from './bring.ts';
@@ -74,12 +74,16 @@ async function rescueWith(
   const folder = layout.app(app);
   const slots = openInstallation(folder, first.config);
   const known = withSpecThatStarts(options, first, (spec) => findSlots(folder, spec, options.environment));
-  const kept = createKeptDriver({ keeper, layout, node: process.execPath, basicEnvironment: {} });
+  const { PATH = '', HOME = '' } = options.environment;
+  const drivers = restartDrivers({ keeper, layout, node: process.execPath, basicEnvironment: { PATH, HOME } });
+  const elsewhere = known.config.restart.kind === 'systemd' || known.config.restart.kind === 'command';
+  const kept = elsewhere ? drivers.of(app, known.config) : drivers.kept;
   // How it is started has been made up already: from `keep.json`, or from the configuration.
   const driver: typeof kept = {
     ...kept,
-    define: async () => {
-      await keeper.ask('keep', { app, spec: known.spec });
+    define: async (_app, config) => {
+      if (elsewhere) await kept.define(app, config);
+      else await keeper.ask('keep', { app, spec: known.spec });
     },
   };
   const checks = checksFor(app, layout);

@@ -18,7 +18,7 @@ export interface RestartDriver {
    * @param runs do these processes run what is installed now?
    * @throws {FettleError} `driver_unusable {driver, reason}` with what to do
    */
-  usable?(app: string, config: AppConfig, runs: (pids: readonly number[]) => boolean): Promise<void>;
+  usable?(app: string, config: AppConfig, runs?: (pids: readonly number[]) => boolean): Promise<void>;
   /** Makes files and folders what the app's user needs. Safe to repeat; before each start. @throws {FettleError} `driver_unusable` */
   prepare?(app: string, config: AppConfig): Promise<void>;
   /** Tells the driver how the app is started from now on. Starts nothing. */

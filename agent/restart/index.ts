@@ -25,6 +25,7 @@ export function restartDrivers(deps: KeptDriverDeps): RestartDrivers {
   const kept = drained(createKeptDriver(deps));
   const env = systemctlEnvironment(deps.basicEnvironment);
   const systemctl = createSystemctl({ env });
+  // One each, since it remembers what it has seen.
   const units = new Map<string, RestartDriver>();
   return { kept, of: (app, config) => drained(driverOf(app, config)) };
 

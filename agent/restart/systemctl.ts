@@ -52,6 +52,8 @@ export interface Systemctl {
    * @throws {SystemdRefusal} with the last line that it printed
    */
   run(name: Pick<UnitName, 'user'>, args: readonly string[], deadlineMs?: number): Promise<string>;
+  /** Can another user of this machine enter a folder? `undefined` where that can't be found out. */
+  mayEnter(user: string, folder: string): Promise<boolean | undefined>;
   /** The newest lines of a unit's journal; empty where it can't be read. */
   journal(name: UnitName, lines: number): Promise<string>;
 }
@@ -97,6 +99,15 @@ export function createSystemctl(deps: SystemctlDeps): Systemctl {
     async show(name, more = []) {
       const wanted = [...PROPERTIES, ...more].flatMap((property) => ['-p', property]);
       return readUnit(await systemctl.run(name, ['show', ...wanted, '--', name.unit]));
+    },
+    async mayEnter(name, folder) {
+      if (process.geteuid?.() !== 0) return undefined;
+      try {
+        const { code, stderr } = await call('runuser', ['-u', name, '--', 'test', '-x', folder], ASK_MS);
+        return code === 0 ? true : code === 1 && stderr === '' ? false : undefined;
+      } catch {
+        return undefined;
+      }
     },
     async journal({ unit, user }, lines) {
       const which = user ? ['--user', '--user-unit', unit] : ['--unit', unit];

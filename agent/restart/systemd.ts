@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AppConfig } from '../../config/agent-schema.ts';
@@ -13,7 +13,7 @@ import type { ProcessIdentity } from '../keeper/scan.ts';
 import { pidsInGroup } from './cgroup.ts';
 import type { RestartDriver } from './contract.ts';
 import { isUp, type Systemctl, SystemdRefusal, type UnitName, type UnitState } from './systemctl.ts';
-import { CHECKED, namesPlace, placeAdvice, placeOf, unitFault } from './unit-check.ts';
+import { CHECKED, namesPlace, placeAdvice, placeOf, unitFault, userFault } from './unit-check.ts';
 
 export interface SystemdDriverDeps {
   readonly unit: UnitName;
@@ -70,7 +70,7 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
   const startedOf = (app: string, state: UnitState): Started => ({
     startId: state.invocation,
     pid: state.mainPid,
-    slot: layout.app(app).current,
+    slot: realOf(layout.app(app).current),
     at: Date.now(),
   });
 
@@ -137,7 +137,7 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
     }
   }
 
-  async function usable(app: string, config: AppConfig, runs: (pids: readonly number[]) => boolean): Promise<void> {
+  async function usable(app: string, config: AppConfig, runs?: (pids: readonly number[]) => boolean): Promise<void> {
     const unusable = (reason: string) =>
       new FettleError('driver_unusable', {
         data: { app, driver: `systemd ${unit.user ? 'user ' : ''}${unit.unit}`, reason },
@@ -152,9 +152,11 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
           throw unusable(`${name} would start it in the middle of a switch; stop and disable ${name}`);
       }
       const folder = layout.app(app);
+      const barred = await userFault(state, config, folder, systemctl.mayEnter);
+      if (barred !== undefined) throw unusable(barred);
       if (namesPlace(state, placeOf(config, folder))) return;
       const pids = isRunning(state) ? pidsInGroup(state.controlGroup) : [];
-      if (pids.length > 0 && runs(pids)) return;
+      if (pids.length > 0 && runs?.(pids)) return;
       throw unusable(`${unit.unit} does not run what Fettle installs: ${placeAdvice(config, folder)}`);
     } catch (error) {
       if (error instanceof SystemdRefusal) throw unusable(error.message);
@@ -215,6 +217,15 @@ function whyNot(state: UnitState, refusal: SystemdRefusal | undefined): string {
   if (refusal?.late) return `it is not ready after ${START_MS / 1_000} s (${state.active}, ${state.sub})`;
   const how = state.exit === null ? '' : `, the process ended with status ${state.exit}`;
   return `${refusal?.message ?? `it is ${state.active}`} (${state.result}${how})`;
+}
+
+/** Of a binary in place there is none. */
+function realOf(link: string): string {
+  try {
+    return realpathSync(link);
+  } catch {
+    return link;
+  }
 }
 
 function identityOf(pid: number): ProcessIdentity | undefined {

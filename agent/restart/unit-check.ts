@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute } from 'node:path';
 import type { AppConfig } from '../../config/agent-schema.ts';
 import type { AppFolder } from '../../config/home.ts';
@@ -8,7 +8,17 @@ import type { UnitName, UnitState } from './systemctl.ts';
 /** What of a unit has to be known to judge whether it can be updated. */
 export const CHECKED = [
   ...['ExecStart', 'WorkingDirectory', 'RootDirectory', 'Environment', 'TriggeredBy'],
-  ...['BoundBy', 'ConsistsOf', 'RequiredBy', 'NeedDaemonReload', 'UnitFileState', 'Restart', 'Type', 'FragmentPath'],
+  ...[
+    'BoundBy',
+    'ConsistsOf',
+    'RequiredBy',
+    'NeedDaemonReload',
+    'UnitFileState',
+    'Restart',
+    'FragmentPath',
+    'DropInPaths',
+    'User',
+  ],
 ];
 
 /** Why a unit can't be started and stopped by Fettle, whatever it runs; `undefined`: it can. */
@@ -35,6 +45,26 @@ export function unitFault({ unit, user }: UnitName, state: UnitState): string | 
     return `${ours}, in which Fettle runs, is stopped whenever ${unit} is; take Requires=, BindsTo= and PartOf= out of it`;
   }
   return undefined;
+}
+
+/** Why the user of a unit could not run what is installed; `undefined`: nothing is known against it. */
+export async function userFault(
+  state: UnitState,
+  config: AppConfig,
+  folder: AppFolder,
+  mayEnter: (user: string, folder: string) => Promise<boolean | undefined>,
+): Promise<string | undefined> {
+  const { User = '' } = state.properties;
+  if (User === '' || User === 'root' || config.binary !== undefined) return undefined;
+  const barred: string[] = [];
+  for (let at = folder.releases; at !== dirname(at); at = dirname(at)) {
+    if (!existsSync(at)) continue;
+    // Who can enter a folder can enter all above it.
+    if ((await mayEnter(User, at)) !== false) break;
+    barred.unshift(at);
+  }
+  if (barred.length === 0) return undefined;
+  return `its user ${User} can't enter ${folder.releases}: \`setfacl -m u:${User}:x\` on each folder on the way there, from ${barred[0]} on`;
 }
 
 /** Does the unit say, or its environment, that it starts what is at this place? */
@@ -64,7 +94,7 @@ export function placeOf(config: AppConfig, folder: AppFolder): (path: string) =>
 /** What to write into a unit that runs something else. */
 export function placeAdvice(config: AppConfig, folder: AppFolder): string {
   return config.binary === undefined
-    ? `write WorkingDirectory=${folder.current} into it, and let ExecStart start what is there`
+    ? `write WorkingDirectory=${folder.current} into it, and let ExecStart start what is there (\`fettle doctor\` prints the whole path)`
     : `write ExecStart=${config.binary} into it`;
 }
 

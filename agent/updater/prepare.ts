@@ -215,7 +215,10 @@ async function readyToStop(task: Task): Promise<void> {
   if (task.slots.binary && to !== task.entry.from && (task.slots.current() ?? null) !== task.entry.from) {
     const reason = 'somebody replaced it while the update waited';
     const path = task.slots.binary.target();
-    throw new FettleError('not_replaceable', { data: { app, path, reason, advice: 'Ask again' }, retryable: true });
+    throw new FettleError('not_replaceable', {
+      data: { app: task.app, path, reason, advice: 'Ask again' },
+      retryable: true,
+    });
   }
   await task.driver.define(task.app, task.config);
 }

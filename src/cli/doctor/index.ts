@@ -9,12 +9,24 @@ import { home } from './home.ts';
 import { hub } from './hub.ts';
 import { keeper } from './keeper.ts';
 import { machine } from './machine.ts';
+import { services } from './services.ts';
 import { slots } from './slots.ts';
 import { sources } from './sources.ts';
 import { updates } from './updates.ts';
 
 /** Every group of checks, in the order in which they are printed. A new one is a file and a line here. */
-const CHECKS: readonly Check[] = [machine, home, configuration, slots, updates, keeper, hub, database, sources];
+const CHECKS: readonly Check[] = [
+  machine,
+  home,
+  configuration,
+  slots,
+  updates,
+  keeper,
+  services,
+  hub,
+  database,
+  sources,
+];
 
 export interface DoctorOptions {
   readonly layout: HomeLayout;

@@ -25,7 +25,12 @@ export const keeper: Check = {
       return;
     }
     yield ok(`The keeper answers (process ${found.pid}, version ${found.version})`);
-    for (const [name, app] of Object.entries(found.apps)) yield* keptApp(facts, name, app);
+    for (const [name, app] of Object.entries(found.apps)) {
+      const kind = facts.config?.apps[name]?.restart.kind;
+      // Its entry with the keeper is for the time of a switch: what runs is told by who keeps it.
+      const elsewhere = kind === 'systemd' || kind === 'command';
+      if (!elsewhere || app.hold || app.fellBack) yield* keptApp(facts, name, app);
+    }
     yield* versions(facts);
   },
 };

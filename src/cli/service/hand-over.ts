@@ -75,6 +75,11 @@ export async function serve({ layout, options, manager, units }: ServicePlan): P
       const reason = `${name} does not answer: ${said || (error as Error).message}`;
       throw new FettleError('keeper_unreachable', { data: { reason, log: layout.keeper.log }, cause: error });
     });
+    if (options.separate) {
+      // Kept by Fettle before: it must not run twice.
+      await keeper.ask('stop', { app: 'hub' }, { timeoutMs: GONE_MS }).catch(() => undefined);
+      await keeper.ask('forget', { app: 'hub' }).catch(() => undefined);
+    }
     await startRoles({ ...options, layout }, keeper, options.separate ? ['agent'] : ['hub', 'agent']);
   } finally {
     keeper.close();

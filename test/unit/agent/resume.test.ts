@@ -25,3 +25,15 @@ test('an agent that is interrupted three times while it proves itself goes back,
   expect(state).toBe('reverting');
   expect(patch.problem).toMatchObject({ code: 'interrupted', retryable: true });
 });
+
+test.each<[UpdateState, boolean]>([
+  ['swapping', true],
+  ['swapping', false],
+])(
+  'a power cut in `%s`, and at boot a service manager may have started the new version (%s): its data is brought back then',
+  (state, mayHaveRun) => {
+    const resumed = resume(at(state, 'update'), { fellBack: false, mayHaveRun });
+    expect(resumed.state).toBe('reverting');
+    expect(resumed.patch.startedNew).toBe(mayHaveRun ? true : undefined);
+  },
+);
