@@ -1,22 +1,19 @@
-import { statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import type { UpdateState } from '../../src/domain/update.ts';
 import { isFinal, stateOf } from '../../src/domain/update.ts';
 import type { Problem } from '../../src/protocol/messages.ts';
-import { openSlots } from '../install/slots.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { KeptApp } from '../keeper/protocol.ts';
 import { findByStartId } from '../keeper/scan.ts';
 import { UNCOMMITTED_STARTS } from '../keeper/times.ts';
-import { createKeptDriver } from '../restart/kept.ts';
 import { readTail } from '../updater/log-tail.ts';
 import { asOurs, bring, type State, stateNow } from './bring.ts';
 import { candidates, findSlots, isWhole, type SlotsFound } from './candidates.ts';
-import { type Charge, takeCharge } from './charge.ts';
-import { checksFor } from './checks.ts';
+import { type Charge, refuseOtherUser, takeCharge } from './charge.ts';
+import { contextOf } from './context.ts';
 import { type Found, Refused, type RescueOptions, type RescueReport } from './contract.ts';
-import { endInterrupted, type GoBack, interruptedUpdate, peekJournal } from './go-back.ts';
+import { endInterrupted, interruptedUpdate, peekJournal } from './go-back.ts';
 import { type KnownApp, knowApp } from './known-app.ts';
 import { mendKeeper, startScript } from './start-script.ts';
 
@@ -39,9 +36,7 @@ export async function rescueApp(options: RescueOptions): Promise<RescueReport> {
   const bare = { app: options.app, found, already: false, watched: false, log: options.layout.appLog(options.app) };
   let charge: Charge | undefined;
   try {
-    // Files of another user's would keep the home's own from reading them, and the app would run as somebody else.
-    const owner = statSync(options.layout.home).uid;
-    if (owner !== process.geteuid?.()) throw new Refused({ why: 'other-user', uid: owner });
+    refuseOtherUser(options.layout);
     // Before anything is taken: a name that nobody knows must not leave anything behind.
     knowApp(options);
     charge = await takeCharge(options);
@@ -67,21 +62,11 @@ async function rescueWith(
   { found, find }: Finding,
 ): Promise<RescueReport> {
   const { layout, app, signal } = options;
-  const { keeper, own } = charge;
+  const { own } = charge;
   const folder = layout.app(app);
-  const slots = openSlots(folder);
   const known = withSpecThatStarts(options, first, (spec) => findSlots(folder, spec, options.environment));
-  const kept = createKeptDriver({ keeper, layout, node: process.execPath, basicEnvironment: {} });
-  // How it is started has been made up already: from `keep.json`, or from the configuration.
-  const driver: typeof kept = {
-    ...kept,
-    define: async () => {
-      await keeper.ask('keep', { app, spec: known.spec });
-    },
-  };
-  const checks = checksFor(app, layout);
-  const journal = peekJournal(layout.agent.journal);
-  const context: GoBack = { options, known, journal, slots, driver, checks, alone: own !== undefined };
+  const context = contextOf(options, charge, known);
+  const { slots, driver, journal } = context;
   const look = () => findSlots(folder, known.spec, options.environment);
 
   if (!known.configured) find({ kind: 'no-configuration' });

@@ -84,7 +84,7 @@ function wire(): void {
         return id;
       },
     }),
-    backups: { list: async () => [] },
+    backups: { list: async () => ({ backups: [], strange: [] }) },
     apps,
     choices,
     language: () => 'en',

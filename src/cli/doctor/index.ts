@@ -1,6 +1,7 @@
 import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { machineClock } from '../npm-tools.ts';
+import { backups } from './backups.ts';
 import { configuration } from './configuration.ts';
 import { type Check, type Facts, type Finding, wrong } from './contract.ts';
 import { database } from './database.ts';
@@ -14,7 +15,18 @@ import { sources } from './sources.ts';
 import { updates } from './updates.ts';
 
 /** Every group of checks, in the order in which they are printed. A new one is a file and a line here. */
-const CHECKS: readonly Check[] = [machine, home, configuration, slots, updates, keeper, hub, database, sources];
+const CHECKS: readonly Check[] = [
+  machine,
+  home,
+  configuration,
+  slots,
+  updates,
+  backups,
+  keeper,
+  hub,
+  database,
+  sources,
+];
 
 export interface DoctorOptions {
   readonly layout: HomeLayout;
@@ -22,6 +34,8 @@ export interface DoctorOptions {
   readonly config: string | undefined;
   /** One JSON object instead of lines. */
   readonly json?: boolean;
+  /** Compare the hashes of backups, too. */
+  readonly deep?: boolean;
   readonly say: (line: string) => void;
 }
 
@@ -57,7 +71,8 @@ export async function runDoctor(options: DoctorOptions): Promise<number> {
 
 async function run(check: Check, facts: Facts): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const limit = AbortSignal.timeout(check.limitMs);
+  const limitMs = (facts.deep ? check.deepLimitMs : undefined) ?? check.limitMs;
+  const limit = AbortSignal.timeout(limitMs);
   const late = new Promise<never>((_, reject) => {
     limit.addEventListener('abort', () => reject(limit.reason), { once: true });
   });
@@ -68,7 +83,7 @@ async function run(check: Check, facts: Facts): Promise<Finding[]> {
     await Promise.race([look(), late]);
   } catch (error) {
     const reason = limit.aborted
-      ? `This took longer than ${check.limitMs / 1_000} s and was given up`
+      ? `This took longer than ${limitMs / 1_000} s and was given up`
       : `This could not be looked at: ${(error as Error).message}`;
     findings.push(wrong(reason, limit.aborted ? 'Look whether a disk or a network hangs.' : undefined));
   }
