@@ -68,7 +68,7 @@ export function addDeviceCommands(program: Command, { layout, environment, confi
       const json = options.json === true;
       if (options.stop) return order(app, { kind: 'restart', backup: true }, json);
       const { runBackupCreate } = await import('./backup/create.ts');
-      process.exitCode = await runBackupCreate({ ...common(), app, json });
+      await orInterrupted((signal) => runBackupCreate({ ...common(), app, json, signal }));
     });
   backup
     .command('restore')
@@ -90,14 +90,8 @@ export function addDeviceCommands(program: Command, { layout, environment, confi
     .option('--json', 'print one JSON object')
     .action(async (app: string | undefined, seq: string | undefined, options: { json?: boolean }) => {
       const { runBackupVerify } = await import('./backup/list.ts');
-      const { onCtrlC } = await import('./device-options.ts');
-      process.exitCode = await runBackupVerify({
-        ...common(),
-        app,
-        seq,
-        json: options.json === true,
-        signal: onCtrlC(),
-      });
+      const json = options.json === true;
+      await orInterrupted((signal) => runBackupVerify({ ...common(), app, seq, json, signal }));
     });
   backup
     .command('export')
@@ -107,10 +101,20 @@ export function addDeviceCommands(program: Command, { layout, environment, confi
     .option('--json', 'print one JSON object')
     .action(async (name: string, file: string, options: { json?: boolean }) => {
       const { runBackupExport } = await import('./backup/export.ts');
-      const { onCtrlC } = await import('./device-options.ts');
-      const more = { backup: name, seq: undefined, file, output: process.stdout, signal: onCtrlC() };
-      process.exitCode = await runBackupExport({ ...common(), ...more, json: options.json === true });
+      const more = { backup: name, seq: undefined, file, output: process.stdout, json: options.json === true };
+      await orInterrupted((signal) => runBackupExport({ ...common(), ...more, signal }));
     });
+
+  /** Ctrl-C leaves nothing behind. */
+  async function orInterrupted(work: (signal: AbortSignal) => Promise<number>): Promise<void> {
+    const { onCtrlC, INTERRUPTED } = await import('./device-options.ts');
+    const signal = onCtrlC();
+    process.exitCode = await work(signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+      console.error('Interrupted. Nothing was left behind.');
+      return INTERRUPTED;
+    });
+  }
 
   async function order(
     app: string,

@@ -68,6 +68,7 @@ export async function deviceStatus(facts: Facts, wanted: string | undefined): Pr
     hub: hub !== undefined,
     apps: await Promise.all(apps.map((app) => statusOf(facts, app))),
     problems: [
+      ...(facts.exists ? [] : [`there is no home at ${layout.home}`]),
       ...facts.configProblems,
       ...(facts.keptBroken ? [`keeper/keep.json: ${facts.keptBroken}`] : []),
       ...journal.unreadable.map((id) => `the journal of ${id} can't be read`),

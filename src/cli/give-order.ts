@@ -43,6 +43,8 @@ const TAKEN_MS = 20_000;
 const ALONE_MS = 20_000;
 /** Longer than all deadlines of an order together. */
 const LONGEST_MS = 24 * 60 * 60_000;
+/** A second command at the same moment is through with its look by then. */
+const OTHERS_MS = 5_000;
 const POLL_MS = 100;
 
 /**
@@ -56,7 +58,7 @@ export async function giveOrder(given: GiveOrder): Promise<OrderExit> {
   try {
     refuseOtherUser(layout);
     knowApp(rescue);
-    charge = await takeCharge(rescue);
+    charge = await chargeOf(rescue);
     if (charge.agentIsOurs()) return await here(given, charge);
     await charge.release();
     charge = undefined;
@@ -70,6 +72,20 @@ export async function giveOrder(given: GiveOrder): Promise<OrderExit> {
     return 2;
   } finally {
     await charge?.release();
+  }
+}
+
+/** Another command may just be looking who lives. */
+async function chargeOf(rescue: RescueOptions): Promise<Charge> {
+  const end = rescue.clock.monotonic() + OTHERS_MS;
+  for (;;) {
+    try {
+      return await takeCharge(rescue);
+    } catch (error) {
+      const waits = error instanceof Refused && error.refusal.why === 'rescue-runs' && rescue.clock.monotonic() < end;
+      if (!waits) throw error;
+      await delay(POLL_MS, undefined, { signal: rescue.signal });
+    }
   }
 }
 

@@ -40,6 +40,8 @@ test('an app that keeps crashing is told once a time, over restarts of the hub, 
   await start();
   await pass(5 * MINUTE);
   expect(news()).toHaveLength(1);
+  // Nor is what was said changed: it is news once.
+  expect(shown().at(-1)?.reply.text?.[0]).toContain('3 times');
   // Well meanwhile, then anew; and now there is nothing else to go back to.
   device.more.set('web', {});
   await device.inventory();

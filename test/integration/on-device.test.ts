@@ -74,6 +74,18 @@ test('with the agent alive orders go through it, one after the other, and the hu
   expect(back.json).toMatchObject({ exit: 0, outcome: { kind: 'rollback', running: '1.0.0' } });
   expect(await device.version()).toBe('1.0.0');
 
+  // Ctrl-C, once it has begun: it goes on.
+  const left = start('restart', 'app');
+  let said = '';
+  left.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+    said += chunk;
+  });
+  const heard = localOutcomes().length;
+  await until('it to begin', () => said.includes('app: '));
+  left.kill('SIGINT');
+  expect(await new Promise((resolve) => left.once('close', resolve))).toBe(130);
+  expect(said).toMatch(/It goes on: `fettle status app` shows it \(u-\w{8}\)/);
+  await until('its end', () => localOutcomes().length > heard);
   expect((await fettle('rollback', 'nobody')).text).toContain('There is no app nobody here. There are: ');
   expect(await fettle('backup', 'restore', 'app/99')).toMatchObject({
     code: 2,

@@ -1,4 +1,4 @@
-import { rmSync, statfsSync } from 'node:fs';
+import { existsSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { dumpInto } from '../../../agent/backup/command.ts';
 import { makingLock, reserveSequence, seal } from '../../../agent/backup/create.ts';
@@ -17,13 +17,14 @@ import { FettleError } from '../../domain/errors.ts';
 import { createRedactor, secretValues } from '../../domain/redact.ts';
 import { isFinal } from '../../domain/update.ts';
 import { makeFolder } from '../../files/durable.ts';
-import { type DeviceCommand, onCtrlC } from '../device-options.ts';
+import type { DeviceCommand } from '../device-options.ts';
 import { machineClock } from '../npm-tools.ts';
 import { whoAsks } from '../on-device.ts';
 
 export interface CreateBackup extends DeviceCommand {
   readonly json: boolean;
   readonly print: (line: string) => void;
+  readonly signal: AbortSignal;
 }
 
 /** Room that must stay free, as for updates. Bytes. */
@@ -38,6 +39,9 @@ const NAMED = 10;
  */
 export async function runBackupCreate(options: CreateBackup): Promise<0> {
   const { layout, app, json, print } = options;
+  if (!existsSync(layout.home)) {
+    throw new FettleError('home_not_writable', { data: { home: layout.home, reason: 'there is no such folder' } });
+  }
   refuseOtherUser(layout);
   const { apps } = loadConfig(options.config ?? layout.config).config;
   const config = Object.hasOwn(apps, app) ? apps[app] : undefined;
@@ -46,8 +50,7 @@ export async function runBackupCreate(options: CreateBackup): Promise<0> {
     const reason = 'its configuration names nothing that is kept and backed up';
     throw new FettleError('backup_failed', { data: { app, reason } });
   }
-  const signal = onCtrlC();
-  const manifest = await make(options, config, signal);
+  const manifest = await make(options, config, options.signal);
   const { bytes, files } = reportOf(manifest, undefined);
   const { skipped = [], changing = [] } = manifest;
   if (json) {
