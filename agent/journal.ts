@@ -147,6 +147,11 @@ function namesIn(folder: string): string[] {
   }
 }
 
+/** One entry as it is on disk now; `undefined` where there is none, or it can't be read. */
+export function readJournalEntry(folder: string, update: string): JournalEntry | undefined {
+  return read(join(folder, `${update}.json`));
+}
+
 function read(path: string): JournalEntry | undefined {
   try {
     return JournalEntry.parse(JSON.parse(readFileSync(path, 'utf8')));

@@ -12,6 +12,7 @@ import { readTrimmed, writeDurably } from '../src/files/durable.ts';
 import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
+import { lookForCrashes, openCrashes } from './crashes.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
 import { createStartLogs } from './health/start-log.ts';
 import type { Journal } from './journal.ts';
@@ -50,6 +51,8 @@ export interface AgentOptions {
   readonly basicEnvironment: Readonly<Record<string, string>>;
   readonly userHome: string;
   readonly clock: Clock;
+  /** How often crashes are looked for, where that is not the usual. */
+  readonly crashLookMs?: number | undefined;
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -59,6 +62,8 @@ const LOG_BYTES = 48_000;
 const LOG_CHARACTERS = 64_000;
 /** What runs is told this often even where nothing changed. */
 const INVENTORY_MS = 30_000;
+/** An app is restarted after a second at the earliest, after a minute at the latest. */
+const CRASH_LOOK_MS = 10_000;
 const PRUNE_MS = 24 * 60 * 60_000;
 
 /** How an agent ended: it was told to; or, without a keeper, it is to go on as what `current` names. */
@@ -105,6 +110,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     return redact(text);
   };
 
+  const crashes = openCrashes(layout.agent.crashes, log);
   const updates = createUpdates({
     layout,
     policy,
@@ -143,6 +149,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         ...(note ? { note } : {}),
       });
     },
+    crashes,
     onOutcome: (message) => link.send(message),
     onChange: () => sendInventory(),
   });
@@ -288,12 +295,20 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     local.look();
     void sendInventory();
   }, INVENTORY_MS);
+  const lookAtCrashes = async () => {
+    const apps = { apps: policy.apps, drivers, isBusy: updates.isBusy };
+    if (await lookForCrashes({ ...apps, watch: crashes, now: clock.now, log })) await sendInventory();
+  };
+  const crashLook = thereIsKeeper
+    ? setInterval(() => void lookAtCrashes(), options.crashLookMs ?? CRASH_LOOK_MS)
+    : undefined;
   const prune = setInterval(() => updates.pruneBackups(), PRUNE_MS);
   log(`agent ${options.version} of ${device} is ready`);
   signal.addEventListener('abort', () => replaced.resolve('told'), { once: true });
   if (signal.aborted) replaced.resolve('told');
   const end = await replaced.promise;
   clearInterval(tick);
+  clearInterval(crashLook);
   clearInterval(prune);
   local.stop();
   await updates.stop();

@@ -5,7 +5,6 @@ import { isSelf } from '../src/domain/app.ts';
 import { FettleError, toFettleError } from '../src/domain/errors.ts';
 import { isFinal, stateOf } from '../src/domain/update.ts';
 import {
-  type AgentMessage,
   type AppReport,
   type BackupReport,
   MAX_BACKUPS,
@@ -15,12 +14,14 @@ import {
 import { readBackups } from './backup/manifest.ts';
 import { reportOf } from './backup/report.ts';
 import { pruneBackups } from './backup/retention.ts';
+import type { CrashWatch } from './crashes.ts';
 import { look } from './health/probe.ts';
 import { subjectOf } from './health/subject.ts';
 import { openInstallation } from './install/index.ts';
 import type { Slots } from './install/slots.ts';
 import type { JournalEntry } from './journal.ts';
 import { createLetGo } from './let-go.ts';
+import { messageOf, type OutcomeMessage } from './outcome-message.ts';
 import type { Policy } from './policy.ts';
 import type { RestartDrivers } from './restart/index.ts';
 import type { Self } from './self/index.ts';
@@ -52,6 +53,8 @@ export interface Updates {
   acknowledge(update: string): void;
   /** Is this agent itself being switched? Then its update says when it is well. */
   replacingSelf(): boolean;
+  /** Is an update of the app under way? */
+  isBusy(app: string): boolean;
   /** The backups of an app, newest first. @throws {FettleError} `capability_denied` */
   backups(app: string): { readonly backups: readonly BackupReport[]; readonly strange: readonly StrangeBackup[] };
   /** Removes backups that are no longer kept; of an app that is being updated, when that is over. Never throws. */
@@ -64,19 +67,10 @@ export interface UpdatesDeps extends UpdaterDeps {
   readonly policy: Policy;
   readonly drivers: RestartDrivers;
   readonly self: Self;
+  readonly crashes: Pick<CrashWatch, 'looping'>;
   readonly onOutcome: (message: OutcomeMessage) => void;
   /** Something else runs than before. Never throws. */
   readonly onChange: () => Promise<void>;
-}
-
-/** How an outcome is told. */
-export type OutcomeMessage = Extract<AgentMessage, { type: 'outcome' | 'local-outcome' }>;
-
-function messageOf({ order, outcome }: JournalEntry): OutcomeMessage | undefined {
-  if (!outcome) return undefined;
-  const { local, backupSeq } = order;
-  if (!local) return { type: 'outcome', outcome };
-  return { type: 'local-outcome', outcome, by: local.by, ...(backupSeq === undefined ? {} : { backupSeq }) };
 }
 
 /** Has an update gone past the point where the app never noticed? */
@@ -339,6 +333,8 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       if (entry && entry.acknowledgedAt === null) journal.write({ ...entry, acknowledgedAt: clock.now() });
     },
 
+    isBusy: (app) => tasks.has(app),
+
     replacingSelf: () =>
       journal.list().some((entry) => entry.order.app === 'agent' && !isFinal(entry.state) && isTouched(entry)),
     backups(app) {
@@ -375,6 +371,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     const lastGoodVersion =
       lastGood === undefined || lastGood === current ? undefined : slots(app).record(lastGood)?.version;
     const running = tasks.get(app)?.task.entry;
+    const crashing = deps.crashes.looping(app);
     return {
       app,
       ...(record ? { version: record.version, digest: record.digest } : {}),
@@ -383,6 +380,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       ...(config.healthy.http === undefined || isSelf(app) ? {} : { address: new URL(config.healthy.http).origin }),
       ...(running ? { update: running.order.update, state: running.state } : {}),
       blocked: [...deps.blocked.versions(app)],
+      ...(crashing && !running ? { crashing } : {}),
       ...(record || config.install === undefined ? {} : { install: config.install }),
     };
   }

@@ -54,6 +54,8 @@ export interface HomeLayout {
     readonly orders: string;
     /** Orders that are given on the device itself. */
     readonly local: string;
+    /** What is known of apps that end unasked. */
+    readonly crashes: string;
     readonly key: string;
     readonly peers: string;
     readonly npmCache: string;
@@ -143,6 +145,7 @@ export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
       journal: at('agent', 'journal'),
       orders: at('agent', 'orders'),
       local: at('agent', 'local'),
+      crashes: at('agent', 'crashes.json'),
       key: at('agent', 'key'),
       peers: at('agent', 'hub.pub'),
       npmCache: at('agent', 'npm-cache'),

@@ -24,6 +24,10 @@ export interface BackupRequest {
   readonly running?: boolean | undefined;
   /** Writes what `backup.command` prints into a file. @throws {FettleError} `backup_failed` */
   readonly dump?: ((to: string, signal: AbortSignal) => Promise<void>) | undefined;
+  /** Made beside the agent, under {@link makingLock}: the agent leaves it alone. */
+  readonly beside?: boolean | undefined;
+  /** The last word before it counts. @throws where it must not */
+  readonly beforeSealing?: (() => void) | undefined;
   /** Who asked for it by hand. */
   readonly by?: string | undefined;
   readonly now: number;
@@ -66,7 +70,11 @@ export async function copyFirst(request: BackupRequest, signal: AbortSignal): Pr
 export async function seal(request: BackupRequest, signal: AbortSignal): Promise<Manifest> {
   const final = join(request.folder, String(request.seq));
   const sealed = readManifest(final);
-  if (sealed) return sealed;
+  if (sealed?.update === request.update) return sealed;
+  if (sealed)
+    throw new FettleError('backup_failed', {
+      data: { app: request.app, reason: `its number, ${request.seq}, is taken` },
+    });
   const work = workFolder(request);
   makeFolder(work);
   const known = new Map(readPass(work).map((entry) => [entry.path, entry]));
@@ -91,6 +99,7 @@ export async function seal(request: BackupRequest, signal: AbortSignal): Promise
     };
     await makeDurable(work, entries);
     signal.throwIfAborted();
+    request.beforeSealing?.();
     writeDurably(join(work, 'manifest.json'), `${JSON.stringify(manifest)}\n`);
     await rm(final, { recursive: true, force: true });
     await rename(work, final);
@@ -101,7 +110,19 @@ export async function seal(request: BackupRequest, signal: AbortSignal): Promise
   }
 }
 
-const workFolder = (request: BackupRequest) => join(request.folder, `${request.seq}.unfinished`);
+const workFolder = (request: BackupRequest) =>
+  join(request.folder, `${request.seq}.${request.beside ? 'making' : 'unfinished'}`);
+
+/** The lock of who makes a backup of an app beside the agent. */
+export const makingLock = (folder: string) => join(folder, 'making.lock');
+
+/** Takes a number for a backup beside the agent: who takes one after this takes another. */
+export function reserveSequence(folder: string): number {
+  makeFolder(folder);
+  const seq = nextSequence(folder);
+  makeFolder(join(folder, `${seq}.making`));
+  return seq;
+}
 const PASS_FILE = 'pass.json';
 /** Names of what was not saved whole: more are not told. */
 const MOST_TOLD = 100;

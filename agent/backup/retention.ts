@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { syncFolder } from '../../src/files/durable.ts';
+import { type Lock, takeLock } from '../keeper/lock.ts';
+import { makingLock } from './create.ts';
 import { type Manifest, readBackups } from './manifest.ts';
 
 /** Which backups are kept, and the removal of the others. */
@@ -54,8 +56,23 @@ export function pruneBackups(folder: string, app: string, retention: Retention, 
     syncFolder(folder);
     log(`${app}: backup ${seq} is removed`);
   }
+  const lock = lockOfMaking(folder);
+  for (const name of lock ? readdirSync(folder) : []) {
+    if (/^\d+\.making$/.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+  lock?.release();
   for (const name of readdirSync(folder)) {
     if (/^\d+\.unfinished$/.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+/** Absent where somebody is making a backup by hand, or never did. */
+function lockOfMaking(folder: string): Lock | undefined {
+  if (!existsSync(makingLock(folder))) return undefined;
+  try {
+    return takeLock(makingLock(folder));
+  } catch {
+    return undefined;
   }
 }
 

@@ -53,15 +53,7 @@ export async function save(
     throw error;
   });
   if (!stat) return undefined;
-  const common = {
-    path,
-    mode: Number(stat.mode) & 0o7777,
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    mtime: String(stat.mtimeNs),
-    ctime: isFresh(stat) ? '' : String(stat.ctimeNs),
-    inode: String(stat.ino),
-  };
+  const common = about(path, stat);
   const saved = (entry: BackedUp, more: { whole?: boolean; changing?: boolean } = {}): Saved => {
     return { what: 'saved', entry, whole: false, changing: false, ...more };
   };
@@ -91,7 +83,7 @@ export async function save(
   }
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();
-    // Each attempt has what it looked at before it read: what changed since is copied again by a later pass.
+    // What it looked like before it was read: what changed since is copied again by a later pass.
     const before = attempt === 1 ? stat : await lstat(from, { bigint: true });
     await rm(to, { recursive: true, force: true });
     await copyFile(from, to, constants.COPYFILE_FICLONE);
@@ -101,7 +93,7 @@ export async function save(
     // Somebody else writes to it: the copy is what there is, and what its hash says.
     if (stable || attempt === COPY_ATTEMPTS) {
       const size = Number((await lstat(to)).size);
-      return saved({ ...common, type: 'file', size, sha256 }, { changing: !stable });
+      return saved({ ...about(path, before), type: 'file', size, sha256 }, { changing: !stable });
     }
   }
 }
@@ -123,6 +115,19 @@ async function copiedOnline(from: string, to: string, mode: PassMode, signal: Ab
     if (mode === 'first' && error instanceof FettleError && error.code === 'backup_failed') return false;
     throw error;
   }
+}
+
+/** What is recorded of the original, as it was looked at. */
+function about(path: string, stat: BigIntStats) {
+  return {
+    path,
+    mode: Number(stat.mode) & 0o7777,
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    mtime: String(stat.mtimeNs),
+    ctime: isFresh(stat) ? '' : String(stat.ctimeNs),
+    inode: String(stat.ino),
+  };
 }
 
 function looksUnchanged(known: BackedUp, stat: BigIntStats): boolean {

@@ -1,4 +1,4 @@
-import { type FSWatcher, watch } from 'node:fs';
+import { chmodSync, type FSWatcher, watch } from 'node:fs';
 import { FettleError } from '../../src/domain/errors.ts';
 import { makeFolder } from '../../src/files/durable.ts';
 import type { Order, Problem } from '../../src/protocol/messages.ts';
@@ -45,6 +45,8 @@ export function createLocalInbox(deps: {
     start() {
       try {
         makeFolder(folder, 0o700);
+        // Whoever may write here may give orders.
+        chmodSync(folder, 0o700);
         watcher = watch(folder, () => inbox.look());
         watcher.on('error', (error) => log(`orders on this device are looked for only now and then: ${String(error)}`));
       } catch (error) {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HomeLayout } from '../../config/home.ts';
 import { FettleError } from '../../src/domain/errors.ts';
@@ -96,6 +96,15 @@ export async function takeCharge(options: RescueOptions): Promise<Charge> {
     await release();
     throw error;
   }
+}
+
+/**
+ * Files of another user's would keep the home's own from reading them, and the app would run as somebody else.
+ * @throws {Refused} `other-user`
+ */
+export function refuseOtherUser({ home }: HomeLayout): void {
+  const owner = statSync(home).uid;
+  if (owner !== process.geteuid?.()) throw new Refused({ why: 'other-user', uid: owner });
 }
 
 /** An agent whose last start has not crashed: what it does is its own. */

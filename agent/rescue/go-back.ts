@@ -73,7 +73,7 @@ export async function endInterrupted(context: GoBack, entry: JournalEntry): Prom
 }
 
 /** The hub keeps its database, also here. */
-function selfParts({ known, options, checks }: GoBack): SelfParts | undefined {
+export function selfParts({ known, options, checks }: GoBack): SelfParts | undefined {
   const { app } = known;
   if (!isSelf(app)) return undefined;
   const nothing = async () => undefined;
@@ -114,7 +114,8 @@ function definedIn(environment: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(Object.entries(environment).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])));
 }
 
-function updaterDeps({ options, known, journal, checks, around }: GoBack): UpdaterDeps {
+/** What the updater needs, in a process that fetches nothing and removes no backup. */
+export function updaterDeps({ options, known, journal, checks, around }: GoBack): UpdaterDeps {
   const { layout, clock, log, say } = options;
   const never = () => Promise.reject(new FettleError('internal', { data: { reason: 'a rescue fetches nothing' } }));
   let last = '';

@@ -1,25 +1,19 @@
-import { statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import type { UpdateState } from '../../src/domain/update.ts';
 import { isFinal, stateOf } from '../../src/domain/update.ts';
 import type { Problem } from '../../src/protocol/messages.ts';
-import { createStartLogs } from '../health/start-log.ts';
-import type { Around } from '../health/subject.ts';
-import { openInstallation } from '../install/index.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { KeptApp, Started } from '../keeper/protocol.ts';
 import { findByStartId } from '../keeper/scan.ts';
 import { UNCOMMITTED_STARTS } from '../keeper/times.ts';
-import { restartDrivers } from '../restart/index.ts';
-import { argvOf, inSlot } from '../restart/surroundings.ts';
 import { readTail } from '../updater/log-tail.ts';
 import { asOurs, bring, type State, stateNow } from './bring.ts';
 import { candidates, findSlots, isWhole, type SlotsFound } from './candidates.ts';
-import { type Charge, takeCharge } from './charge.ts';
-import { checksFor } from './checks.ts';
+import { type Charge, refuseOtherUser, takeCharge } from './charge.ts';
+import { contextOf } from './context.ts';
 import { type Found, Refused, type RescueOptions, type RescueReport } from './contract.ts';
-import { endInterrupted, type GoBack, interruptedUpdate, peekJournal } from './go-back.ts';
+import { endInterrupted, interruptedUpdate, peekJournal } from './go-back.ts';
 import { type KnownApp, knowApp } from './known-app.ts';
 import { mendKeeper, startScript } from './start-script.ts';
 
@@ -42,9 +36,7 @@ export async function rescueApp(options: RescueOptions): Promise<RescueReport> {
   const bare = { app: options.app, found, already: false, watched: false, log: options.layout.appLog(options.app) };
   let charge: Charge | undefined;
   try {
-    // Files of another user's would keep the home's own from reading them, and the app would run as somebody else.
-    const owner = statSync(options.layout.home).uid;
-    if (owner !== process.geteuid?.()) throw new Refused({ why: 'other-user', uid: owner });
+    refuseOtherUser(options.layout);
     // Before anything is taken: a name that nobody knows must not leave anything behind.
     knowApp(options);
     charge = await takeCharge(options);
@@ -70,31 +62,11 @@ async function rescueWith(
   { found, find }: Finding,
 ): Promise<RescueReport> {
   const { layout, app, signal } = options;
-  const { keeper, own } = charge;
+  const { own } = charge;
   const folder = layout.app(app);
-  const slots = openInstallation(folder, first.config);
   const known = withSpecThatStarts(options, first, (spec) => findSlots(folder, spec, options.environment));
-  const { PATH = '', HOME = '' } = options.environment;
-  const drivers = restartDrivers({ keeper, layout, node: process.execPath, basicEnvironment: { PATH, HOME } });
-  const elsewhere = known.config.restart.kind === 'systemd' || known.config.restart.kind === 'command';
-  const kept = elsewhere ? drivers.of(app, known.config) : drivers.kept;
-  // How it is started has been made up already: from `keep.json`, or from the configuration.
-  const driver: typeof kept = {
-    ...kept,
-    define: async (_app, config) => {
-      if (elsewhere) await kept.define(app, config);
-      else await keeper.ask('keep', { app, spec: known.spec });
-    },
-  };
-  const checks = checksFor(app, layout);
-  const journal = peekJournal(layout.agent.journal);
-  const around: Around = {
-    commands: (_app, _config, slot, command) =>
-      inSlot(slot, { argv: argvOf({ node: process.execPath }, command), env: known.spec.env }),
-    startLogs: createStartLogs(),
-    logOf: layout.appLog,
-  };
-  const context: GoBack = { options, known, journal, slots, driver, checks, around, alone: own !== undefined };
+  const context = contextOf(options, charge, known);
+  const { slots, driver, journal } = context;
   const look = () => findSlots(folder, known.spec, options.environment);
 
   await adoptWhatIsThere();

@@ -117,6 +117,36 @@ export function expiryCard(app: string, source: Source, expiresAt: number, langu
   };
 }
 
+/** An app that ends again and again. Going back is offered where there is something else to go back to. */
+export function crashCard(
+  report: { readonly app: string; readonly version?: string | undefined; readonly lastGood?: string | undefined },
+  crashing: { readonly since: number; readonly times: number },
+  device: string,
+  language: Language,
+): Reply {
+  const { notices } = MESSAGES[language];
+  const { app, version, lastGood } = report;
+  const when = new Date(crashing.since).toISOString().slice(11, 16);
+  const back = lastGood !== undefined && lastGood !== version ? lastGood : undefined;
+  return {
+    tone: 'bad',
+    title: notices.crashesTitle(app, version),
+    text: [notices.crashes(app, crashing.times, when, device)],
+    buttons: [
+      ...(back === undefined
+        ? []
+        : [{ label: notices.rollBackTo(back), command: `/update rollback ${app}`, style: 'primary' as const }]),
+      { label: notices.logs, command: `/update logs ${app}` },
+    ],
+  };
+}
+
+/** What somebody did on a device itself. */
+export function onDeviceCard(update: UpdateLike, by: string, device: string, language: Language): Reply {
+  const card = finalCard(update.outcome, update, language, { admin: true });
+  return { ...card, text: [MESSAGES[language].notices.onDevice(by, device), ...(card.text ?? [])] };
+}
+
 function facts({ app, from, release, between }: News, messages: Messages, now: number): Reply {
   const { notices } = messages;
   const notes = release.notes?.trim().slice(0, NOTES_CHARACTERS).split('\n').slice(0, NOTES_LINES) ?? [];

@@ -27,7 +27,11 @@ export interface RoleOptions {
  */
 export async function startAgent(
   { layout, environment, config }: RoleOptions,
-  test: { readonly watch?: (journal: Journal) => Journal; readonly version?: string } = {},
+  test: {
+    readonly watch?: (journal: Journal) => Journal;
+    readonly version?: string;
+    readonly crashLookMs?: number;
+  } = {},
 ): Promise<void> {
   makeFolder(layout.agent.dir);
   if (!environment.kept) {
@@ -67,6 +71,7 @@ export async function startAgent(
     basicEnvironment: environment.basic,
     userHome: environment.userHome,
     clock: machineClock,
+    crashLookMs: test.crashLookMs,
     log: (line) => console.error(`${new Date().toISOString()} ${line}`),
     signal: untilTold(),
   });

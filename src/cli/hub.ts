@@ -104,6 +104,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     random,
     outbox,
     telling,
+    announcer,
     gateway: reachable,
     settings,
     onMissing: (device, report) => requests.installMissing(device, report),

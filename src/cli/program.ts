@@ -3,6 +3,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
 import { defaultHome } from './default-home.ts';
+import { addDeviceCommands } from './device-commands.ts';
 import type { InitFlags } from './init/flags.ts';
 import { showError } from './show-error.ts';
 import { VERSION } from './version.ts';
@@ -236,6 +237,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
       // An app that was started here is still a child of this process, which would wait for it.
       process.exit();
     });
+  addDeviceCommands(program, { layout, environment, config });
   program
     .command('install-service')
     .description('have systemd start Fettle with the machine and keep it running; sets up a home where there is none')
@@ -274,13 +276,15 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
       'tell what is wrong with this set-up and how to mend it; exit code 1 where something is. Changes nothing',
     )
     .option('--json', 'print one JSON object')
-    .action(async (options: { json?: boolean }) => {
+    .option('--deep', 'compare the hash of every file in backups, too')
+    .action(async (options: { json?: boolean; deep?: boolean }) => {
       const { runDoctor } = await import('./doctor/index.ts');
       process.exitCode = await runDoctor({
         layout: layout(),
         environment,
         config: config(),
         json: options.json === true,
+        deep: options.deep === true,
         say: (line) => console.log(line),
       });
     });

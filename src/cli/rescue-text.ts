@@ -70,7 +70,8 @@ function nextLines(report: RescueReport): string[] {
   return lines;
 }
 
-function refusalLines(app: string, refusal: Refusal, configProblem: string | undefined): string[] {
+/** Why nothing was done, and what to do. */
+export function refusalLines(app: string, refusal: Refusal, configProblem: string | undefined): string[] {
   const pids = 'pids' in refusal && refusal.pids.length > 0 ? ` (process ${refusal.pids.join(', ')})` : '';
   switch (refusal.why) {
     case 'unknown-app':

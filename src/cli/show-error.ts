@@ -13,6 +13,13 @@ export async function showError(error: unknown): Promise<string> {
         .join('\n');
     }
   }
+  if (error instanceof Error && error.name === 'Refused') {
+    const [{ Refused }, { refusalLines }] = await Promise.all([
+      import('../../agent/rescue/contract.ts'),
+      import('./rescue-text.ts'),
+    ]);
+    if (error instanceof Refused) return refusalLines('it', error.refusal, undefined).join('\n');
+  }
   const { MESSAGES } = await import('../chat/messages/index.ts');
   const known = error instanceof FettleError ? error : toFettleError(error, 'internal', { code: systemCodeOf(error) });
   const { text, next } = MESSAGES.en.problem(known.code, known.data);

@@ -13,6 +13,12 @@ const EN = {
   restore: (backup: string) => `before a restore of ${backup}`,
   unknown: '—',
   running: (version: string) => ` (${version} runs now)`,
+  byHand: (who: string) => `by hand (${who})`,
+  strange: {
+    unreadable: "can't be put back: its manifest can't be read",
+    'of-another-app': "can't be put back: it is another app's",
+    misplaced: "can't be put back: it was moved here",
+  },
   older: (count: number) => `and ${count} older`,
   hint: (backup: string) => `/update restore ${backup} puts that data back; --dry-run only says how`,
 };
@@ -24,6 +30,12 @@ const ZH: typeof EN = {
   restore: (backup) => `恢复 ${backup} 之前`,
   unknown: '—',
   running: (version) => `（${version} 正在运行）`,
+  byHand: (who) => `手动（${who}）`,
+  strange: {
+    unreadable: '不能恢复：清单无法读取',
+    'of-another-app': '不能恢复：属于另一个应用',
+    misplaced: '不能恢复：被移动到这里',
+  },
   older: (count) => `还有 ${count} 个更早的`,
   hint: (backup) => `/update restore ${backup} 恢复该数据；加 --dry-run 只说明步骤`,
 };
@@ -45,17 +57,25 @@ export const backups = defineCommand({
   ],
   async run(context, { app }) {
     const text = TEXT[context.language];
-    const all = await context.services.backups(app, context.signal);
+    const { backups: all, strange } = await context.services.backups(app, context.signal);
     const [newest] = all;
-    if (!newest) return { reply: { tone: 'info', title: text.title(app), text: [text.none] } };
+    if (!newest && strange.length === 0) return { reply: { tone: 'info', title: text.title(app), text: [text.none] } };
     const shown = all.slice(0, MOST);
     return {
       reply: {
         tone: 'info',
         title: text.title(app),
-        table: { columns: text.columns, rows: shown.map((backup) => rowOf(backup, context)) },
+        table: {
+          columns: text.columns,
+          rows: [
+            ...shown.map((backup) => rowOf(backup, context)),
+            ...strange
+              .slice(0, MOST)
+              .map(({ app: of, name, why: reason }) => [`${of}/${name}`, '', text.strange[reason], '', '']),
+          ],
+        },
         ...(all.length > shown.length ? { text: [text.older(all.length - shown.length)] } : {}),
-        hints: [text.hint(`${newest.app}/${newest.seq}`)],
+        ...(newest ? { hints: [text.hint(`${newest.app}/${newest.seq}`)] } : {}),
       },
     };
   },
@@ -73,7 +93,8 @@ function rowOf(backup: BackupView, { language, words, now }: CommandContext): st
   ];
 }
 
-function why({ app, from, to, restores }: BackupView, text: typeof EN): string {
+function why({ app, from, to, restores, by }: BackupView, text: typeof EN): string {
+  if (by !== undefined) return text.byHand(by);
   if (restores !== undefined) return text.restore(`${app}/${restores}`);
   if (to === undefined) return text.unknown;
   return text.before([from, to].filter((version) => version !== undefined).join(' → '));

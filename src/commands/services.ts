@@ -5,7 +5,7 @@ import type { Language, Route } from '../domain/reply.ts';
 import type { SettingKey } from '../domain/setting-texts.ts';
 import type { Auto, HubSettings } from '../domain/settings.ts';
 import type { UpdateKind, UpdateState } from '../domain/update.ts';
-import type { AppReport, BackupReport, Outcome, Problem, Progress } from '../protocol/messages.ts';
+import type { AppReport, BackupReport, Outcome, Problem, Progress, StrangeBackup } from '../protocol/messages.ts';
 
 /**
  * What commands need of the rest of the hub: the whole list, so that a command can be tested with a small
@@ -40,7 +40,7 @@ export interface Services {
    *
    * @throws {FettleError} `device_offline` · `capability_denied`
    */
-  backups(app: string | undefined, signal: AbortSignal): Promise<readonly BackupView[]>;
+  backups(app: string | undefined, signal: AbortSignal): Promise<BackupsView>;
   /**
    * Asks for an update's end. `accepted` is false where it is too late; `state` is where it stands.
    *
@@ -263,6 +263,12 @@ export interface Plan {
   /** `describeSource`'s text. */
   readonly source?: string | undefined;
   readonly steps: readonly { readonly code: PlanStepCode; readonly data: ErrorData }[];
+}
+
+export interface BackupsView {
+  readonly backups: readonly BackupView[];
+  /** What lies among them and can't be put back. */
+  readonly strange: readonly (StrangeBackup & { readonly app: string })[];
 }
 
 /** A backup, as the device tells it. */

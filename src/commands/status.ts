@@ -3,6 +3,7 @@ import { FettleError } from '../domain/errors.ts';
 import type { Field, Reply } from '../domain/reply.ts';
 import { isFinal } from '../domain/update.ts';
 import { newestFirst } from '../domain/version.ts';
+import type { AppReport } from '../protocol/messages.ts';
 import { autoWord } from './auto.ts';
 import { argument, type CommandContext, type CommandResult, defineCommand } from './contract.ts';
 import type { DeviceView, UpdateView } from './services.ts';
@@ -37,6 +38,7 @@ const EN = {
   online: 'online',
   noApps: 'No device has reported an app yet.',
   noDevices: 'No device is connected.',
+  crashing: (times: number, since: string) => `keeps crashing, ${times} times since ${since} UTC`,
   runs: (app: string, version: string, health: string) => `${app} ${version}: ${health}`,
   notInstalled: (app: string) => `${app} is not installed`,
   connection: { connecting: 'connecting', failed: 'failed', stopped: 'stopped' },
@@ -72,6 +74,7 @@ const ZH: typeof EN = {
   online: '在线',
   noApps: '还没有设备报告任何应用。',
   noDevices: '没有设备连接。',
+  crashing: (times, since) => `反复崩溃，自 ${since}（UTC）起 ${times} 次`,
   runs: (app, version, health) => `${app} ${version}：${health}`,
   notInstalled: (app) => `${app} 尚未安装`,
   connection: { connecting: '连接中', failed: '失败', stopped: '已停止' },
@@ -169,16 +172,16 @@ async function ofApp(app: string, devices: readonly DeviceView[], context: Comma
         rows: installed.map(({ device, report }) => [
           device.name,
           report.version ?? text.absent,
-          device.connected ? words.health(report.health) : text.offline(words.relative(device.lastSeenAt, now)),
+          device.connected ? healthWord(report, context) : text.offline(words.relative(device.lastSeenAt, now)),
         ]),
       },
       fields: shared,
     };
   }
   const { device, report } = first;
-  const health = device.connected ? words.health(report.health) : text.offline(words.relative(device.lastSeenAt, now));
+  const health = device.connected ? healthWord(report, context) : text.offline(words.relative(device.lastSeenAt, now));
   return {
-    tone: device.connected && report.health === 'healthy' ? 'good' : active ? 'busy' : 'warn',
+    tone: device.connected && report.health === 'healthy' && !report.crashing ? 'good' : active ? 'busy' : 'warn',
     title: text.runs(app, report.version ?? '', health),
     fields: [
       ...(report.address ? [{ name: text.address, value: report.address }] : []),
@@ -209,13 +212,13 @@ async function ofDevices(devices: readonly DeviceView[], all: boolean, context: 
       ...(several ? [device.name] : []),
       report.app,
       report.version ?? text.absent,
-      device.connected ? words.health(report.health) : text.offline(words.relative(device.lastSeenAt, now)),
+      device.connected ? healthWord(report, context) : text.offline(words.relative(device.lastSeenAt, now)),
       report.address ?? '',
     ]),
   );
   const down = services.adapters().filter(({ state }) => state !== 'connected' && state !== 'unattended');
   const ill = devices.some(
-    (d) => !d.connected || d.apps.some((r) => r.version !== undefined && r.health !== 'healthy'),
+    (d) => !d.connected || d.apps.some((r) => r.version !== undefined && (r.health !== 'healthy' || r.crashing)),
   );
   return {
     tone: active.length > 0 ? 'busy' : ill || down.length > 0 ? 'warn' : 'good',
@@ -240,6 +243,12 @@ async function ofDevices(devices: readonly DeviceView[], all: boolean, context: 
       })),
     ],
   };
+}
+
+/** What an app that keeps crashing is at this moment says little. */
+function healthWord({ health, crashing }: AppReport, { language, words }: CommandContext): string {
+  if (!crashing) return words.health(health);
+  return TEXT[language].crashing(crashing.times, new Date(crashing.since).toISOString().slice(11, 16));
 }
 
 function deviceState(device: DeviceView | undefined, { language, words, now }: CommandContext): string {

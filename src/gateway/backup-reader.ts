@@ -1,12 +1,18 @@
 import type { RandomBytes } from '../domain/id.ts';
-import type { AgentMessage, BackupReport } from '../protocol/messages.ts';
+import type { AgentMessage, BackupReport, StrangeBackup } from '../protocol/messages.ts';
 import type { Gateway } from './gateway.ts';
 import { createQuestions } from './questions.ts';
+
+export interface BackupsOfApp {
+  readonly backups: readonly BackupReport[];
+  /** What lies among them and can't be put back. */
+  readonly strange: readonly StrangeBackup[];
+}
 
 /** Asks devices which backups they have. Nothing is kept here: they come and go on the device. */
 export interface BackupReader {
   /** Newest first. @throws {FettleError} `device_offline` or what the device says */
-  list(device: string, name: string, app: string, signal: AbortSignal): Promise<readonly BackupReport[]>;
+  list(device: string, name: string, app: string, signal: AbortSignal): Promise<BackupsOfApp>;
   /** An answer came in. */
   answer(message: Extract<AgentMessage, { type: 'backups' }>): void;
 }
@@ -16,8 +22,12 @@ export function createBackupReader(gateway: () => Pick<Gateway, 'send'>, random:
   return {
     async list(device, name, app, signal) {
       const of = { device, name, app };
-      const { backups } = await questions.ask(of, (request) => ({ type: 'list-backups', request, app }), signal);
-      return backups;
+      const { backups, strange = [] } = await questions.ask(
+        of,
+        (request) => ({ type: 'list-backups', request, app }),
+        signal,
+      );
+      return { backups, strange };
     },
     answer: questions.answer,
   };

@@ -1,11 +1,9 @@
 import type { Kysely } from 'kysely';
-import type { Outbox } from '../chat/outbox.ts';
 import { FettleError } from '../domain/errors.ts';
-import { type Clock, type RandomBytes, shortId } from '../domain/id.ts';
-import type { SettingsReader } from '../domain/settings.ts';
+import { shortId } from '../domain/id.ts';
 import { isFinal, stateOf } from '../domain/update.ts';
-import type { Gateway, Peer } from '../gateway/gateway.ts';
-import type { AgentMessage, AppReport, Outcome, Problem } from '../protocol/messages.ts';
+import type { Peer } from '../gateway/gateway.ts';
+import type { AgentMessage, Outcome, Problem } from '../protocol/messages.ts';
 import { connectDevice, disconnectAll, disconnectDevice, saveInventory } from '../store/devices.ts';
 import type { Database } from '../store/schema.ts';
 import {
@@ -19,9 +17,11 @@ import {
 } from '../store/updates.ts';
 import { createAlarm } from './alarm.ts';
 import { makeRoom } from './announced.ts';
+import { announceCrashes } from './crash-notices.ts';
+import type { EngineDeps } from './engine-deps.ts';
 import { type NewUpdate, queueDeadline, rowFor, unusedId } from './new-update.ts';
+import { takeLocalOutcome } from './on-device.ts';
 import { failedHere, ORDER_MS, orderOf } from './order.ts';
-import type { Telling } from './telling.ts';
 import { createUpdateQuestions } from './update-question.ts';
 import { auditForced, createWishes, decline, type Wishes } from './wishes.ts';
 
@@ -34,21 +34,6 @@ import { auditForced, createWishes, decline, type Wishes } from './wishes.ts';
 const TICK_MS = 5_000;
 /** Progress is written at most this often; a change of state at once. */
 const PROGRESS_MS = 400;
-
-export interface EngineDeps {
-  readonly db: Kysely<Database>;
-  readonly clock: Clock;
-  readonly random: RandomBytes;
-  readonly outbox: Pick<Outbox, 'wake'>;
-  readonly telling: Telling;
-  readonly gateway: () => Pick<Gateway, 'send' | 'isConnected'>;
-  readonly settings: Pick<SettingsReader, 'current'>;
-  /** An app that the device's file wants installed, and that nobody has asked for yet. Never throws. */
-  readonly onMissing: (device: string, report: AppReport) => Promise<void>;
-  /** An update ended, or a device reported: what may be done by itself may be another thing now. */
-  readonly onChange?: (() => void) | undefined;
-  readonly log: (line: string) => void;
-}
 
 export interface Engine extends Pick<Wishes, 'cancel' | 'insist'> {
   start(): Promise<void>;
@@ -249,7 +234,10 @@ export function createEngine(deps: EngineDeps): Engine {
 
   async function onInventory(peer: Peer, message: Extract<AgentMessage, { type: 'inventory' }>): Promise<void> {
     const now = clock.now();
-    await change((trx) => saveInventory(trx, peer.device, message.apps, message.recovered, now));
+    await change(async (trx) => {
+      await saveInventory(trx, peer.device, message.apps, message.recovered, now);
+      await announceCrashes(trx, { id: peer.device, name: peer.name }, message.apps, deps.announcer, now);
+    });
     const running = new Set(message.apps.map((app) => app.update));
     for (const row of await activeUpdates(db, { device: peer.device })) {
       if (row.cancel_requested === 1 && stateOf(row.state).owner === 'hub' && message.recovered) {
@@ -365,6 +353,10 @@ export function createEngine(deps: EngineDeps): Engine {
           return onReport(peer, message);
         case 'outcome':
           return onOutcome(peer, message.outcome);
+        case 'local-outcome':
+          await change((trx) => takeLocalOutcome(trx, peer, message, deps.announcer, clock.now()));
+          deps.gateway().send(peer.device, { type: 'outcome-ack', update: message.outcome.update });
+          return onChange();
         case 'cancel-result':
           questions.answered(message.update, 'cancel', message);
           return;

@@ -152,7 +152,7 @@ export function createRequests(deps: RequestsDeps): Requests {
   /** Is there such a backup? A device that is away is not asked: it refuses by itself what it does not have. */
   async function findBackup(device: DeviceWithApps, app: string, seq: number | undefined, signal: AbortSignal) {
     if (device.connected !== 1 && seq !== undefined) return;
-    const all = await deps.backups.list(device.id, device.name, app, signal);
+    const { backups: all } = await deps.backups.list(device.id, device.name, app, signal);
     if (seq !== undefined && all.some((backup) => backup.seq === seq)) return;
     const known = all.slice(0, 10).map((backup) => `${app}/${backup.seq}`);
     const backup = seq === undefined ? undefined : `${app}/${seq}`;

@@ -82,10 +82,13 @@ export function createServices(deps: ServicesDeps): Services {
       const lists = await Promise.all(
         asked.map(async ({ name }) => {
           const device = deviceOf(devices, name);
-          return (await deps.backups.list(device.id, device.name, name, signal)).map((b) => ({ ...b, app: name }));
+          return { app: name, ...(await deps.backups.list(device.id, device.name, name, signal)) };
         }),
       );
-      return lists.flat();
+      return {
+        backups: lists.flatMap(({ app, backups }) => backups.map((backup) => ({ ...backup, app }))),
+        strange: lists.flatMap(({ app, strange }) => strange.map((one) => ({ ...one, app }))),
+      };
     },
     async cancel(id) {
       const wanted = id ?? (await oneToCancel());

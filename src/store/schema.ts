@@ -195,8 +195,11 @@ export interface SkippedReleaseTable {
 
 /** What was announced: once each, whatever restarts. */
 export interface NoticeTable {
-  /** `release`: there is a new one; `expiry`: a source's index expires (`version` is its date). */
-  kind: 'release' | 'expiry';
+  /**
+   * `release`: there is a new one; `expiry`: a source's index expires (`version` is its date); `crashes`: an app keeps
+   * crashing (`version` is `DEVICE/SINCE`).
+   */
+  kind: 'release' | 'expiry' | 'crashes';
   app: string;
   version: string;
   at: number;

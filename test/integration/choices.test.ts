@@ -85,7 +85,7 @@ function wire(): void {
       },
       insist: () => Promise.reject(new Error('nothing waits here')),
     }),
-    backups: { list: async () => [] },
+    backups: { list: async () => ({ backups: [], strange: [] }) },
     apps,
     choices,
     language: () => 'en',

@@ -62,6 +62,7 @@ if (values.rehearse) {
     { layout, environment, config: undefined },
     {
       ...(values.version === undefined ? {} : { version: values.version }),
+      crashLookMs: 250,
       watch: (journal) => ({
         ...journal,
         write(entry) {

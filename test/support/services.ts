@@ -337,7 +337,8 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
         { app, seq: 4, at: at + DAY, from: '3.0.1', restores: 2, ...sizes, ofRunning: false },
         { app, seq: 3, at, from: '2.0.2', to: '3.0.1', ...sizes, ofRunning: true },
       ];
-      return names.filter((name) => wanted === undefined || name === wanted).flatMap(of);
+      const asked = names.filter((name) => wanted === undefined || name === wanted);
+      return { backups: asked.flatMap(of), strange: [] };
     },
     readLog: async () => 'a line\nanother line',
   };

@@ -28,6 +28,11 @@ export interface SimulatedDevice {
   stepMs: number;
   /** Why the apps must not be stopped: updates wait until it is gone, or a person insists. */
   locked: string | undefined;
+  /** What is said of an app beside its version. */
+  readonly more: Map<string, Partial<AppReport>>;
+  /** Says anything to the hub that is connected. */
+  say(message: AgentMessage): Promise<void>;
+  inventory(): Promise<void>;
   connect(engine: Pick<Engine, 'connected' | 'received'>): Promise<void>;
   disconnect(engine?: Pick<Engine, 'disconnected'>): Promise<void>;
 }
@@ -48,7 +53,14 @@ export function createSimulatedDevice(running: Readonly<Record<string, string>>)
     const apps = [...device.running].map(([app, version]): AppReport => {
       const current = [...doing.values()].find(({ order }) => order.app === app);
       const under = current ? { update: current.order.update, state: current.state } : {};
-      return { app, version, health: 'healthy', blocked: device.blocked.get(app) ?? [], ...under };
+      return {
+        app,
+        version,
+        health: 'healthy',
+        blocked: device.blocked.get(app) ?? [],
+        ...under,
+        ...device.more.get(app),
+      };
     });
     await say({ type: 'inventory', apps, recovered: true });
   }
@@ -125,6 +137,9 @@ export function createSimulatedDevice(running: Readonly<Record<string, string>>)
   const device: SimulatedDevice = {
     running: new Map(Object.entries(running)),
     blocked: new Map(),
+    more: new Map(),
+    say,
+    inventory,
     carriedOut: [],
     verdict: () => 'good',
     stepMs: 2_500,

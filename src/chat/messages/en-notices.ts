@@ -37,6 +37,12 @@ export const notices: NoticeTexts = {
       ? `${source} was vouched for until ${when}. There are no automatic updates from it now.`
       : `${source} is vouched for until ${when}. Automatic updates from it stop then.`,
   expiresNext: 'Whoever publishes it has to publish it anew.',
+  crashesTitle: (app, version) => `${app}${v(version)} keeps crashing`,
+  crashes: (app, times, when, device) =>
+    `It has ended by itself ${times} times since ${when} UTC on ${device}. It is started again each time; ${app} may be down in between.`,
+  rollBackTo: (version) => `Roll back to ${version}`,
+  logs: 'Logs',
+  onDevice: (who, device) => `${who} did this on ${device} itself.`,
   triesAgain: (wait) => `It is tried again in ${wait}.`,
   leftToYou: (tries) => `It was tried ${tries} times. This version is left to you now.`,
 };

@@ -42,6 +42,13 @@ export interface NoticeTexts {
   readonly expiresTitle: (app: string, past: boolean) => string;
   readonly expires: (source: string, when: string, past: boolean) => string;
   readonly expiresNext: string;
+  readonly crashesTitle: (app: string, version: string | undefined) => string;
+  /** `when` is a time of day in UTC. */
+  readonly crashes: (app: string, times: number, when: string, device: string) => string;
+  readonly rollBackTo: (version: string) => string;
+  readonly logs: string;
+  /** Somebody did it on the device itself. */
+  readonly onDevice: (who: string, device: string) => string;
   /** After an automatic update that failed: it is tried again after `wait`. */
   readonly triesAgain: (wait: string) => string;
   /** After the last try. */

@@ -36,6 +36,12 @@ export const notices: NoticeTexts = {
       ? `${source} 的有效期到 ${when} 为止，现在不再从它自动更新。`
       : `${source} 的有效期到 ${when} 为止，之后不再从它自动更新。`,
   expiresNext: '需要由发布者重新发布。',
+  crashesTitle: (app, version) => `${app}${version ? ` ${version}` : ''} 反复崩溃`,
+  crashes: (app, times, when, device) =>
+    `自 ${when}（UTC）起在 ${device} 上已自行退出 ${times} 次。每次都会重新启动，其间 ${app} 可能不可用。`,
+  rollBackTo: (version) => `回退到 ${version}`,
+  logs: '日志',
+  onDevice: (who, device) => `由 ${who} 在设备 ${device} 上操作。`,
   triesAgain: (wait) => `将在 ${wait}后重试。`,
   leftToYou: (tries) => `已尝试 ${tries} 次，此版本现在由您决定。`,
 };

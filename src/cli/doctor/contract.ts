@@ -20,6 +20,8 @@ export interface Facts {
   readonly layout: HomeLayout;
   readonly environment: Environment;
   readonly clock: Clock;
+  /** Take the time for what takes long. */
+  readonly deep: boolean;
   /** The folder of the home is there. */
   readonly exists: boolean;
   readonly configFile: string;
@@ -45,6 +47,8 @@ export interface Check {
   readonly title: string;
   /** Milliseconds; then it is said that it took too long. */
   readonly limitMs: number;
+  /** The same with `--deep`, where that takes longer. */
+  readonly deepLimitMs?: number;
   look(facts: Facts, signal: AbortSignal): AsyncIterable<Finding> | Iterable<Finding>;
 }
 

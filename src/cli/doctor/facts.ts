@@ -19,6 +19,7 @@ export async function readFacts(options: {
   readonly environment: Environment;
   readonly config: string | undefined;
   readonly clock: Clock;
+  readonly deep?: boolean | undefined;
 }): Promise<Facts> {
   const { layout, environment, clock } = options;
   const configFile = options.config ?? layout.config;
@@ -31,6 +32,7 @@ export async function readFacts(options: {
     layout,
     environment,
     clock,
+    deep: options.deep === true,
     exists: existsSync(layout.home),
     configFile,
     config: loaded?.config,

@@ -1,6 +1,7 @@
 import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { machineClock } from '../npm-tools.ts';
+import { backups } from './backups.ts';
 import { configuration } from './configuration.ts';
 import { type Check, type Facts, type Finding, wrong } from './contract.ts';
 import { database } from './database.ts';
@@ -21,6 +22,7 @@ const CHECKS: readonly Check[] = [
   configuration,
   slots,
   updates,
+  backups,
   keeper,
   services,
   hub,
@@ -34,6 +36,8 @@ export interface DoctorOptions {
   readonly config: string | undefined;
   /** One JSON object instead of lines. */
   readonly json?: boolean;
+  /** Compare the hashes of backups, too. */
+  readonly deep?: boolean;
   readonly say: (line: string) => void;
 }
 
@@ -69,7 +73,8 @@ export async function runDoctor(options: DoctorOptions): Promise<number> {
 
 async function run(check: Check, facts: Facts): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const limit = AbortSignal.timeout(check.limitMs);
+  const limitMs = (facts.deep ? check.deepLimitMs : undefined) ?? check.limitMs;
+  const limit = AbortSignal.timeout(limitMs);
   const late = new Promise<never>((_, reject) => {
     limit.addEventListener('abort', () => reject(limit.reason), { once: true });
   });
@@ -80,7 +85,7 @@ async function run(check: Check, facts: Facts): Promise<Finding[]> {
     await Promise.race([look(), late]);
   } catch (error) {
     const reason = limit.aborted
-      ? `This took longer than ${check.limitMs / 1_000} s and was given up`
+      ? `This took longer than ${limitMs / 1_000} s and was given up`
       : `This could not be looked at: ${(error as Error).message}`;
     findings.push(wrong(reason, limit.aborted ? 'Look whether a disk or a network hangs.' : undefined));
   }

@@ -2,9 +2,11 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { makingLock, reserveSequence } from '../../../agent/backup/create.ts';
 import { listBackups, type Manifest } from '../../../agent/backup/manifest.ts';
 import { reportOf } from '../../../agent/backup/report.ts';
 import { prunable, pruneBackups } from '../../../agent/backup/retention.ts';
+import { takeLock } from '../../../agent/keeper/lock.ts';
 import { numbers } from '../../support/numbers.ts';
 
 const DAY = 86_400_000;
@@ -145,6 +147,17 @@ describe('on disk', () => {
     expect(prune(0, 'c', log)).toEqual(['07', '2', '3', '4', '5', '6', 'notes']);
     expect(log.filter((line) => line.includes('left alone'))).toHaveLength(5);
     expect(log).toContain('web: backup 1 is removed');
+  });
+
+  test('what is being made by hand is left alone, and what is left of it when nobody makes it any more is removed', () => {
+    put('1', backup(1, 'a', 'b', 1));
+    const lock = takeLock(makingLock(folder));
+    expect(reserveSequence(folder)).toBe(2);
+    expect(reserveSequence(folder)).toBe(3);
+    const named = () => prune(14, 'b').filter((name) => /^\d/.test(name));
+    expect(named()).toEqual(['1', '2.making', '3.making']);
+    lock.release();
+    expect(named()).toEqual(['1']);
   });
 
   test('a removal that was interrupted leaves no backup that looks whole', () => {

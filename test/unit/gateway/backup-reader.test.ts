@@ -28,8 +28,8 @@ test('two questions at once each get their own answer', async () => {
   reader.answer({ type: 'backups', request: sent[1]?.request ?? '', backups: [] });
   reader.answer({ type: 'backups', request: sent[0]?.request ?? '', backups: [backup] });
   reader.answer({ type: 'backups', request: 'of nobody', backups: [] });
-  expect(await first).toEqual([backup]);
-  expect(await second).toEqual([]);
+  expect(await first).toEqual({ backups: [backup], strange: [] });
+  expect(await second).toEqual({ backups: [], strange: [] });
 });
 
 test('a device that is away, or does not answer, is offline', async () => {
