@@ -293,7 +293,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   if (options.kept && !updates.replacingSelf()) void self.followUp();
   const tick = setInterval(() => {
     local.look();
-    void sendInventory();
+    void updates.retryStranded().then(() => sendInventory());
   }, INVENTORY_MS);
   const lookAtCrashes = async () => {
     const apps = { apps: policy.apps, drivers, isBusy: updates.isBusy };

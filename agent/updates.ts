@@ -25,6 +25,7 @@ import { messageOf, type OutcomeMessage } from './outcome-message.ts';
 import type { Policy } from './policy.ts';
 import type { RestartDrivers } from './restart/index.ts';
 import type { Self } from './self/index.ts';
+import { createStranded } from './stranded.ts';
 import { newEntry } from './updater/new-entry.ts';
 import { resume, resumeSelf } from './updater/recover.ts';
 import { runUpdate } from './updater/run.ts';
@@ -57,6 +58,8 @@ export interface Updates {
   isBusy(app: string): boolean;
   /** The backups of an app, newest first. @throws {FettleError} `capability_denied` */
   backups(app: string): { readonly backups: readonly BackupReport[]; readonly strange: readonly StrangeBackup[] };
+  /** Tries again to start what an update left stopped and no keeper keeps. Never throws. */
+  retryStranded(): Promise<void>;
   /** Removes backups that are no longer kept; of an app that is being updated, when that is over. Never throws. */
   pruneBackups(): void;
   /** Stops at the journal's next safe point; the next start goes on. */
@@ -106,6 +109,13 @@ export function createUpdates(deps: UpdatesDeps): Updates {
   const driver = (app: string, config: AppConfig) =>
     isSelf(app) ? deps.self.driver(app) : deps.drivers.of(app, config);
   const everyConfig = (app: string): AppConfig | undefined => ({ ...policy.apps, ...deps.self.apps })[app];
+  const stranded = createStranded({
+    journal,
+    apps: () => Object.entries(policy.apps).filter(([app]) => !tasks.has(app)),
+    driver: (app, config) => driver(app, config),
+    now: () => clock.monotonic(),
+    log: deps.log,
+  });
   const everything = () => Object.entries({ ...policy.apps, ...deps.self.apps });
 
   function begin(entry: JournalEntry, config: AppConfig): void {
@@ -314,7 +324,11 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     },
 
     async inventory() {
-      return Promise.all(everything().map(([app, config]) => report(app, config)));
+      const apps = everything();
+      const health = await Promise.all(apps.map(([app, config]) => healthOf(app, config, slots(app).current())));
+      // The looks take time; everything else is read at one moment after the last of them: an order that was taken
+      // meanwhile must not be told of as if there were none.
+      return apps.map(([app, config], index) => report(app, config, health[index] ?? 'unknown'));
     },
 
     tell() {
@@ -348,6 +362,8 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       };
     },
 
+    retryStranded: () => stranded.retry(),
+
     pruneBackups() {
       const busy = new Set(journal.list().flatMap((entry) => (isFinal(entry.state) ? [] : [entry.order.app])));
       for (const [app] of everything()) {
@@ -362,9 +378,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     },
   };
 
-  async function report(app: string, config: AppConfig): Promise<AppReport> {
-    // The look takes time; everything else is read at one moment after it.
-    const health = await healthOf(app, config, slots(app).current());
+  function report(app: string, config: AppConfig, health: AppReport['health']): AppReport {
     const current = slots(app).current();
     const record = current === undefined ? undefined : slots(app).record(current);
     const lastGood = slots(app).lastGood();

@@ -17,6 +17,8 @@ export interface BinaryParts {
    * @throws {FettleError} `artifact_invalid {reason}` · `not_replaceable`
    */
   ready(slot: string, signal: AbortSignal): Promise<void>;
+  /** A script is run by its interpreter: what a process has of it is its path, which says nothing of which version it read. */
+  isScript(): boolean;
   /** @throws {FettleError} `not_replaceable {path, reason, advice}` */
   refuse(slot: string, signal: AbortSignal): Promise<void>;
 }

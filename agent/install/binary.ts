@@ -181,6 +181,7 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
         await carryOver(at, beside, signal, deps.spawn);
       }
     },
+    isScript: () => isScript(target()),
     refuse: (slot, signal) => refuseUnreplaceable({ path, target: target(), slot, signal, spawn: deps.spawn }),
   };
 

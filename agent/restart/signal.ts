@@ -35,6 +35,8 @@ export function createSignalDriver(
     const slot = slots.current();
     return slot !== undefined && slots.runs(slot, pids);
   };
+  /** What was read of a script at its path is not seen from outside: only a new image is known to be of the new one. */
+  const surelyRunsCurrent = (pids: readonly number[]) => slots.binary?.isScript() !== true && runsCurrent(pids);
 
   /** By its argument alone, the link `current`: true of the old image too, so it says something of a new one only. */
   const throughLink = (pids: readonly number[]) => runsFrom(pids, folder.current);
@@ -48,7 +50,9 @@ export function createSignalDriver(
       const images = imagesOf(running.startId);
       const fresh = images.filter(({ pid, image }) => !before.some((old) => old.pid === pid && old.image === image));
       // What answers while the old image is there may be that.
-      const old = images.some((one) => one.pid === main?.pid && one.image === main.image && !runsCurrent([one.pid]));
+      const old = images.some(
+        (one) => one.pid === main?.pid && one.image === main.image && !surelyRunsCurrent([one.pid]),
+      );
       const pids = images.map(({ pid }) => pid);
       if (!old && (runsCurrent(pids) || throughLink(fresh.map(({ pid }) => pid)))) break;
       // It died of it: what is started then is what `current` names.
@@ -73,7 +77,7 @@ export function createSignalDriver(
     async start() {
       const running = (await kept.status(app))?.running;
       if (!running || imagesOf(running.startId).length === 0) return kept.start(app);
-      if (runsCurrent(imagesOf(running.startId).map(({ pid }) => pid))) return running;
+      if (surelyRunsCurrent(imagesOf(running.startId).map(({ pid }) => pid))) return running;
       return replace(running);
     },
   };

@@ -4,9 +4,12 @@
  */
 import { parseArgs } from 'node:util';
 import { makeHome } from '../support/home.ts';
+import { bootMachine, whyNoMachine } from '../support/machine.ts';
 import { startRegistry } from '../support/registry.ts';
 import { type Row, runCell } from './run.ts';
 import { ACQUIRES, DRIVERS, prepare } from './world.ts';
+
+const MACHINE_MS = 20 * 60_000;
 
 const { values } = parseArgs({
   options: {
@@ -14,6 +17,8 @@ const { values } = parseArgs({
     acquires: { type: 'string' },
     fast: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    /** Units are this machine's own: for the machine that is booted for them. */
+    here: { type: 'boolean', default: false },
     /** Keeps the home. */
     keep: { type: 'boolean', default: false },
   },
@@ -24,11 +29,31 @@ const pace = values.fast
   ? { forMs: 2_000, lateMs: 1_800, hangMs: 4_000 }
   : { forMs: 10_000, lateMs: 9_000, hangMs: 6_000 };
 
+const drivers = chosen(DRIVERS, values.drivers);
+if (drivers.includes('systemd') && !values.here) {
+  const why = whyNoMachine();
+  if (why) {
+    console.error(`apps that are units need a systemd: ${why}. --drivers kept,command,signal leaves them out.`);
+    process.exit(2);
+  }
+  const machine = await bootMachine();
+  try {
+    const argv = [process.execPath, import.meta.filename, ...process.argv.slice(2), '--here'];
+    const { code, out, err } = await machine.run(argv, { timeoutMs: MACHINE_MS });
+    process.stderr.write(err);
+    process.stdout.write(out);
+    process.exitCode = code;
+  } finally {
+    await machine.close();
+  }
+  process.exit();
+}
+
 const home = makeHome();
 const registry = await startRegistry();
 const rows: Row[] = [];
 try {
-  const wanted = { acquires: chosen(ACQUIRES, values.acquires), drivers: chosen(DRIVERS, values.drivers), pace };
+  const wanted = { acquires: chosen(ACQUIRES, values.acquires), drivers, pace };
   const cells = await prepare(home, registry, wanted);
   const env = { npm_config_registry: registry.url };
   const up = await home.fettle(['up', '--detach'], undefined, env);

@@ -51,7 +51,7 @@ export async function prepare(
   }
   if (acquires.includes('git')) makeRepository(join(root, 'origin.git'), join(root, 'work'), code);
   const cells: Cell[] = [];
-  const lines = ['apps:'];
+  const lines = ['updates: {atOnce: 16}', 'apps:'];
   for (const acquire of acquires) {
     for (const driver of drivers) {
       const app = `${acquire}-${driver}`;
@@ -65,6 +65,7 @@ export async function prepare(
     }
   }
   writeFileSync(home.layout.config, `${lines.join('\n')}\n`);
+  if (drivers.includes('systemd')) execFileSync('systemctl', ['daemon-reload']);
   return cells;
 }
 
@@ -130,7 +131,9 @@ function configuration(of: { home: Home; cell: Cell; folder: string; pace: Pace 
   ];
   if (acquire === 'binary') lines.push(`    binary: ${path}`);
   if (driver === 'kept' || driver === 'signal') {
-    if (acquire !== 'binary') lines.push(`    run: node ${inSlot}`);
+    // One that replaces itself is started by its path, which names the new release after a switch.
+    const program = driver === 'signal' ? `{slot}/${inSlot}` : inSlot;
+    if (acquire !== 'binary') lines.push(`    run: node ${program}`);
     lines.push(`    env: ${JSON.stringify(env)}`);
     lines.push(`    restart: ${driver === 'kept' ? 'kept' : 'signal SIGUSR2'}`);
   }
@@ -160,7 +163,7 @@ ${exports.join('\n')}
 case "$1" in
   start) setsid ${argv.join(' ')} </dev/null >>'${log}' 2>&1 & echo $! >'${pidFile}' ;;
   stop) [ ! -e '${pidFile}' ] || kill "$(cat '${pidFile}')" 2>/dev/null || true ;;
-  status) kill -0 "$(cat '${pidFile}')" 2>/dev/null ;;
+  status) grep -q '^State:.[^Z]' "/proc/$(cat '${pidFile}')/status" 2>/dev/null ;;
 esac
 `;
 }
