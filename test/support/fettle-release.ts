@@ -64,13 +64,14 @@ await import('./real-main.js');
 }
 
 function addMigration(dist: string, body: string): void {
-  const last = /"(\d{4}-[a-z-]+)": _\d{4}_[a-z_]+_exports\n\}/;
+  // The list of migrations, as the bundler writes it.
+  const last = /"(\d{4}-[a-z-]+)":\s*[\w$]+\s*\}/;
   const file = readdirSync(dist).find((name) => last.test(readFileSync(join(dist, name), 'utf8')));
   if (!file) throw new Error('the bundle has no list of migrations');
   const text = readFileSync(join(dist, file), 'utf8');
-  const more = `,\n\t"9999-later": { up: async (db) => { const rehearsing = process.argv.includes('--rehearse'); ${body} } }\n}`;
+  const more = `,"9999-later": { up: async (db) => { const rehearsing = process.argv.includes('--rehearse'); ${body} } }}`;
   writeFileSync(
     join(dist, file),
-    text.replace(last, (found) => found.replace(/\n\}$/, more)),
+    text.replace(last, (found) => found.replace(/\s*\}$/, more)),
   );
 }
