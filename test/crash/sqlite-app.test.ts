@@ -109,7 +109,8 @@ function startWriting(port: number): Writes {
     begun: () => next,
     async some(count) {
       const wanted = acknowledged.size + count;
-      await until(`${wanted} writes`, () => acknowledged.size >= wanted);
+      // Each is on the disk before it is acknowledged: a busy disk takes its time.
+      await until(`${wanted} writes`, () => acknowledged.size >= wanted, 60_000);
     },
     async stop() {
       stopped = true;
