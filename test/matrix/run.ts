@@ -23,6 +23,8 @@ export interface Row {
   /** Processes of the app. */
   readonly processes: number;
   readonly ok: boolean;
+  /** What the person was told last. */
+  readonly said: string;
 }
 
 const CODES: Readonly<Record<Behaviour, readonly string[]>> = {
@@ -66,7 +68,7 @@ async function update(home: Home, cell: Cell, version: string): Promise<Ended> {
     state: outcome?.state ?? 'not begun',
     code: outcome?.problem?.code ?? '',
     outageMs: outcome?.outageMs,
-    said: `${out}${err}`.trim().split('\n').slice(-3).join(' | '),
+    said: `${out}${err}`.trim().split('\n').slice(-6).join(' | '),
   };
 }
 
@@ -104,6 +106,7 @@ function rowOf(
     outageMs: ended.outageMs,
     processes,
     ok,
+    said: ended.said,
   };
 }
 

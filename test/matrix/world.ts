@@ -51,7 +51,7 @@ export async function prepare(
   }
   if (acquires.includes('git')) makeRepository(join(root, 'origin.git'), join(root, 'work'), code);
   const cells: Cell[] = [];
-  const lines = ['updates: {atOnce: 16}', 'apps:'];
+  const lines = ['updates: {atOnce: 4}', 'apps:'];
   for (const acquire of acquires) {
     for (const driver of drivers) {
       const app = `${acquire}-${driver}`;
@@ -125,7 +125,7 @@ function configuration(of: { home: Home; cell: Cell; folder: string; pace: Pace 
     `  ${app}:`,
     `    source: ${sources[acquire]}`,
     '    keep: [data]',
-    `    healthy: {http: "http://127.0.0.1:${port}/version", version: .version, every: 100ms, checks: 2, for: ${pace.forMs}ms, timeout: 1s}`,
+    `    healthy: {http: "http://127.0.0.1:${port}/version", version: .version, every: 100ms, checks: 2, for: ${pace.forMs}ms, timeout: 2s}`,
     '    stop: {grace: 2s}',
     `    deadlines: {probing: ${pace.forMs + pace.hangMs}ms}`,
   ];
