@@ -24,7 +24,7 @@ let sent = 0;
 let answered = 0;
 let failed = 0;
 let slowestMs = 0;
-let ending = false;
+let endedAt: number | undefined;
 
 function request(): void {
   sent += 1;
@@ -55,12 +55,12 @@ function request(): void {
       const why = problem ?? (text === '' ? 'no answer' : 'a broken answer');
       failures[why] = (failures[why] ?? 0) + 1;
     }
-    if (ending && answered + failed === sent) report();
+    if (endedAt !== undefined && answered + failed === sent) report();
   });
 }
 
 function report(): void {
-  const seconds = (performance.now() - began) / 1_000;
+  const seconds = ((endedAt ?? performance.now()) - began) / 1_000;
   const made: LoadReport = { sent, answered, failed, failures, pids: [...pids], seconds, slowestMs };
   process.send?.(made);
 }
@@ -72,7 +72,7 @@ const ticking = setInterval(() => {
 
 process.on('message', (message) => {
   if (message === 'end') {
-    ending = true;
+    endedAt = performance.now();
     clearInterval(ticking);
     if (answered + failed < sent) return;
   }

@@ -12,6 +12,7 @@ export interface LoadReport {
   readonly failures: Readonly<Record<string, number>>;
   /** Of the processes that answered. */
   readonly pids: readonly number[];
+  /** In which requests were begun. */
   readonly seconds: number;
   readonly slowestMs: number;
 }
