@@ -249,8 +249,8 @@ export function createUpdates(deps: UpdatesDeps): Updates {
   async function resumption(entry: JournalEntry, config: AppConfig) {
     const { app } = entry.order;
     const { kind, status } = driver(app, config);
-    const fellBack = (await status(app))?.fellBack ?? false;
-    if (app === 'agent') return resumeSelf(entry, { fellBack, runs: deps.self.runs() });
+    const { fellBack, fellBackFor } = (await status(app)) ?? { fellBack: false };
+    if (app === 'agent') return resumeSelf(entry, { fellBack, fellBackFor, runs: deps.self.runs() });
     // What the keeper keeps is started by nobody else while it is held; a service manager may do so at boot.
     const startsAlone = kind === 'systemd' || kind === 'command';
     const mayHaveRun = startsAlone && entry.to !== entry.from && slots(app).current() === entry.to;

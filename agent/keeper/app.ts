@@ -156,14 +156,15 @@ export function createApp(deps: AppDeps, found: readonly FoundProcess[]): App {
 
   /** Three starts of the agent or the hub without `commit`: the version before is started instead. */
   async function goToLastGoodWhenUncommitted(): Promise<boolean> {
-    const { starts, hold, spec } = record();
+    const { starts, hold, spec, lastExit } = record();
     if (!counts || starts < UNCOMMITTED_STARTS) return false;
     if (isAgent) deps.agentFailed();
     const slot = hold?.fallback ?? lastGoodOf(spec.dir);
     if (slot === undefined || switchTo(slot) !== 'switched') return false;
     log(`ALARM ${starts} starts without commit: ${slot} is started instead`);
     clearTimeout(holdTimer);
-    file.note(name, { starts: 0, hold: null, fellBack: true });
+    const fellBackFor = { why: 'ends', code: lastExit?.code ?? null } as const;
+    file.note(name, { starts: 0, hold: null, fellBack: true, fellBackFor });
     failures = 0;
     await tryLaunch();
     return true;
@@ -288,6 +289,7 @@ export function createApp(deps: AppDeps, found: readonly FoundProcess[]): App {
     file.note(name, {
       hold: stuck && hold ? { ...hold, expired: true } : null,
       fellBack: true,
+      fellBackFor: { why: 'time' },
       desired: 'running',
       starts: 0,
     });
@@ -332,7 +334,7 @@ export function createApp(deps: AppDeps, found: readonly FoundProcess[]): App {
 
   return {
     status() {
-      const { desired, hold, crashes, lastExit, fellBack } = record();
+      const { desired, hold, crashes, lastExit, fellBack, fellBackFor } = record();
       return {
         desired,
         running: run && { startId: run.startId, pid: run.pid, slot: run.slot, at: run.at },
@@ -340,6 +342,7 @@ export function createApp(deps: AppDeps, found: readonly FoundProcess[]): App {
         crashes,
         lastExit,
         fellBack,
+        ...(fellBack && fellBackFor ? { fellBackFor } : {}),
       };
     },
     keep: (spec) => queue(() => file.settle(name, { ...record(), spec })),

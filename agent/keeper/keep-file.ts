@@ -4,7 +4,7 @@ import { NAME_PATTERN } from '../../src/domain/app.ts';
 import { makeFolder, writeDurably } from '../../src/files/durable.ts';
 import { type Log, reasonOf } from './log.ts';
 import { object, parseFallback, parseSpec } from './parse.ts';
-import type { KeepSpec } from './protocol.ts';
+import type { FellBackFor, KeepSpec } from './protocol.ts';
 import { after } from './times.ts';
 
 /** A hold as it is on disk. Its time runs by the clock that never jumps, so it is bound to one boot. */
@@ -34,6 +34,8 @@ export interface KeptRecord {
   readonly crashes: number;
   readonly lastExit: { readonly code: number | null; readonly at: number } | null;
   readonly fellBack: boolean;
+  /** Counts only with `fellBack`. */
+  readonly fellBackFor?: FellBackFor;
 }
 
 /** `keep.json`, in memory and on disk. */
@@ -204,7 +206,15 @@ function readRecord(value: Record<string, unknown>): KeptRecord {
       ? { code: typeof lastExit.code === 'number' ? lastExit.code : null, at: count(lastExit.at) }
       : null,
     fellBack: value.fellBack === true,
+    ...readFellBackFor(value.fellBackFor),
   };
+}
+
+function readFellBackFor(value: unknown): Pick<KeptRecord, 'fellBackFor'> {
+  const { why, code } = (value ?? {}) as Record<string, unknown>;
+  if (why === 'time') return { fellBackFor: { why } };
+  if (why === 'ends') return { fellBackFor: { why, code: typeof code === 'number' ? code : null } };
+  return {};
 }
 
 /** Start ids are names of files too. */

@@ -97,6 +97,12 @@ export interface Started {
   readonly at: number;
 }
 
+/**
+ * `ends`: too many starts ended without a commit, the last with this status (as in {@link KeptApp.lastExit}); `time`:
+ * nobody committed in time.
+ */
+export type FellBackFor = { readonly why: 'ends'; readonly code: number | null } | { readonly why: 'time' };
+
 /** One app as the keeper sees it. */
 export interface KeptApp {
   /** What it is kept at. */
@@ -110,6 +116,8 @@ export interface KeptApp {
   readonly lastExit: { readonly code: number | null; readonly at: number } | null;
   /** True where the keeper itself went to the fallback slot because the agent did not come back. */
   readonly fellBack: boolean;
+  /** With {@link fellBack}: why, where this keeper knows it. */
+  readonly fellBackFor?: FellBackFor;
   /** An entry whose command runs to its end. */
   readonly once?: true;
 }

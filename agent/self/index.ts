@@ -100,8 +100,12 @@ export function createSelf(deps: SelfDeps): Self {
       hold: null,
       crashes: 0,
       lastExit: null,
-      fellBack: await deps.restart.fellBack(),
+      ...(await fellBack()),
     }),
+  };
+  const fellBack = async () => {
+    const { fellBack, fellBackFor } = await deps.restart.fellBack();
+    return { fellBack, ...(fellBackFor ? { fellBackFor } : {}) };
   };
   const running = () => ({ startId: '', pid: process.pid, slot: runs() ?? '', at: startedAt });
 

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KeeperClient } from '../keeper/client.ts';
+import type { KeptApp } from '../keeper/protocol.ts';
 import { readArmed, writeArmed } from './lone-start.ts';
 
 /** How this agent makes way for another build of itself, and how that one is known to be well. */
@@ -12,7 +13,7 @@ export interface SelfRestart {
   /** This agent is well: it stays. */
   commit(): Promise<void>;
   /** Was the way back taken, because a newer agent did not commit? */
-  fellBack(): Promise<boolean>;
+  fellBack(): Promise<Pick<KeptApp, 'fellBack' | 'fellBackFor'>>;
   /** Of the keeper that runs; of this agent where there is none. */
   keeperVersion(): Promise<string | undefined>;
   /** Has the keeper, too, go on with what its `current` names. Apps run on. */
@@ -36,7 +37,7 @@ export function keptRestart(keeper: KeeperClient, log: (line: string) => void): 
     async commit() {
       await keeper.ask('commit', { app: 'agent' });
     },
-    fellBack: async () => (await keeper.ask('status', {})).apps.agent?.fellBack ?? false,
+    fellBack: async () => (await keeper.ask('status', {})).apps.agent ?? { fellBack: false },
     keeperVersion: async () => (await keeper.ask('hello', {})).version,
     async renewKeeper() {
       const before = await keeper.ask('hello', {});
@@ -65,7 +66,8 @@ export function loneRestart(file: string, end: () => void): SelfRestart {
     arm: async (fallback) => writeArmed(file, { fallback, starts: 0, fellBack: false }),
     restart: async () => end(),
     commit: async () => rmSync(file, { force: true }),
-    fellBack: async () => readArmed(file)?.fellBack ?? false,
+    fellBack: async () =>
+      readArmed(file)?.fellBack ? { fellBack: true, fellBackFor: { why: 'ends', code: null } } : { fellBack: false },
     keeperVersion: async () => undefined,
     renewKeeper: async () => undefined,
   };

@@ -1,5 +1,6 @@
 import { stateOf, type UpdateState } from '../../src/domain/update.ts';
 import type { JournalEntry } from '../journal.ts';
+import type { FellBackFor } from '../keeper/protocol.ts';
 
 /** An update that is taken up more often than this goes in circles. */
 const MAX_RESUMES = 10;
@@ -18,6 +19,8 @@ export interface Found {
 export interface FoundSelf extends Found {
   /** The slot that this process runs from. */
   readonly runs: string | undefined;
+  /** What the keeper gave up on, where it knows it. */
+  readonly fellBackFor?: FellBackFor | undefined;
 }
 
 /** Where an interrupted update goes on. */
@@ -95,9 +98,8 @@ export function resumeSelf(entry: JournalEntry, found: FoundSelf): Resumption {
   const resumes = entry.resumes + 1;
   const attempts = entry.attempts + 1;
   const isNew = found.runs === entry.to;
-  const reason = 'it did not come up, or did not reach the hub in time; the one before was started again';
   // Only where the keeper gave up on it is it the release's fault; a power cut is not.
-  const crashed = { code: 'crashed', data: { app: 'agent', reason }, retryable: false };
+  const crashed = { code: 'crashed', data: { app: 'agent', reason: whyNotUp(found.fellBackFor) }, retryable: false };
   const problem = entry.problem ?? (found.fellBack ? crashed : INTERRUPTED);
   const revert: Resumption = { state: 'reverting', patch: { resumes, problem } };
   switch (entry.state) {
@@ -117,6 +119,16 @@ export function resumeSelf(entry: JournalEntry, found: FoundSelf): Resumption {
     default:
       return resume(entry, found);
   }
+}
+
+/** For people: crashed and hung are told apart, since they are looked for in different places. */
+function whyNotUp(why: FellBackFor | undefined): string {
+  const back = 'the one before was started again';
+  if (why?.why === 'time') return `it did not come up: it was started, and was not well in time; ${back}`;
+  if (why?.why !== 'ends') return `it did not come up, or did not reach the hub in time; ${back}`;
+  const { code } = why;
+  const how = code === null ? '' : code > 128 ? ` by signal ${code - 128}` : ` with status ${code}`;
+  return `it did not come up: it ended${how} each time it was started; ${back}`;
 }
 
 function tooOften(entry: JournalEntry, resumes: number): Resumption {

@@ -244,8 +244,8 @@ apps:
   });
 
   test.each<[Fault, RegExp]>([
-    ['agent exits at start', /did not come up/],
-    ['agent hangs', /did not come up/],
+    ['agent exits at start', /did not come up: it ended with status 9 each time/],
+    ['agent hangs', /did not come up: it was started, and was not well in time/],
     ['agent never reaches the hub', /the hub has not been reached/],
   ])('%s: the old one is back, kept apps never noticed', async (fault, why) => {
     await startWith(fault);
@@ -255,6 +255,8 @@ apps:
     expect(said.out).toMatch(why);
     expect(said.code).toBe(1);
     expect({ hub: pidOf('hub'), keeper: pidOf('keeper'), app: appPid() }).toEqual(before);
+    // The hub knows it for later as well, not only in the answer.
+    expect(query<{ outcome: string }>("select outcome from updates where app = 'agent'")[0]?.outcome).toMatch(why);
     expect(current('agent')).toContain('releases/0.1.0-');
     await expectOneAnswer('agent');
     expect((await say('/update now app')).out).toContain('app is back online, 1.1.0');

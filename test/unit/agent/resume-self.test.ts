@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { JournalEntry } from '../../../agent/journal.ts';
+import type { FellBackFor } from '../../../agent/keeper/protocol.ts';
 import { resumeSelf } from '../../../agent/updater/recover.ts';
 import type { UpdateState } from '../../../src/domain/update.ts';
 
@@ -34,6 +35,18 @@ test.each<[string, UpdateState, 'old' | 'new', boolean, Partial<JournalEntry>, U
 test('that the keeper went back is the release’s own fault', () => {
   const { patch } = resumeSelf(at('probing'), { fellBack: true, runs: OLD });
   expect(patch.problem).toMatchObject({ code: 'crashed', retryable: false });
+});
+
+test.each<[FellBackFor | undefined, RegExp]>([
+  [{ why: 'ends', code: 9 }, /ended with status 9 each time/],
+  [{ why: 'ends', code: 139 }, /ended by signal 11 each time/],
+  [{ why: 'ends', code: null }, /ended each time/],
+  [{ why: 'time' }, /was started, and was not well in time/],
+  // A keeper of before knows no more.
+  [undefined, /did not come up, or did not reach the hub in time/],
+])('why the keeper went back: %j', (fellBackFor, reason) => {
+  const { patch } = resumeSelf(at('probing'), { fellBack: true, fellBackFor, runs: OLD });
+  expect(patch.problem?.data).toMatchObject({ app: 'agent', reason: expect.stringMatching(reason) });
 });
 
 test('a restart, which changes no slot, is done again until it was done', () => {
