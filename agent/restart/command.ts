@@ -138,6 +138,9 @@ export function createCommandDriver(
       const reason = `the start command ended with status 0, but nothing runs from ${config.binary ?? 'its slot'}`;
       throw new FettleError('start_failed', { data: { app, log, reason } });
     },
+    async keepTrying() {
+      await kept.start(app);
+    },
     async status() {
       const entry = (await keeper.ask('status', {})).apps[app];
       if (!entry?.once) return undefined;

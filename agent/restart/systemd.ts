@@ -46,6 +46,7 @@ export function heldMark(layout: HomeLayout, app: string): string {
  */
 export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
   const { unit, systemctl, layout, kept } = deps;
+  const told = (app: string) => refusalOf(app, unit);
   const group = new Map<string, string>();
   /** The main process of the last look: while it lives, systemd need not be asked again. */
   let last: { readonly state: UnitState; readonly main: ProcessIdentity } | undefined;
@@ -186,8 +187,11 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
     },
     start,
     stop: (app, how) => stop(app, how.stop.grace),
+    async keepTrying(app) {
+      await kept.start(app);
+    },
     async status(app): Promise<KeptApp | undefined> {
-      const [state, entry] = await Promise.all([quickShow(), kept.status(app)]);
+      const [state, entry] = await Promise.all([quickShow().catch(told(app)), kept.status(app)]);
       if (state.load === 'not-found') return undefined;
       return {
         // Whether it is to run is systemd's business, and whoever stops it by hand has a reason.
@@ -199,12 +203,25 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
         fellBack: entry?.fellBack ?? false,
       };
     },
-    async pids(_app, startId) {
-      const state = await quickShow();
+    async pids(app, startId) {
+      const state = await quickShow().catch(told(app));
       return state.invocation === startId ? pidsInGroup(state.controlGroup) : [];
     },
     list: async () => [],
     tail: (_app, lines) => systemctl.journal(unit, lines),
+  };
+}
+
+/** A refusal of systemd's in words that people are shown. */
+function refusalOf(app: string, { unit, user }: UnitName): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof SystemdRefusal)) throw error;
+    const driver = `systemd ${user ? 'user ' : ''}${unit}`;
+    throw new FettleError('driver_unusable', {
+      data: { app, driver, reason: error.message },
+      retryable: error.late,
+      cause: error,
+    });
   };
 }
 

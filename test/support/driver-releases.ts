@@ -113,6 +113,7 @@ const lives = () => {
 switch (process.argv[2]) {
   case 'start': {
     ${release.startFails === undefined ? '' : `console.error('no licence found'); process.exit(${release.startFails});`}
+    if (existsSync(join(process.env.TEST_HOME, 'no-start'))) process.exit(7);
     const child = spawn(process.execPath, [join(import.meta.dirname, 'server.mjs')], { detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
     writeFileSync(pidFile, String(child.pid));
     child.unref();
