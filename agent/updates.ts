@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AppConfig } from '../config/agent-schema.ts';
 import { isSelf } from '../src/domain/app.ts';
 import { FettleError, toFettleError } from '../src/domain/errors.ts';
@@ -27,7 +28,7 @@ import type { RestartDrivers } from './restart/index.ts';
 import type { Self } from './self/index.ts';
 import { createStranded } from './stranded.ts';
 import { newEntry } from './updater/new-entry.ts';
-import { resume, resumeSelf } from './updater/recover.ts';
+import { mayHaveRun, resume, resumeSelf } from './updater/recover.ts';
 import { runUpdate } from './updater/run.ts';
 import { createTask, outcomeOf, problemOf, type Task, type UpdaterDeps } from './updater/task.ts';
 
@@ -89,6 +90,8 @@ function isFetched({ state }: JournalEntry): boolean {
 
 /** What runs is told often: a look that takes longer is an answer, too. */
 const LOOK_MS = 2_000;
+/** Between attempts at taking up what was interrupted. */
+const TAKE_UP_MS = 5_000;
 /** What the protocol takes. */
 const MAX_STRANGE = 100;
 
@@ -161,7 +164,9 @@ export function createUpdates(deps: UpdatesDeps): Updates {
 
   /** After the end the keeper alone keeps the app; where going back failed too, it goes on trying. */
   async function settle(task: Task): Promise<void> {
-    if (task.entry.state === 'rollback-failed') await task.driver.start(task.app).catch(() => undefined);
+    if (task.entry.state === 'rollback-failed') {
+      await task.driver.start(task.app).catch(() => task.driver.keepTrying?.(task.app).catch(() => undefined));
+    }
     if (slots(task.app).current() !== undefined) await task.driver.release(task.app);
   }
 
@@ -224,6 +229,12 @@ export function createUpdates(deps: UpdatesDeps): Updates {
         data: { app: order.app, id: running.task.entry.order.update, state: running.task.entry.state },
       });
     }
+    // One that could not go on yet.
+    const left = journal.list().find(({ order: { app }, state }) => app === order.app && !isFinal(state));
+    if (left) {
+      const { update: id } = left.order;
+      throw new FettleError('in_progress', { data: { app: order.app, id, state: left.state } });
+    }
     const config = admit();
     // Before anything is written: an order that nothing here can carry out is refused.
     driver(order.app, config);
@@ -249,12 +260,43 @@ export function createUpdates(deps: UpdatesDeps): Updates {
   async function resumption(entry: JournalEntry, config: AppConfig) {
     const { app } = entry.order;
     const { kind, status } = driver(app, config);
-    const { fellBack, fellBackFor } = (await status(app)) ?? { fellBack: false };
+    // The keeper alone knows. Who starts the app may not answer now: that must not keep it from being put in order.
+    const entryWithKeeper = await (isSelf(app) ? status(app) : deps.drivers.kept.status(app));
+    const { fellBack, fellBackFor } = entryWithKeeper ?? { fellBack: false };
     if (app === 'agent') return resumeSelf(entry, { fellBack, fellBackFor, runs: deps.self.runs() });
-    // What the keeper keeps is started by nobody else while it is held; a service manager may do so at boot.
-    const startsAlone = kind === 'systemd' || kind === 'command';
-    const mayHaveRun = startsAlone && entry.to !== entry.from && slots(app).current() === entry.to;
-    return resume(entry, { fellBack, mayHaveRun });
+    return resume(entry, { fellBack, mayHaveRun: mayHaveRun(entry, kind, slots(app).current()) });
+  }
+
+  /** An interrupted update goes on. @throws where its journal can't be written, or the keeper does not answer */
+  async function takeUp(entry: JournalEntry): Promise<void> {
+    const { app, update } = entry.order;
+    const config = policy.app(app);
+    if (!config) {
+      // The file no longer names the app: nothing may be done to it any more, and the asker is told.
+      await abandon(entry);
+      const problem = { code: 'capability_denied', data: { app }, retryable: false };
+      const ended: JournalEntry = { ...entry, state: 'failed', problem, seq: entry.seq + 1_000 };
+      writeOrMakeRoom({ ...ended, outcome: outcomeOf(ended, 'failed', clock.now()) });
+      return;
+    }
+    const { state, patch } = await resumption(entry, config);
+    const next = { ...entry, ...patch, state, seq: entry.seq + 1_000 };
+    writeOrMakeRoom(next);
+    deps.log(`${update} ${app}: was interrupted in ${entry.state}, goes on in ${state}`);
+    begin(next, config);
+  }
+
+  /** One update that can't go on must not keep the others, nor the agent, from their work. Never throws. */
+  async function takeUpLater(entry: JournalEntry): Promise<void> {
+    for (;;) {
+      await delay(TAKE_UP_MS, undefined, { signal: shutdown.signal }).catch(() => undefined);
+      if (shutdown.signal.aborted) return;
+      try {
+        return await takeUp(entry);
+      } catch {
+        // Told once; the keeper's hold stands behind it.
+      }
+    }
   }
 
   return {
@@ -281,20 +323,12 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       for (const entry of interrupted)
         if (policy.app(entry.order.app) && isFetched(entry)) deps.bound.force(entry.order.app);
       for (const entry of interrupted) {
-        const config = policy.app(entry.order.app);
-        if (!config) {
-          // The file no longer names the app: nothing may be done to it any more, and the asker is told.
-          await abandon(entry);
-          const problem = { code: 'capability_denied', data: { app: entry.order.app }, retryable: false };
-          const ended: JournalEntry = { ...entry, state: 'failed', problem, seq: entry.seq + 1_000 };
-          writeOrMakeRoom({ ...ended, outcome: outcomeOf(ended, 'failed', clock.now()) });
-          continue;
+        try {
+          await takeUp(entry);
+        } catch (error) {
+          deps.log(`ALARM ${entry.order.update} ${entry.order.app}: can't go on yet: ${String(error)}`);
+          void takeUpLater(entry);
         }
-        const { state, patch } = await resumption(entry, config);
-        const next = { ...entry, ...patch, state, seq: entry.seq + 1_000 };
-        writeOrMakeRoom(next);
-        deps.log(`${entry.order.update} ${entry.order.app}: was interrupted in ${entry.state}, goes on in ${state}`);
-        begin(next, config);
       }
       // Not before: while something is interrupted, the room is for its journal.
       if (interrupted.length === 0) deps.ballast.fill();

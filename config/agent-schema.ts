@@ -209,6 +209,9 @@ export const AppsSchema = z.record(name, AppSchema).superRefine((apps, context) 
     if (config.healthy.notify && config.user !== undefined && !starts) {
       wrong('healthy', "expected no `notify` beside `user`: the socket is out of that user's reach");
     }
+    if (config.healthy.notify && config.restart.kind === 'command') {
+      wrong('healthy', 'expected no `notify` beside `restart` by commands: nobody hears whom they start');
+    }
     if (config.rehearse?.kind === 'boot' && config.binary !== undefined) {
       wrong('rehearse', 'expected a command: the data of `binary` is where it is, and a boot would work on it');
     } else if (config.rehearse?.kind === 'boot' && config.run === undefined) {

@@ -10,7 +10,7 @@ import type { RescueOptions } from '../rescue/contract.ts';
 import { type GoBack, interruptedUpdate, selfParts, updaterDeps } from '../rescue/go-back.ts';
 import { knowApp } from '../rescue/known-app.ts';
 import { newEntry } from '../updater/new-entry.ts';
-import { resume } from '../updater/recover.ts';
+import { mayHaveRun, resume } from '../updater/recover.ts';
 import { runUpdate } from '../updater/run.ts';
 import { createTask } from '../updater/task.ts';
 
@@ -40,7 +40,8 @@ export async function runHere(
     const task = createTask(deps, { config: known.config, slots, driver, self: selfParts(context) }, first);
     onEntry(first);
     await runUpdate(task, options.signal);
-    if (task.entry.state === 'rollback-failed') await driver.start(app).catch(() => undefined);
+    if (task.entry.state === 'rollback-failed')
+      await driver.start(app).catch(() => driver.keepTrying?.(app).catch(() => undefined));
     // Nothing is started after this but by a keeper that lives.
     charge.own?.settle();
     if (isFinal(task.entry.state) && slots.current() !== undefined) {
@@ -52,7 +53,7 @@ export async function runHere(
   }
 }
 
-async function firstEntry({ journal, driver, options }: GoBack, order: Order): Promise<JournalEntry> {
+async function firstEntry({ journal, driver, options, slots }: GoBack, order: Order): Promise<JournalEntry> {
   const { app } = order;
   const left = interruptedUpdate(journal, app);
   if (!left) return newEntry(order, options.clock.now());
@@ -60,6 +61,6 @@ async function firstEntry({ journal, driver, options }: GoBack, order: Order): P
   const same = begun.local && begun.kind === order.kind && begun.backupSeq === order.backupSeq;
   if (!same || isSelf(app)) throw new FettleError('in_progress', { data: { app, id: begun.update, state } });
   const fellBack = (await driver.status(app))?.fellBack ?? false;
-  const next = resume(left, { fellBack });
+  const next = resume(left, { fellBack, mayHaveRun: mayHaveRun(left, driver.kind, slots.current()) });
   return { ...left, ...next.patch, state: next.state, seq: left.seq + 1_000 };
 }

@@ -13,7 +13,7 @@ import { createBallast } from '../updater/ballast.ts';
 import { openBlocked } from '../updater/blocked.ts';
 import { createBound } from '../updater/bound.ts';
 import { createGate } from '../updater/gate.ts';
-import { resume } from '../updater/recover.ts';
+import { mayHaveRun, resume } from '../updater/recover.ts';
 import { runUpdate } from '../updater/run.ts';
 import { createTask, type SelfParts, type UpdaterDeps } from '../updater/task.ts';
 import type { RescueOptions } from './contract.ts';
@@ -57,7 +57,7 @@ export async function endInterrupted(context: GoBack, entry: JournalEntry): Prom
   const deps = updaterDeps(context);
   // Where the data of one executable is, its configuration alone says: without that, none is put anywhere.
   const keepData = options.keepData || (!known.configured && slots.binary !== undefined);
-  const { state, patch } = nextOf(entry, keepData);
+  const { state, patch } = nextOf(entry, keepData, mayHaveRun(entry, driver.kind, slots.current()));
   const first: JournalEntry = { ...entry, ...patch, state, seq: entry.seq + 1_000 };
   try {
     journal.write(first);
@@ -91,9 +91,10 @@ export function selfParts({ known, options, checks }: GoBack): SelfParts | undef
 function nextOf(
   entry: JournalEntry,
   keepData: boolean,
+  ran: boolean,
 ): Pick<JournalEntry, 'state'> & { patch: Partial<JournalEntry> } {
-  const resumed = resume(entry, { fellBack: false });
-  const kept = keepData ? { startedNew: false } : {};
+  const resumed = resume(entry, { fellBack: false, mayHaveRun: ran });
+  const kept = keepData ? { startedNew: false } : ran ? { startedNew: true } : {};
   const back = entry.from !== null && entry.order.kind !== 'rollback';
   switch (stateOf(entry.state).phase) {
     case 'safe':

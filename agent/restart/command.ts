@@ -9,6 +9,7 @@ import { words } from './command-line.ts';
 import { commandSpec } from './command-spec.ts';
 import type { RestartDriver } from './contract.ts';
 import type { KeptDriverDeps } from './kept.ts';
+import { markLog, printedSinceMark } from './printed.ts';
 import { type CommandEnd, runCommand } from './run-command.ts';
 import { endsWith, findRunning, programsOf, signalAll, stillAlive } from './running.ts';
 
@@ -77,8 +78,10 @@ export function createCommandDriver(
     }
   }
 
+  // Whom a command starts, nobody hears saying READY=1.
+  const { ready: _, ...others } = kept;
   return {
-    ...kept,
+    ...others,
     kind: 'command',
     async usable(_app, _config, runs) {
       await kept.usable?.(app, config, runs);
@@ -123,6 +126,7 @@ export function createCommandDriver(
       if (already) return already;
       await kept.prepare?.(app, config);
       const log = layout.appLog(app);
+      markLog(log, `${app}.command.${Date.now()}`);
       let ended: CommandEnd;
       try {
         ended = await runCommand(specOf(restart.start), START_MS);
@@ -138,12 +142,16 @@ export function createCommandDriver(
       const reason = `the start command ended with status 0, but nothing runs from ${config.binary ?? 'its slot'}`;
       throw new FettleError('start_failed', { data: { app, log, reason } });
     },
+    async keepTrying() {
+      await kept.start(app);
+    },
     async status() {
       const entry = (await keeper.ask('status', {})).apps[app];
       if (!entry?.once) return undefined;
       // Who stops it by hand wants it stopped: the agent does not start it again.
       return { ...entry, desired: 'running', running: await running() };
     },
+    printed: async (_app, _startId, text) => printedSinceMark(layout.appLog(app), text),
     async pids(_app, startId) {
       const found = findRunning(programs);
       const lives = startId.endsWith('.status') || found.some((process) => idOf(process) === startId);

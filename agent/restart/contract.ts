@@ -33,6 +33,11 @@ export interface RestartDriver {
   stop(app: string, config: StopHow): Promise<void>;
   /** Where it runs already as it should, that is the answer. @throws {FettleError} `start_failed` */
   start(app: string): Promise<Started>;
+  /**
+   * Has the keeper go on starting it, for ever, until that works or a stop is asked for. Absent where a start that failed is
+   * tried again anyway.
+   */
+  keepTrying?(app: string): Promise<void>;
   status(app: string): Promise<KeptApp | undefined>;
   /** Processes of that start which live now; none where it is over. */
   pids(app: string, startId: string): Promise<readonly number[]>;

@@ -1,12 +1,17 @@
+import { createHash } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AppConfig } from '../../config/agent-schema.ts';
 import { FettleError } from '../../src/domain/errors.ts';
+import { readTrimmed } from '../../src/files/durable.ts';
 import { openInstallation } from '../install/index.ts';
 import { readProc } from '../keeper/proc.ts';
 import { findByStartId, isAlive, runsFrom } from '../keeper/processes.ts';
 import type { KeepSpec, Started } from '../keeper/protocol.ts';
 import type { RestartDriver } from './contract.ts';
 import { type KeptDriverDeps, specFor } from './kept.ts';
+import { notifyPaths, saidReady } from './notify.ts';
+import { markLog, printedSinceMark } from './printed.ts';
 
 /** Leaves time, within the deadline of a start, to stop and start it instead. */
 const REPLACED_MS = 20_000;
@@ -29,6 +34,10 @@ export function createSignalDriver(
   const { signal } = restart;
   const folder = deps.layout.app(app);
   const slots = openInstallation(folder, config);
+  const log = deps.layout.appLog(app);
+  const paths = notifyPaths(deps.layout, app);
+  /** That an image said `READY=1` which was asked to become another one. */
+  const oldWord = `${paths.ready}.old`;
   const limitMs = Math.min(REPLACED_MS, config.deadlines.probing ?? REPLACED_MS);
 
   const runsCurrent = (pids: readonly number[]) => {
@@ -44,6 +53,13 @@ export function createSignalDriver(
   async function replace(running: Started): Promise<Started> {
     const before = imagesOf(running.startId);
     const main = before[0];
+    // What the old image has said and printed is not the new one's word.
+    // Its own word it remains, where it does not react.
+    if (main) {
+      if (saidReady(paths, running.startId)) leaveWord(oldWord, `${running.startId} ${nameOf(main)}`);
+      rmSync(paths.ready, { force: true });
+      markLog(log, signalMark(app, main));
+    }
     if (main) send(main.pid, signal);
     const end = performance.now() + limitMs;
     for (;;) {
@@ -80,6 +96,17 @@ export function createSignalDriver(
       if (surelyRunsCurrent(imagesOf(running.startId).map(({ pid }) => pid))) return running;
       return replace(running);
     },
+    printed: async (_app, startId, text) => {
+      const marks = imagesOf(startId).map((image) => signalMark(app, image));
+      return printedSinceMark(log, text, (id) => marks.includes(id));
+    },
+    ...(kept.ready
+      ? {
+          ready: async (_app: string, startId: string) =>
+            saidReady(paths, startId) ||
+            imagesOf(startId).some((image) => readTrimmed(oldWord) === `${startId} ${nameOf(image)}`),
+        }
+      : {}),
   };
 }
 
@@ -95,11 +122,34 @@ export function throughCurrent(spec: KeepSpec, current: string): KeepSpec {
   };
 }
 
+interface Image {
+  readonly pid: number;
+  readonly image: string;
+}
+
+function nameOf({ pid, image }: Image): string {
+  return `${pid}.${createHash('sha256').update(image).digest('hex').slice(0, 16)}`;
+}
+
+/** In the log: this image is asked to become another one. As long as it is there, that has not come to pass. */
+function signalMark(app: string, image: Image): string {
+  return `${app}.signal.${nameOf(image)}`;
+}
+
+/** A full disk: then it must say it once more. */
+function leaveWord(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { mode: 0o600 });
+  } catch {
+    rmSync(path, { force: true });
+  }
+}
+
 /**
  * The start's own processes, the first of them first. Where the kernel puts things changes with each execve, and so
  * does `auxv`, which has those addresses.
  */
-function imagesOf(startId: string): { pid: number; image: string }[] {
+function imagesOf(startId: string): Image[] {
   return findByStartId(startId)
     .filter((process) => !process.wrapper && !process.unborn)
     .toSorted((a, b) => a.startTime - b.startTime)

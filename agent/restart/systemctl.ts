@@ -56,6 +56,8 @@ export interface Systemctl {
   mayEnter(user: string, folder: string): Promise<boolean | undefined>;
   /** The newest lines of a unit's journal; empty where it can't be read. */
   journal(name: UnitName, lines: number): Promise<string>;
+  /** Has one start of a unit (its invocation) a text in its journal? False where that can't be read. */
+  printed(name: Pick<UnitName, 'user'>, invocation: string, text: string): Promise<boolean>;
 }
 
 export interface SystemctlDeps {
@@ -117,6 +119,28 @@ export function createSystemctl(deps: SystemctlDeps): Systemctl {
       } catch {
         return '';
       }
+    },
+    async printed({ user }, invocation, text) {
+      const needle = Buffer.from(text);
+      const found = new AbortController();
+      let rest = Buffer.alloc(0);
+      const onOutput = (chunk: Buffer) => {
+        const seen = Buffer.concat([rest, chunk]);
+        // Who has found it needs no more of a journal that may be long.
+        if (seen.includes(needle)) found.abort();
+        rest = seen.subarray(Math.max(0, seen.length - needle.length + 1));
+      };
+      const which = [...(user ? ['--user'] : []), `_SYSTEMD_INVOCATION_ID=${invocation}`];
+      const args = [...which, '--no-pager', '--quiet', '--output=cat'];
+      try {
+        await runChild({
+          ...{ command: 'journalctl', args, cwd: '/', env, signal: found.signal, deadlineMs: ASK_MS },
+          ...{ maxOutput: MAX_OUTPUT, onOutput, spawn: deps.spawn },
+        });
+      } catch {
+        return false;
+      }
+      return found.signal.aborted;
     },
   };
   return systemctl;

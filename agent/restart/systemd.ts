@@ -13,7 +13,7 @@ import type { ProcessIdentity } from '../keeper/scan.ts';
 import { pidsInGroup } from './cgroup.ts';
 import type { RestartDriver } from './contract.ts';
 import { isUp, type Systemctl, SystemdRefusal, type UnitName, type UnitState } from './systemctl.ts';
-import { CHECKED, namesPlace, placeAdvice, placeOf, unitFault, userFault } from './unit-check.ts';
+import { CHECKED, checkFault, namesPlace, placeAdvice, placeOf, unitFault, userFault } from './unit-check.ts';
 
 export interface SystemdDriverDeps {
   readonly unit: UnitName;
@@ -46,7 +46,10 @@ export function heldMark(layout: HomeLayout, app: string): string {
  */
 export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
   const { unit, systemctl, layout, kept } = deps;
+  const told = (app: string) => refusalOf(app, unit);
   const group = new Map<string, string>();
+  /** Starts that are known to have printed a text. */
+  const said = new Set<string>();
   /** The main process of the last look: while it lives, systemd need not be asked again. */
   let last: { readonly state: UnitState; readonly main: ProcessIdentity } | undefined;
 
@@ -152,6 +155,8 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
           throw unusable(`${name} would start it in the middle of a switch; stop and disable ${name}`);
       }
       const folder = layout.app(app);
+      const deaf = checkFault(unit, state, config.healthy);
+      if (deaf) throw new FettleError('check_unusable', { data: { app, ...deaf } });
       const barred = await userFault(state, config, folder, systemctl.mayEnter);
       if (barred !== undefined) throw unusable(barred);
       if (namesPlace(state, placeOf(config, folder))) return;
@@ -186,8 +191,11 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
     },
     start,
     stop: (app, how) => stop(app, how.stop.grace),
+    async keepTrying(app) {
+      await kept.start(app);
+    },
     async status(app): Promise<KeptApp | undefined> {
-      const [state, entry] = await Promise.all([quickShow(), kept.status(app)]);
+      const [state, entry] = await Promise.all([quickShow().catch(told(app)), kept.status(app)]);
       if (state.load === 'not-found') return undefined;
       return {
         // Whether it is to run is systemd's business, and whoever stops it by hand has a reason.
@@ -199,12 +207,39 @@ export function createSystemdDriver(deps: SystemdDriverDeps): RestartDriver {
         fellBack: entry?.fellBack ?? false,
       };
     },
-    async pids(_app, startId) {
-      const state = await quickShow();
+    async pids(app, startId) {
+      const state = await quickShow().catch(told(app));
       return state.invocation === startId ? pidsInGroup(state.controlGroup) : [];
+    },
+    async ready(app, startId) {
+      const state = await quickShow().catch(told(app));
+      // A unit of another type was refused.
+      return state.invocation === startId && (state.active === 'active' || state.active === 'reloading');
+    },
+    async printed(_app, startId, text) {
+      const key = `${startId}\0${text}`;
+      if (!said.has(key) && (await systemctl.printed(unit, startId, text))) {
+        // Of the newest start alone is asked again and again.
+        said.clear();
+        said.add(key);
+      }
+      return said.has(key);
     },
     list: async () => [],
     tail: (_app, lines) => systemctl.journal(unit, lines),
+  };
+}
+
+/** A refusal of systemd's in words that people are shown. */
+function refusalOf(app: string, { unit, user }: UnitName): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof SystemdRefusal)) throw error;
+    const driver = `systemd ${user ? 'user ' : ''}${unit}`;
+    throw new FettleError('driver_unusable', {
+      data: { app, driver, reason: error.message },
+      retryable: error.late,
+      cause: error,
+    });
   };
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute } from 'node:path';
-import type { AppConfig } from '../../config/agent-schema.ts';
+import type { AppConfig, Health } from '../../config/agent-schema.ts';
 import type { AppFolder } from '../../config/home.ts';
 import { groupOf, isWithin } from './cgroup.ts';
 import type { UnitName, UnitState } from './systemctl.ts';
@@ -18,6 +18,9 @@ export const CHECKED = [
     'FragmentPath',
     'DropInPaths',
     'User',
+    'Type',
+    'StandardOutput',
+    'StandardError',
   ],
 ];
 
@@ -43,6 +46,24 @@ export function unitFault({ unit, user }: UnitName, state: UnitState): string | 
   const { BoundBy = '', ConsistsOf = '', RequiredBy = '' } = state.properties;
   if (ours.endsWith('.service') && `${BoundBy} ${ConsistsOf} ${RequiredBy}`.split(' ').includes(ours)) {
     return `${ours}, in which Fettle runs, is stopped whenever ${unit} is; take Requires=, BindsTo= and PartOf= out of it`;
+  }
+  return undefined;
+}
+
+/** Which check of an app's file a unit can't pass, as it is; `undefined`: none that is known. */
+export function checkFault(
+  { unit }: UnitName,
+  { properties }: UnitState,
+  health: Pick<Health, 'notify' | 'log'>,
+): { readonly check: string; readonly reason: string } | undefined {
+  const { Type = '', StandardOutput = '', StandardError = '' } = properties;
+  if (health.notify && !Type.startsWith('notify')) {
+    return { check: 'notify', reason: `systemd hears READY=1 of units with Type=notify; ${unit} has Type=${Type}` };
+  }
+  const isKept = (where: string) => !/^(null|tty|socket|fd|file|append|truncate)/.test(where);
+  const kept = isKept(StandardOutput) || (StandardError !== 'inherit' && isKept(StandardError));
+  if (health.log !== undefined && !kept) {
+    return { check: 'log', reason: `it is looked for in the journal; ${unit} has StandardOutput=${StandardOutput}` };
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
 import { stateOf, type UpdateState } from '../../src/domain/update.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { FellBackFor } from '../keeper/protocol.ts';
+import type { RestartDriver } from '../restart/contract.ts';
 
 /** An update that is taken up more often than this goes in circles. */
 const MAX_RESUMES = 10;
@@ -13,6 +14,18 @@ export interface Found {
   readonly fellBack: boolean;
   /** `current` names the new version already, and something else than the keeper may have started it since. */
   readonly mayHaveRun?: boolean;
+}
+
+/**
+ * May the new version have run although its start was never journalled? What the keeper keeps is started by nobody else
+ * while it is held; a service manager may do so at boot.
+ */
+export function mayHaveRun(
+  { from, to }: Pick<JournalEntry, 'from' | 'to'>,
+  kind: RestartDriver['kind'],
+  current: string | undefined,
+): boolean {
+  return (kind === 'systemd' || kind === 'command') && to !== from && current === to;
 }
 
 /** What is true of the agent itself, where the interrupted update is its own. */
@@ -43,7 +56,7 @@ export function resume(entry: JournalEntry, found: Found): Resumption {
   });
   const problem = entry.problem ?? INTERRUPTED;
   const revert: Resumption = { state: 'reverting', patch: { resumes, problem, restored: [] } };
-  if (resumes > MAX_RESUMES) return tooOften(entry, resumes);
+  if (resumes > MAX_RESUMES) return tooOften(entry, resumes, found);
 
   switch (entry.state) {
     case 'received':
@@ -69,8 +82,9 @@ export function resume(entry: JournalEntry, found: Found): Resumption {
       const attempts = entry.attempts + 1;
       return found.fellBack || attempts >= MAX_PROBES ? revert : again({ attempts });
     }
-    case 'committing':
     case 'reverting':
+      return again(found.mayHaveRun ? { startedNew: true } : {});
+    case 'committing':
     case 'restarting':
     case 'reprobing':
     case 'discarding':
@@ -131,7 +145,8 @@ function whyNotUp(why: FellBackFor | undefined): string {
   return `it did not come up: it ended${how} each time it was started; ${back}`;
 }
 
-function tooOften(entry: JournalEntry, resumes: number): Resumption {
+function tooOften(entry: JournalEntry, resumes: number, found: Found): Resumption {
+  const ran = found.mayHaveRun ? { startedNew: true } : {};
   const problem = entry.problem ?? { code: 'interrupted_too_often', data: { times: resumes }, retryable: true };
   switch (stateOf(entry.state).phase) {
     case 'safe':
@@ -139,7 +154,7 @@ function tooOften(entry: JournalEntry, resumes: number): Resumption {
     case 'switching':
       return entry.state === 'committing'
         ? { state: 'committing', patch: { resumes } }
-        : { state: 'reverting', patch: { resumes, problem, restored: [] } };
+        : { state: 'reverting', patch: { resumes, problem, restored: [], ...ran } };
     case 'reverting':
     case 'final':
       // Going back is never given up by counting: each attempt is safe, and the keeper runs what there is.

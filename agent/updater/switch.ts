@@ -164,6 +164,8 @@ export async function reverting(task: Task, signal: AbortSignal): Promise<void> 
 export async function restarting(task: Task): Promise<void> {
   const { driver, app, config } = task;
   await driver.prepare?.(app, config);
+  // What did not get well by replacing itself is started afresh.
+  if (driver.replaces && task.entry.attempts > 0) await driver.stop(app, config);
   try {
     await driver.start(app);
   } catch (error) {

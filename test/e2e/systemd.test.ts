@@ -18,7 +18,8 @@ const HOME = '/var/lib/fettle';
 const NEXT = '0.9.1';
 
 /** Behaviours by version: what a unit that is always restarted may meet. */
-const SERVER = (version: string, trouble = '') => `import { createServer } from 'node:http';
+const SERVER = (version: string, trouble = '') => `import { execFileSync } from 'node:child_process';
+import { createServer } from 'node:http';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 console.log('web ${version} starts');
 ${trouble}
@@ -26,7 +27,9 @@ createServer((request, response) => {
   if (request.method === 'POST') writeFileSync('data/store', request.url);
   const data = existsSync('data/store') ? readFileSync('data/store', 'utf8') : '';
   response.end(JSON.stringify({ version: '${version}', data }));
-}).listen(Number(process.env.PORT ?? 8080), '127.0.0.1');
+}).listen(Number(process.env.PORT ?? 8080), '127.0.0.1', () => {
+  if (process.env.NOTIFY_SOCKET) execFileSync('systemd-notify', ['--ready']);
+});
 process.on('SIGTERM', () => setTimeout(() => process.exit(0), Number(process.env.SLOW ?? 0)));
 `;
 const SPOILS = `writeFileSync('data/store', 'spoilt by the new version'); console.error('cannot go on'); process.exit(3);`;
@@ -53,7 +56,7 @@ apps:
     install: 1.0.0
     restart: systemd web
     keep: [data]
-    healthy: {http: "http://127.0.0.1:8080/", version: .version, every: 100ms, checks: 2, for: 500ms}
+    healthy: {http: "http://127.0.0.1:8080/", version: .version, log: starts, every: 100ms, checks: 2, for: 500ms}
     stop: {grace: 5s}
   kept:
     source: folder releases/kept
@@ -355,11 +358,14 @@ describe.skipIf(why)('with a real systemd:', { timeout: 120_000 }, () => {
     for (const v of ['1.0.0', '1.1.0']) await place.publish('web', v, [{ name: 'server.mjs', content: SERVER(v) }]);
     machine.write(
       `${robot}/fettle.yaml`,
-      CONFIG.slice(0, CONFIG.indexOf('  kept:')).replace('systemd web', 'systemd user web').replaceAll('8080', '8082'),
+      CONFIG.slice(0, CONFIG.indexOf('  kept:'))
+        .replace('systemd web', 'systemd user web')
+        .replaceAll('8080', '8082')
+        .replace('log:', 'notify: true, log:'),
     );
     machine.write(
       '/home/robot/.config/systemd/user/web.service',
-      `[Service]\nExecStart=${process.execPath} server.mjs\nWorkingDirectory=${robot}/apps/web/current\nEnvironment=PORT=8082\n`,
+      `[Service]\nType=notify\nNotifyAccess=all\nExecStart=${process.execPath} server.mjs\nWorkingDirectory=${robot}/apps/web/current\nEnvironment=PORT=8082\n`,
     );
     await machine.sh('chown -R robot: /home/robot');
     const fettle = `FETTLE_HOME=${robot} FETTLE_PORT=0 ${process.execPath} ${ROOT}/dist/main.js`;

@@ -1,7 +1,11 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { appendFileSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { openJournal } from '../../agent/journal.ts';
 import { allPids } from '../../agent/keeper/proc.ts';
 import { runsFrom } from '../../agent/keeper/processes.ts';
+import { newEntry } from '../../agent/updater/new-entry.ts';
+import { makeFolder } from '../../src/files/durable.ts';
 import { askVersion, type Device, makeDevice } from '../support/device.ts';
 import { configure, makeDriverApp, type Release } from '../support/driver-releases.ts';
 import { until } from '../support/until.ts';
@@ -56,6 +60,18 @@ describe('an app that a command of its own starts and stops', () => {
     expect(running()).not.toEqual([pid]);
   });
 
+  test('neither version can be started: the keeper tries until one can', async () => {
+    await installed({ '1.0.1': {}, '1.1.1': {} }, COMMAND);
+    const refuses = join(device.layout.home, 'no-start');
+    writeFileSync(refuses, '');
+    const failed = await device.outcome(await device.order('update', '1.1.1'));
+    expect(failed).toMatchObject({ state: 'rollback-failed' });
+    expect(running()).toEqual([]);
+    rmSync(refuses);
+    await until('1.0.1 to answer', async () => (await answers()) === '1.0.1');
+    expect(running()).toHaveLength(1);
+  });
+
   test('is stopped and started from the fallback by the keeper, where the agent does not come back', async () => {
     await installed({ '1.0.1': {}, '1.1.1': {} }, COMMAND);
     const fallback = readlinkSync(device.layout.app('app').current);
@@ -89,6 +105,22 @@ describe('an app that a command of its own starts and stops', () => {
       expect(readFileSync(`/proc/${pid}/environ`, 'latin1')).toContain(`FETTLE_START=${startId}`);
     }
     expect(await device.outcome(await device.order('restart'))).toMatchObject({ state: 'succeeded' });
+  });
+});
+
+describe('an app whose unit nobody can be asked about', () => {
+  test('does not keep others from being put in order when the agent starts', async () => {
+    device = await makeDevice();
+    await makeDriverApp(device, { '1.0.1': {} }, KEPT);
+    appendFileSync(device.layout.config, '  unit: {source: folder releases, restart: systemd fettle-test-nothere}\n');
+    const order = { id: 'o-1', device: 'd', app: 'unit', kind: 'update' as const, withData: false, backup: true };
+    const given = { ...order, update: 'u-cut', force: false, notBefore: 0, expiresAt: 0 };
+    const cut = { ...newEntry(given, 0), state: 'probing' as const, from: '1.0.0-a', to: '1.0.1-b' };
+    makeFolder(device.layout.agent.journal);
+    openJournal(device.layout.agent.journal).write(cut);
+    await device.startAgent();
+    expect(await device.outcome('u-cut')).toMatchObject({ state: 'rollback-failed' });
+    expect(await device.outcome(await device.order('install', '1.0.1'))).toMatchObject({ state: 'succeeded' });
   });
 });
 

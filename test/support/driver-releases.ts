@@ -51,7 +51,7 @@ export function configure(device: Device, lines: readonly string[]): void {
     env: {PORT: ${device.port}, TEST_HOME: ${device.layout.home}}
     keep: [data]
     downgrade: any
-    healthy: {http: "http://127.0.0.1:${device.port}/version", version: .version, every: 50ms, checks: 2, for: 200ms, timeout: 2s}
+    healthy: {http: "http://127.0.0.1:${device.port}/version", version: .version, log: "server ", every: 50ms, checks: 2, for: 200ms, timeout: 2s}
     deadlines: {probing: 3s}
 ${lines.map((line) => `    ${line}\n`).join('')}`,
   );
@@ -113,6 +113,7 @@ const lives = () => {
 switch (process.argv[2]) {
   case 'start': {
     ${release.startFails === undefined ? '' : `console.error('no licence found'); process.exit(${release.startFails});`}
+    if (existsSync(join(process.env.TEST_HOME, 'no-start'))) process.exit(7);
     const child = spawn(process.execPath, [join(import.meta.dirname, 'server.mjs')], { detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
     writeFileSync(pidFile, String(child.pid));
     child.unref();

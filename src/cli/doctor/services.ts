@@ -8,7 +8,7 @@ import {
   type UnitState,
 } from '../../../agent/restart/systemctl.ts';
 import { heldMark } from '../../../agent/restart/systemd.ts';
-import { CHECKED, namesPlace, placeOf, unitFault, userFault } from '../../../agent/restart/unit-check.ts';
+import { CHECKED, checkFault, namesPlace, placeOf, unitFault, userFault } from '../../../agent/restart/unit-check.ts';
 import type { AppConfig } from '../../../config/agent-schema.ts';
 import { readServiceRecord, type ServiceRecord } from '../../../config/home.ts';
 import { ownerOf } from '../service/owner.ts';
@@ -114,6 +114,14 @@ async function* appUnit(facts: Facts, app: string, config: AppConfig, systemctl:
     return;
   }
   let fine = true;
+  const deaf = checkFault(name, state, config.healthy);
+  if (deaf) {
+    fine = false;
+    yield wrong(
+      `${app}: \`healthy: ${deaf.check}\` can't be looked at: ${deaf.reason}`,
+      'Change the unit, or the check.',
+    );
+  }
   if (!namesPlace(state, placeOf(config, folder))) {
     fine = false;
     yield wrong(

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { isUp, readUnit } from '../../../agent/restart/systemctl.ts';
-import { namesPlace, placeOf, unitFault } from '../../../agent/restart/unit-check.ts';
+import { checkFault, namesPlace, placeOf, unitFault } from '../../../agent/restart/unit-check.ts';
 import { AppSchema } from '../../../config/agent-schema.ts';
 import { layoutWith } from '../../../config/home.ts';
 
@@ -55,4 +55,16 @@ test.each([
 
 test('only services', () => {
   expect(unitFault({ unit: 'web.socket', user: false }, readUnit(RUNS))).toBe('web.socket is no service');
+});
+
+test.each([
+  ['Type=simple', { notify: true }, 'notify'],
+  ['Type=notify', { notify: true }, undefined],
+  ['Type=notify-reload', { notify: true }, undefined],
+  ['StandardOutput=journal', { log: 'x' }, undefined],
+  ['StandardOutput=append:/x\nStandardError=inherit', { log: 'x' }, 'log'],
+  ['StandardOutput=null\nStandardError=journal', { log: 'x' }, undefined],
+  ['StandardOutput=null\nStandardError=inherit', {}, undefined],
+] as const)('what systemd can hear of a unit: %s, %o', (text, health, check) => {
+  expect(checkFault(web, readUnit(text), health)?.check).toBe(check);
 });
