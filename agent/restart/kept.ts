@@ -67,14 +67,14 @@ export function createKeptDriver(deps: KeptDriverDeps): RestartDriver {
       let before: readonly ProcessIdentity[] = [];
       const programs = programsOf(app, layout.app(app), config);
       try {
+        // Before, while it still answers, so that the look takes none of its outage. Of Fettle's own slots the keeper and
+        // the tools run as well.
+        if (!isSelf(app)) before = findRunning(programs);
         const stopping = keeper.ask(
           'stop',
           { app, signal: config.stop.signal, graceMs },
           { timeoutMs: graceMs + 20_000 },
         );
-        // Looked for while it ends, so that the look takes none of its outage. Of Fettle's own slots the keeper and
-        // the tools run as well.
-        if (!isSelf(app)) before = findRunning(programs);
         ({ gone } = await stopping);
       } catch (error) {
         if (error instanceof KeeperRefusal && error.code === 'unknown_app') return;
