@@ -21,9 +21,11 @@ import { subjectOf } from './health/subject.ts';
 import { openInstallation } from './install/index.ts';
 import type { Slots } from './install/slots.ts';
 import type { JournalEntry } from './journal.ts';
+import { peekKeepFile } from './keeper/keep-file.ts';
 import { createLetGo } from './let-go.ts';
 import { messageOf, type OutcomeMessage } from './outcome-message.ts';
 import type { Policy } from './policy.ts';
+import { madeFrom } from './rescue/known-app.ts';
 import type { RestartDrivers } from './restart/index.ts';
 import type { Self } from './self/index.ts';
 import { newEntry } from './updater/new-entry.ts';
@@ -175,10 +177,14 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     const { app } = entry.order;
     if (entry.from === null || !isTouched(entry)) return;
     try {
-      await deps.drivers.kept.stop(app, { stop: { signal: 'SIGTERM', grace: 10_000 } });
+      const spec = peekKeepFile(layout.keeper.keep).records.get(app)?.spec;
+      if (!spec) return;
+      const config = madeFrom(app, spec, layout.app(app));
+      const driver = deps.drivers.of(app, config);
+      await driver.stop(app, config);
       slots(app).activate(entry.from);
-      await deps.drivers.kept.start(app);
-      await deps.drivers.kept.release(app);
+      await driver.start(app);
+      await driver.release(app);
     } catch (error) {
       deps.log(`${app} could not be taken back: ${String(error)}`);
     }
