@@ -89,6 +89,8 @@ function isFetched({ state }: JournalEntry): boolean {
 
 /** What runs is told often: a look that takes longer is an answer, too. */
 const LOOK_MS = 2_000;
+/** Longer than a look takes that ends by itself. */
+const ANSWER_MS = 4_000;
 /** Between attempts at taking up what was interrupted. */
 const TAKE_UP_MS = 5_000;
 /** What the protocol takes. */
@@ -425,7 +427,16 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     };
   }
 
+  /** Who is asked may hang (systemd, a status command): what else runs here is told all the same. */
   async function healthOf(app: string, config: AppConfig, slot: string | undefined): Promise<AppReport['health']> {
+    const answered = new AbortController();
+    const late = delay(ANSWER_MS, 'unknown' as const, { signal: answered.signal }).catch(() => 'unknown' as const);
+    const health = await Promise.race([healthNow(app, config, slot), late]);
+    answered.abort();
+    return health;
+  }
+
+  async function healthNow(app: string, config: AppConfig, slot: string | undefined): Promise<AppReport['health']> {
     if (slot === undefined) return 'stopped';
     try {
       const kept = await driver(app, config).status(app);
