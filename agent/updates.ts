@@ -21,9 +21,11 @@ import { subjectOf } from './health/subject.ts';
 import { openInstallation } from './install/index.ts';
 import type { Slots } from './install/slots.ts';
 import type { JournalEntry } from './journal.ts';
+import { peekKeepFile } from './keeper/keep-file.ts';
 import { createLetGo } from './let-go.ts';
 import { messageOf, type OutcomeMessage } from './outcome-message.ts';
 import type { Policy } from './policy.ts';
+import { madeFrom } from './rescue/known-app.ts';
 import type { RestartDrivers } from './restart/index.ts';
 import type { Self } from './self/index.ts';
 import { createStranded } from './stranded.ts';
@@ -90,6 +92,8 @@ function isFetched({ state }: JournalEntry): boolean {
 
 /** What runs is told often: a look that takes longer is an answer, too. */
 const LOOK_MS = 2_000;
+/** Longer than a look takes that ends by itself. */
+const ANSWER_MS = 4_000;
 /** Between attempts at taking up what was interrupted. */
 const TAKE_UP_MS = 5_000;
 /** What the protocol takes. */
@@ -185,10 +189,14 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     const { app } = entry.order;
     if (entry.from === null || !isTouched(entry)) return;
     try {
-      await deps.drivers.kept.stop(app, { stop: { signal: 'SIGTERM', grace: 10_000 } });
+      const spec = peekKeepFile(layout.keeper.keep).records.get(app)?.spec;
+      if (!spec) return;
+      const config = madeFrom(app, spec, layout.app(app));
+      const driver = deps.drivers.of(app, config);
+      await driver.stop(app, config);
       slots(app).activate(entry.from);
-      await deps.drivers.kept.start(app);
-      await deps.drivers.kept.release(app);
+      await driver.start(app);
+      await driver.release(app);
     } catch (error) {
       deps.log(`${app} could not be taken back: ${String(error)}`);
     }
@@ -433,7 +441,16 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     };
   }
 
+  /** Who is asked may hang (systemd, a status command): what else runs here is told all the same. */
   async function healthOf(app: string, config: AppConfig, slot: string | undefined): Promise<AppReport['health']> {
+    const answered = new AbortController();
+    const late = delay(ANSWER_MS, 'unknown' as const, { signal: answered.signal }).catch(() => 'unknown' as const);
+    const health = await Promise.race([healthNow(app, config, slot), late]);
+    answered.abort();
+    return health;
+  }
+
+  async function healthNow(app: string, config: AppConfig, slot: string | undefined): Promise<AppReport['health']> {
     if (slot === undefined) return 'stopped';
     try {
       const kept = await driver(app, config).status(app);

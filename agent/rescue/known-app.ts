@@ -8,6 +8,7 @@ import { listBackups } from '../backup/manifest.ts';
 import { executableAt } from '../install/index.ts';
 import { type KeptRecord, peekKeepFile } from '../keeper/keep-file.ts';
 import type { KeepSpec } from '../keeper/protocol.ts';
+import { restartOf } from '../restart/way-back.ts';
 import { Refused, type RescueOptions } from './contract.ts';
 
 /** Everything that is known of the app without anybody being asked. */
@@ -55,13 +56,18 @@ function ownConfig(app: string): AppConfig | undefined {
   return AppSchema.parse({ run: app, healthy: { for: app === 'hub' ? '1s' : '5s' }, stop: { grace: '15s' } });
 }
 
-/** What can be told without the file: how it ends, and from its backups, what it keeps. */
-function madeFrom(app: string, spec: KeepSpec, folder: AppFolder): AppConfig {
+/** What can be told without the file: who starts it, how it ends, and from its backups, what it keeps. */
+export function madeFrom(app: string, spec: KeepSpec, folder: AppFolder): AppConfig {
   const keep = new Set(listBackups(folder.backups, app).flatMap(({ roots }) => roots));
   const binary = executableAt(folder);
   // Where its data is, the file alone says: without it, none is put back.
   const made = AppSchema.parse({ run: 'unknown', ...(binary === undefined ? { keep: [...keep] } : { binary }) });
-  return { ...made, env: spec.env, stop: { ...made.stop, signal: spec.stopSignal, grace: spec.graceMs } };
+  return {
+    ...made,
+    restart: restartOf(spec),
+    env: spec.env,
+    stop: { ...made.stop, signal: spec.stopSignal, grace: spec.graceMs },
+  };
 }
 
 function foldersIn(folder: string): string[] {

@@ -12,6 +12,7 @@ import type { KeptDriverDeps } from './kept.ts';
 import { markLog, printedSinceMark } from './printed.ts';
 import { type CommandEnd, runCommand } from './run-command.ts';
 import { endsWith, findRunning, programsOf, signalAll, stillAlive } from './running.ts';
+import { commandWayBack } from './way-back.ts';
 
 /** Less than the deadline of `starting`, so that the reason is this one. */
 const START_MS = 50_000;
@@ -38,11 +39,18 @@ export function createCommandDriver(
   const { keeper, layout } = deps;
   const { restart } = config;
   if (restart.kind !== 'command') throw new FettleError('internal', { data: { reason: 'not a command driver' } });
+  const commands = restart;
   const folder = layout.app(app);
   const programs = programsOf(app, folder, config);
 
   function specOf(command: Command): KeepSpec {
     return commandSpec(deps, app, config, words(command));
+  }
+
+  /** What the keeper does when the agent does not come back. */
+  function wayBack(): KeepSpec {
+    const start = specOf(commands.start);
+    return { ...start, argv: commandWayBack(start.argv, specOf(commands.stop).argv), once: true };
   }
 
   async function saysRunning(): Promise<boolean | undefined> {
@@ -91,7 +99,7 @@ export function createCommandDriver(
     },
     async define() {
       await kept.prepare?.(app, config);
-      await keeper.ask('keep', { app, spec: wayBack(specOf(restart.start), specOf(restart.stop)) });
+      await keeper.ask('keep', { app, spec: wayBack() });
     },
     async stop(_app, how) {
       const before = findRunning(programs);
@@ -162,13 +170,6 @@ export function createCommandDriver(
   function unusable(reason: string): FettleError {
     return new FettleError('driver_unusable', { data: { app, driver: 'command', reason } });
   }
-}
-
-/** What the keeper does when the agent does not come back: what runs is stopped, so that it never runs twice. */
-function wayBack(start: KeepSpec, stop: KeepSpec): KeepSpec {
-  const stops = stop.argv.map((_word, index) => `"\${${index + 1}}"`).join(' ');
-  const script = `${stops}; shift ${stop.argv.length}; exec "$@"`;
-  return { ...start, argv: ['/bin/sh', '-c', script, 'way-back', ...stop.argv, ...start.argv], once: true };
 }
 
 function idOf({ boot, pid, startTime }: ProcessIdentity): string {

@@ -14,6 +14,7 @@ import { pidsInGroup } from './cgroup.ts';
 import type { RestartDriver } from './contract.ts';
 import { isUp, type Systemctl, SystemdRefusal, type UnitName, type UnitState } from './systemctl.ts';
 import { CHECKED, checkFault, namesPlace, placeAdvice, placeOf, unitFault, userFault } from './unit-check.ts';
+import { unitWayBack } from './way-back.ts';
 
 export interface SystemdDriverDeps {
   readonly unit: UnitName;
@@ -278,11 +279,9 @@ function kill(pid: number): void {
 
 /** What the keeper runs where the agent does not come back. */
 function startSpec({ unit, layout, env }: SystemdDriverDeps, app: string): KeepSpec {
-  const text = 'rm -f -- "$1"; systemctl "$2" reset-failed -- "$3"; exec systemctl "$2" start -- "$3"';
-  const manager = unit.user ? '--user' : '--system';
   return {
     dir: layout.app(app).dir,
-    argv: ['/bin/sh', '-c', text, 'fettle-unit', heldMark(layout, app), manager, unit.unit],
+    argv: unitWayBack(unit.unit, unit.user, heldMark(layout, app)),
     cwd: '/',
     env,
     log: layout.appLog(app),

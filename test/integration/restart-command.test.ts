@@ -8,6 +8,7 @@ import { newEntry } from '../../agent/updater/new-entry.ts';
 import { makeFolder } from '../../src/files/durable.ts';
 import { askVersion, type Device, makeDevice } from '../support/device.ts';
 import { configure, makeDriverApp, type Release } from '../support/driver-releases.ts';
+import { rescue } from '../support/rescue.ts';
 import { until } from '../support/until.ts';
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
@@ -82,6 +83,15 @@ describe('an app that a command of its own starts and stops', () => {
     expect(readlinkSync(device.layout.app('app').current)).toBe(fallback);
     expect(running()).toHaveLength(1);
     expect((await device.keeper.ask('status', {})).apps.app).toMatchObject({ fellBack: true, desired: 'stopped' });
+    // Its commands are known to the keeper, too: for a rescue whose file is broken.
+    writeFileSync(device.layout.config, 'apps: [broken');
+    const [pid] = running();
+    process.kill(pid ?? 0, 'SIGKILL');
+    const { code, text } = await rescue(device);
+    expect(text).toContain('"result":"well"');
+    expect(code).toBe(0);
+    expect(await answers()).toBe('1.0.1');
+    expect(running()).toHaveLength(1);
   });
 
   test('a change of `restart` in the file: it runs once, each way', async () => {
