@@ -3,7 +3,7 @@ import { isFinal } from '../src/domain/update.ts';
 import type { Journal } from './journal.ts';
 import type { RestartDriver } from './restart/contract.ts';
 
-/** The keeper tries what it keeps for ever; this does it for apps that something else starts. */
+/** The keeper tries what it keeps for ever; this does it for units, also where the keeper has forgotten to. */
 
 const FIRST_MS = 30_000;
 const LONGEST_MS = 10 * 60_000;
@@ -26,9 +26,10 @@ export function createStranded(deps: {
 
   async function retryOne(app: string, config: AppConfig): Promise<void> {
     const { kind } = config.restart;
+    // A command is the keeper's to try: two who start it might run it twice. A unit is started once, whoever asks.
     const last = deps.journal.list().findLast(({ order }) => order.app === app);
     const left = last !== undefined && isFinal(last.state) && last.state === 'rollback-failed';
-    if (!left || (kind !== 'systemd' && kind !== 'command')) {
+    if (!left || kind !== 'systemd') {
       next.delete(app);
       return;
     }
