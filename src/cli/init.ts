@@ -13,7 +13,7 @@ import { type AskProgram, createAskProgram } from './init/ask.ts';
 import type { Found, InitRecord, Runner } from './init/contract.ts';
 import { detect } from './init/detect.ts';
 import { healthOf, makePlan, type Plan, withChoices } from './init/plan.ts';
-import { ownVariables, runnersOf, variableOf } from './init/processes.ts';
+import { ownVariables, runnersOf, variableOf, withBelow } from './init/processes.ts';
 import type { Questions } from './init/questions.ts';
 import {
   recordOf,
@@ -101,7 +101,7 @@ async function runAdopt(options: InitOptions): Promise<number> {
   );
   refuseKept(found, layout.app(plan.app).shared);
   for (const line of foundLines(plan).slice(options.questions ? 1 : 0)) say(line);
-  const stops = options.stopPid ?? [];
+  const stops = stopsOf(plan, options);
   const go = options.yes === true && options.dryRun !== true;
   say('');
   say(go ? 'fettle init:' : 'fettle init would, and nothing else:');
@@ -132,6 +132,14 @@ async function runAdopt(options: InitOptions): Promise<number> {
   return 0;
 }
 
+/** What is ended: what was named with what it started; all that a person started, where that person is asked. */
+function stopsOf({ found, runners }: Plan, { stopPid = [], questions }: InitOptions): number[] {
+  const asked = questions !== undefined && stopPid.length === 0 && !mayRunOn(found);
+  return asked && runners.every(({ by }) => by.kind === 'hand')
+    ? runners.map(({ pid }) => pid)
+    : withBelow(stopPid, runners);
+}
+
 /** What was found, and everything that speaks against it that nobody has to be asked for. */
 async function look(options: InitOptions, ask: AskProgram): Promise<Found> {
   const { layout } = options;
@@ -152,11 +160,12 @@ async function look(options: InitOptions, ask: AskProgram): Promise<Found> {
 
 /** With what was said, and what has to be asked. @throws {FettleError} `bad_arguments` naming the flag, in a pipe */
 async function complete(found: Found, runners: readonly Runner[], options: InitOptions): Promise<Found> {
+  const bare = found.kind === 'binary' && !found.unit;
   const said = withChoices(found, {
     name: options.name,
     source: options.source,
     build: options.build,
-    run: options.run,
+    run: options.run ?? (bare ? await askArguments(found, runners, options) : undefined),
     keep: options.keep ?? [],
     leave: options.leave ?? [],
     health: undefined,
@@ -186,6 +195,13 @@ async function complete(found: Found, runners: readonly Runner[], options: InitO
   return withVariables({ ...said, run, source }, runners);
 }
 
+/** How a program is started that may need arguments; a copy that runs says it. */
+async function askArguments({ path }: Found, [runner]: readonly Runner[], { questions }: InitOptions) {
+  const words = (await questions?.ask(`How is it started (Enter: ${runner?.command ?? path})? `)) || runner?.command;
+  // A line that begins with an option has forgotten the program.
+  return words?.startsWith('-') ? `${path} ${words}` : words;
+}
+
 /** What a copy that runs was given by hand: a start by Fettle would lack it. Values may be secrets, but for the port. */
 function withVariables(found: Found, runners: readonly Runner[]): Found {
   if (found.kind === 'binary' || found.unit) return found;
@@ -198,9 +214,21 @@ function withVariables(found: Found, runners: readonly Runner[]): Found {
   }
   names.delete('PORT');
   if (names.size === 0) return { ...found, env };
-  const note = `The copy that runs has variables that Fettle would not give it: ${[...names].join(', ')}. Those it needs belong under \`env\`, or into a kept .env.`;
+  const note = `The copy that runs has variables that Fettle would not give it: ${shortened(names)}. Those it needs belong under \`env\`, or into a kept .env.`;
   return { ...found, env, notes: [...found.notes, note] };
 }
+
+/** First what that copy alone was given; of what this session has too, as many as can be read. */
+function shortened(names: ReadonlySet<string>): string {
+  const ours = new Set(ownVariables(process.pid));
+  const given = [...names].filter((name) => !ours.has(name));
+  const shared = [...names].filter((name) => ours.has(name));
+  const shown = [...given, ...shared.slice(0, Math.max(0, NAMES - given.length))];
+  const more = names.size - shown.length;
+  return more > 0 ? `${shown.join(', ')} and ${more} more, as in this session` : shown.join(', ');
+}
+
+const NAMES = 8;
 
 /** What was said; else what a running copy answers on. A terminal is asked. */
 async function chooseHealth(options: InitOptions, runners: readonly Runner[]) {
@@ -263,7 +291,7 @@ async function goOn(
   }
   if (record.kind !== 'binary') {
     const still = runnersOf(path);
-    await stopRunners(path, options.stopPid ?? [], still, signal);
+    await stopRunners(path, withBelow(options.stopPid ?? [], still), still, signal);
     refuseRunning({ path, keep: [] }, runnersOf(path));
   }
   await finish(record, { layout, ask, signal, now: machineClock.now, say });

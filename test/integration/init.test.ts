@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { slotName } from '../../agent/install/slots.ts';
 import { readEnvironment } from '../../config/environment.ts';
@@ -208,6 +208,28 @@ test('what runs is not taken over, unless it is ended; what is written to is not
   expectAdopted();
 });
 
+test('at a terminal a person is asked about what runs; npm and the server below it are one', async () => {
+  writeFileSync(
+    join(app, 'start.cjs'),
+    "require('node:child_process').spawn('node', ['server.cjs'], {stdio: 'inherit'});",
+  );
+  const parent = spawn(process.execPath, ['start.cjs'], {
+    cwd: app,
+    env: { PATH: `${dirname(process.execPath)}:${process.env.PATH}`, PORT: '8098' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  children.push(parent);
+  await new Promise((resolve) => parent.stdout?.once('data', resolve));
+  expect(await refusal()).toMatch(new RegExp(`--stop-pid ${parent.pid}$`, 'm'));
+  const said: string[] = [];
+  const questions = { ask: async (question: string) => (question.startsWith('Do it?') ? 'y' : ''), close() {} };
+  const print = (line: string) => said.push(line);
+  expect(await runInit(options({ yes: false, questions, print }))).toBe(0);
+  expect(said.join('\n')).toMatch(new RegExp(`1\\. stop pid ${parent.pid}, \\d+$`, 'm'));
+  expect(parent.signalCode).toBe('SIGTERM');
+  expectAdopted();
+});
+
 test('an app beside others: their lines stay to the letter, and so they are given back', async () => {
   mkdirSync(home, { recursive: true });
   const file = join(home, 'fettle.yaml');
@@ -266,10 +288,10 @@ withStrace(
       kills += 1;
       const record = join(home, 'apps/mybot/init.json');
       const begun = existsSync(record);
-      // Killed after its last write: there is nothing left to go on with.
-      const done = begun && JSON.parse(readFileSync(record, 'utf8')).state === 'adopted';
-      if (when % 2 === 0 || !begun) {
-        if (!done) expect(await runInit(options()), `killed at ${when}`).toBe(0);
+      // Killed at the last rename, it is through.
+      const through = begun && JSON.parse(readFileSync(record, 'utf8')).state === 'adopted';
+      if (!through && (when % 2 === 0 || !begun)) {
+        expect(await runInit(options()), `killed at ${when}`).toBe(0);
         expectAdopted();
       }
       // Undoing is cut off as well, and goes on.

@@ -391,7 +391,7 @@ function badArguments(d: ErrorData): string {
     case 'too_long':
       return 'That is too long for a command.';
     default:
-      return `I don't understand that${d.reason ? `: ${t(d.reason)}` : ''}.`;
+      return d.reason ? `I don't understand that: ${t(d.reason).replace(/[^?]$/, '$&.')}` : "I don't understand that.";
   }
 }
 

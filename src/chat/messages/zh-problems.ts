@@ -373,7 +373,7 @@ function badArguments(d: ErrorData): string {
     case 'too_long':
       return '命令太长了。';
     default:
-      return `看不懂这条命令${d.reason ? `：${t(d.reason)}` : ''}。`;
+      return d.reason ? `看不懂这条命令：${t(d.reason).replace(/[^?？]$/, '$&。')}` : '看不懂这条命令。';
   }
 }
 

@@ -26,6 +26,26 @@ export function runnersOf(path: string): Runner[] {
   });
 }
 
+/** The processes of `pids` and those below them: who is ended takes along what it started (`npm start`, and its server). */
+export function withBelow(pids: readonly number[], runners: readonly Runner[]): number[] {
+  // Not below just any: a shell or a desktop that was named by mistake started more than this app.
+  const tops = pids.filter((pid) => runners.some((one) => one.pid === pid));
+  const below = runners.filter(({ pid }) => ancestorsOf(pid).some((above) => tops.includes(above)));
+  return [...new Set([...pids, ...below.map(({ pid }) => pid)])];
+}
+
+/** Those that no other one started. */
+export function topmost(runners: readonly Runner[]): Runner[] {
+  return runners.filter(({ pid }) => !ancestorsOf(pid).some((above) => runners.some((one) => one.pid === above)));
+}
+
+/** Who started a process, and who that one, and so on. */
+function ancestorsOf(pid: number): number[] {
+  const line: number[] = [];
+  for (let at = readStat(pid)?.parent ?? 0; at > 1 && !line.includes(at); at = readStat(at)?.parent ?? 0) line.push(at);
+  return line;
+}
+
 function runsOutOf(folder: string, pid: number, program: string): boolean {
   if (within(folder, program)) return true;
   const cwd = readProcLink(`/proc/${pid}/cwd`) ?? '/';
@@ -42,7 +62,8 @@ function runsOutOf(folder: string, pid: number, program: string): boolean {
 
 /** Its command line, as much as fits in a message. */
 export function commandOf(pid: number): string {
-  const text = commandLine(pid).join(' ');
+  // A program that renames itself leaves spaces in place of its arguments.
+  const text = commandLine(pid).join(' ').trim();
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }
 
@@ -119,7 +140,7 @@ export function ownVariables(pid: number): string[] {
 }
 
 const USUAL =
-  /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|TMP|TEMP|TERM.*|COLORTERM|COLUMNS|LINES|PWD|OLDPWD|SHLVL|HOSTNAME|MAIL|EDITOR|VISUAL|PAGER|LESS.*|LS_COLORS|HIST.*|PS\d|DISPLAY|WAYLAND.*|DBUS.*|SSH_.*|SUDO_.*|XDG_.*|GIT_.*|NVM_.*|npm_.*|NPM_.*|NODE|INIT_CWD|VSCODE.*|TMUX.*|STY|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_.*|MANAGERPID|MEMORY_.*|FETTLE_.*|DEBIAN_FRONTEND|CI|NO_COLOR|.*_proxy|.*_PROXY|SSL_.*|.*_CERTS?|_)$/;
+  /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|TMP|TEMP|TERM.*|COLOR|COLORTERM|COLUMNS|LINES|PWD|OLDPWD|SHLVL|HOSTNAME|MAIL|EDITOR|VISUAL|PAGER|LESS.*|LS_COLORS|HIST.*|PS\d|DISPLAY|WAYLAND.*|DBUS.*|SSH_.*|SUDO_.*|XDG_.*|GIT_.*|NVM_.*|npm_.*|NPM_.*|NODE|INIT_CWD|VSCODE.*|TMUX.*|STY|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_.*|MANAGERPID|MEMORY_.*|FETTLE_.*|DEBIAN_FRONTEND|CI|NO_COLOR|.*_proxy|.*_PROXY|SSL_.*|.*_CERTS?|_)$/;
 
 /** One variable of a process. */
 export function variableOf(pid: number, name: string): string | undefined {

@@ -7,6 +7,7 @@ import type { AskProgram } from './ask.ts';
 import type { Found, InitRecord, Runner } from './contract.ts';
 import { writersOf } from './processes.ts';
 import { readRecord } from './record.ts';
+import { stopPidsOf } from './text.ts';
 
 /** What is not taken over, and what to do instead. Each is looked at before the first change. */
 
@@ -175,7 +176,7 @@ export function refuseRunning(found: Pick<Found, 'path' | 'keep' | 'unit'>, runn
         throw refuse(
           found.path,
           `${what}; Fettle never runs an app twice`,
-          `Stop it, or have it stopped here: --stop-pid ${pid}`,
+          `Stop it, or have it stopped here: --stop-pid ${stopPidsOf(runners)}`,
         );
     }
   }

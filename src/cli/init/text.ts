@@ -1,5 +1,6 @@
 import type { Runner, Step } from './contract.ts';
 import type { Plan } from './plan.ts';
+import { topmost } from './processes.ts';
 
 /** What is printed: what was found, what would be done, what was done. */
 
@@ -19,10 +20,13 @@ function runnerText({ pid, command, ports, by }: Runner): string {
 
 /** The plan as numbered steps, and the lines of the file. */
 export function planLines(plan: Plan, stops: readonly number[]): string[] {
+  const left = plan.runners.filter(({ pid }) => !stops.includes(pid));
+  const pids = (runners: readonly Runner[]) => runners.map(({ pid }) => pid).join(', ');
   const texts = [
-    ...plan.runners.map(({ pid }) =>
-      stops.includes(pid) ? `stop pid ${pid}` : `wait for you to stop pid ${pid} (or: --stop-pid ${pid})`,
-    ),
+    ...(stops.length > 0 ? [`stop pid ${stops.join(', ')}`] : []),
+    ...(left.length > 0
+      ? [`need pid ${pids(left)} ended: stop it yourself, or give --stop-pid ${stopPidsOf(left)}`]
+      : []),
     ...plan.steps.flatMap((step) => stepText(step, plan) ?? []),
   ];
   return [
@@ -31,6 +35,13 @@ export function planLines(plan: Plan, stops: readonly number[]): string[] {
       .split('\n')
       .map((line) => `       ${line}`),
   ];
+}
+
+/** What `--stop-pid` takes to end them all. */
+export function stopPidsOf(runners: readonly Runner[]): string {
+  return topmost(runners)
+    .map(({ pid }) => pid)
+    .join(',');
 }
 
 /** Addresses may hold tokens; the file has them, a terminal need not. */
