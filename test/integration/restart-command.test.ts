@@ -45,7 +45,8 @@ describe('an app that a command of its own starts and stops', () => {
       proof: 'reported',
     });
     expect(await answers()).toBe('1.1.1');
-    expect(running()).toHaveLength(1);
+    // A status command that was just begun looks like the app for a moment.
+    await until('one process of the app', () => running().length === 1);
     // Its stop command only says that it stopped it: what is left gets SIGKILL, and the old one is brought back.
     const failed = await device.outcome(await device.order('update', '1.2.1'));
     expect(failed).toMatchObject({ state: 'rolled-back', running: '1.1.1', problem: { code: 'start_failed' } });
@@ -57,7 +58,8 @@ describe('an app that a command of its own starts and stops', () => {
     await device.startKeeper();
     await device.startAgent();
     expect(await device.outcome(await device.order('restart'))).toMatchObject({ state: 'succeeded' });
-    expect(running()).toHaveLength(1);
+    // A status command that was just begun looks like the app for a moment.
+    await until('one process of the app', () => running().length === 1);
     expect(running()).not.toEqual([pid]);
   });
 
@@ -70,7 +72,8 @@ describe('an app that a command of its own starts and stops', () => {
     expect(running()).toEqual([]);
     rmSync(refuses);
     await until('1.0.1 to answer', async () => (await answers()) === '1.0.1');
-    expect(running()).toHaveLength(1);
+    // A status command that was just begun looks like the app for a moment.
+    await until('one process of the app', () => running().length === 1);
   });
 
   test('is stopped and started from the fallback by the keeper, where the agent does not come back', async () => {
@@ -81,7 +84,8 @@ describe('an app that a command of its own starts and stops', () => {
     await device.keeper.ask('hold', { app: 'app', hold: { fallback, forMs: 200 } });
     await until('1.0.1 to answer', async () => (await answers()) === '1.0.1');
     expect(readlinkSync(device.layout.app('app').current)).toBe(fallback);
-    expect(running()).toHaveLength(1);
+    // A status command that was just begun looks like the app for a moment.
+    await until('one process of the app', () => running().length === 1);
     expect((await device.keeper.ask('status', {})).apps.app).toMatchObject({ fellBack: true, desired: 'stopped' });
     // Its commands are known to the keeper, too: for a rescue whose file is broken.
     writeFileSync(device.layout.config, 'apps: [broken');
@@ -91,7 +95,8 @@ describe('an app that a command of its own starts and stops', () => {
     expect(text).toContain('"result":"well"');
     expect(code).toBe(0);
     expect(await answers()).toBe('1.0.1');
-    expect(running()).toHaveLength(1);
+    // A status command that was just begun looks like the app for a moment.
+    await until('one process of the app', () => running().length === 1);
   });
 
   test('a change of `restart` in the file: it runs once, each way', async () => {
@@ -101,7 +106,8 @@ describe('an app that a command of its own starts and stops', () => {
     configure(device, COMMAND);
     await device.startAgent();
     await until('the command to have started it', async () => (await answers()) === '1.0.1' && running()[0] !== kept);
-    expect(running()).toHaveLength(1);
+    // A status command that was just begun looks like the app for a moment.
+    await until('one process of the app', () => running().length === 1);
     const { app } = (await device.keeper.ask('status', {})).apps;
     expect(app).toMatchObject({ once: true, running: null });
     await device.stopAgent();
