@@ -68,7 +68,8 @@ function isProgram(path: string): boolean {
 
 /*
  * Both: a grandchild listens, so that the app has no child that it does not know; it ends with the app, and names no
- * path of the slot (it must not pass for the app). The app is started also where the socket can't be bound.
+ * path of the slot (it must not pass for the app). It leaves the socket's name alone at its end: by then that may be the
+ * next start's. The app is started also where the socket can't be bound.
  */
 const PERL = `use strict; use Socket; use POSIX ();
 my ($socket, $ready, @app) = @ARGV; my ($pid, $s, $said) = ($$);
@@ -86,7 +87,7 @@ if (defined $child && $child == 0) {
     next unless defined recv($s, $said, 65536, 0) && $said =~ /^READY=1$/m;
     open my $f, '>', "$ready.new" or next; print $f $ENV{FETTLE_START}; close $f; rename "$ready.new", $ready;
   }
-  unlink $socket; POSIX::_exit(0);
+  POSIX::_exit(0);
 }
 waitpid $child, 0 if defined $child;
 $ENV{NOTIFY_SOCKET} = $socket if $bound;
