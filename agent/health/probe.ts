@@ -5,8 +5,8 @@ import type { Clock } from '../../src/domain/id.ts';
 import { readVersion } from '../../src/domain/version.ts';
 import type { Answer, Check, Subject } from './contract.ts';
 
-/** Until the first good answer it is looked often, because the outage ends there. */
-const FIRST_LOOKS_MS = 5;
+/** Until the first good answer it is looked often, as the outage ends there; oftener takes from the app's own start. */
+const FIRST_LOOKS_MS = 20;
 const FIRST_LOOKS_FOR_MS = 5_000;
 /** An app that was well, was not, and was again this often is ill. */
 const MAX_FLAPS = 2;
