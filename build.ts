@@ -31,7 +31,9 @@ const LAZY: Readonly<Record<string, readonly string[]>> = {
 
 const lazyBuiltins: Plugin = {
   name: 'lazy-builtins',
-  resolveId(id) {
+  resolveId(id, importer) {
+    // The chats' libraries use more of them, and are loaded only where there is such a chat.
+    if (importer?.includes('/node_modules/') && !importer.includes('/node_modules/ws/')) return null;
     const name = id.replace(/^node:/, '');
     return name in LAZY ? `\0lazy:${name}` : null;
   },
@@ -45,6 +47,13 @@ const lazyBuiltins: Plugin = {
     );
     return names?.join('\n') ?? null;
   },
+};
+
+/** grammY is handed a `fetch`; what it would use otherwise warns of its age at each start, and is left out. */
+const noNodeFetch: Plugin = {
+  name: 'no-node-fetch',
+  resolveId: (id) => (id === 'node-fetch' ? '\0node-fetch' : null),
+  load: (id) => (id === '\0node-fetch' ? 'export default globalThis.fetch;' : null),
 };
 
 /**
@@ -74,8 +83,14 @@ if (stale || !process.argv.includes('--if-stale')) {
     input: { main: 'src/main.ts' },
     platform: 'node',
     // Native code and the npm command line cannot be bundled; they are the two runtime dependencies.
-    plugins: [lazyBuiltins, ascii],
-    external: ['better-sqlite3', /^npm(\/|$)/],
+    plugins: [lazyBuiltins, noNodeFetch, ascii],
+    external: ['better-sqlite3', /^npm(\/|$)/, 'zlib-sync', 'bufferutil', 'utf-8-validate'],
+    // Two of the chats' libraries ask where they lie, to read their own version.
+    transform: { define: { __dirname: 'import.meta.dirname' } },
+    // discord.js has an `eval` for shards in processes of their own, which are never made.
+    onLog(level, entry, report) {
+      if (entry.code !== 'EVAL') report(level, entry);
+    },
     logLevel: 'warn',
   });
   await bundle.write({

@@ -1,18 +1,75 @@
-import type { Adapter } from '../src/chat/contract.ts';
+import type { Adapter, CredentialCheck, PlatformDeps } from '../src/chat/contract.ts';
+import { createAbsentAdapter } from './absent.ts';
 import { createTerminalAdapter, type HubStatus } from './terminal/index.ts';
 
+/** What a hub's file says of one platform, with its secret. Absent keys are the platform's own defaults. */
+export interface PlatformSettings {
+  /** The secret, or why there is none. */
+  readonly secret:
+    | { readonly found: true; readonly value: string }
+    | { readonly found: false; readonly problem: CredentialCheck['problems'][number] };
+  /** Address of an HTTP proxy, or `none`. */
+  readonly proxy?: string | undefined;
+  /** Address of the platform's API, where it is not its own; Feishu's `domain`. */
+  readonly api?: string | undefined;
+  /** Feishu's app. */
+  readonly appId?: string | undefined;
+  /** Discord's servers. */
+  readonly guilds?: readonly string[] | undefined;
+  readonly editIntervalMs?: number | undefined;
+}
+
+export type PlatformName = 'feishu' | 'discord' | 'telegram';
+
 /** What adapters are made from; each takes what it needs. */
-export interface AdapterDeps {
+export interface AdapterDeps extends PlatformDeps {
   /** The hub's socket. */
   readonly socket: string;
   readonly status: () => Promise<HubStatus>;
-  readonly clock: { now(): number };
-  readonly log: (event: string, data: Readonly<Record<string, unknown>>) => void;
+  /** Those that are configured. */
+  readonly platforms: Readonly<Partial<Record<PlatformName, PlatformSettings>>>;
 }
 
-/** Every chat that this hub talks to. A new platform is its folder and its line here. */
-export function createAdapters(deps: AdapterDeps): readonly Adapter[] {
-  return [createTerminalAdapter({ ...deps, now: () => deps.clock.now() })];
+/** One platform's folder, loaded only where it is configured: an SDK weighs tens of megabytes. */
+interface Platform {
+  createAdapter(settings: PlatformSettings & { readonly token: string }, deps: PlatformDeps): Adapter;
+  /** Asks the platform whether the credentials are good and everything is allowed. Changes nothing there. */
+  checkCredentials(
+    settings: PlatformSettings & { readonly token: string },
+    deps: PlatformDeps,
+    signal: AbortSignal,
+  ): Promise<CredentialCheck>;
+}
+
+/** A new platform is its folder and its line here. */
+const PLATFORMS: Readonly<Partial<Record<PlatformName, () => Promise<Platform>>>> = {};
+
+/** Every chat that this hub talks to. */
+export async function createAdapters(deps: AdapterDeps): Promise<readonly Adapter[]> {
+  const chats = await Promise.all(
+    Object.entries(deps.platforms).map(async ([name, settings]) => {
+      if (!settings.secret.found) return createAbsentAdapter(name, settings.secret.problem, deps.clock.now());
+      const platform = await PLATFORMS[name as PlatformName]?.();
+      const reason = { code: 'chat_refused' as const, data: { platform: name, reason: 'not part of this build' } };
+      if (!platform) return createAbsentAdapter(name, reason, deps.clock.now());
+      return platform.createAdapter({ ...settings, token: settings.secret.value }, deps);
+    }),
+  );
+  return [createTerminalAdapter({ ...deps, now: () => deps.clock.now() }), ...chats];
+}
+
+/** Are one platform's credentials good, and is everything allowed that Fettle needs? */
+export async function checkCredentials(
+  name: PlatformName,
+  settings: PlatformSettings,
+  deps: PlatformDeps,
+  signal: AbortSignal,
+): Promise<CredentialCheck> {
+  if (!settings.secret.found) return { problems: [settings.secret.problem] };
+  const platform = await PLATFORMS[name]?.();
+  if (!platform)
+    return { problems: [{ code: 'chat_refused', data: { platform: name, reason: 'not part of this build' } }] };
+  return platform.checkCredentials({ ...settings, token: settings.secret.value }, deps, signal);
 }
 
 export type { HubStatus } from './terminal/index.ts';

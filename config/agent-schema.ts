@@ -266,6 +266,8 @@ export const DeviceSchema = AgentSchema.extend({
   language: z.unknown().optional(),
   defaultApp: z.unknown().optional(),
   hub: z.unknown().optional(),
+  chats: z.unknown().optional(),
+  phrases: z.unknown().optional(),
   settings: z.unknown().optional(),
 });
 export type DeviceConfig = z.infer<typeof DeviceSchema>;

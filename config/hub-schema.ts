@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AppsSchema, SelfSchema, UpdatesSchema } from './agent-schema.ts';
+import { ChatsSchema, PhrasesSchema } from './chat-schema.ts';
 import { SettingsSchema } from './settings-schema.ts';
 
 /** `fettle.yaml`: one file serves hub and agent on one machine. Unknown keys are errors. */
@@ -27,6 +28,8 @@ export const HubSchema = z
       .describe('The hub itself.'),
     fettle: SelfSchema.prefault({}).describe('Updates of Fettle itself (the apps `hub` and `agent`).'),
     updates: UpdatesSchema.prefault({}).describe('How much updates may take of this device.'),
+    chats: ChatsSchema.prefault({}),
+    phrases: PhrasesSchema.default({}),
     settings: SettingsSchema.describe('What `/settings` shows. A value that was set in a chat wins over the one here.'),
     apps: AppsSchema.default({}).describe('The apps, by name.'),
   })

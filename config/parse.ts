@@ -34,6 +34,8 @@ export class ConfigError extends Error {
 interface WithSources {
   readonly apps: Readonly<Record<string, Partial<Pick<AppConfig, 'source' | 'binary' | 'data' | 'notNow'>>>>;
   readonly fettle: { readonly source?: SelfConfig['source'] | undefined };
+  /** Of a hub's file; a device reads nothing of it. */
+  readonly chats?: unknown;
 }
 
 /** The text of a file; a missing one is empty. @throws {ConfigError} where it can't be read */
@@ -192,5 +194,16 @@ function withAbsolutePaths<C extends WithSources>(config: C, base: string): C {
     };
   };
   const apps = Object.fromEntries(Object.entries(config.apps).map(([name, of]) => [name, app(of)]));
-  return { ...config, fettle: absolute(config.fettle), apps };
+  return { ...config, fettle: absolute(config.fettle), apps, ...chatsOf(config.chats, base) };
+}
+
+/** A chat's files of secrets start at the file as well. */
+function chatsOf(chats: unknown, base: string): { chats?: unknown } {
+  if (typeof chats !== 'object' || chats === null) return {};
+  const absolute = (chat: unknown) => {
+    if (typeof chat !== 'object' || chat === null) return chat;
+    const files = Object.entries(chat).filter(([key, value]) => key.endsWith('File') && typeof value === 'string');
+    return { ...chat, ...Object.fromEntries(files.map(([key, value]) => [key, resolve(base, String(value))])) };
+  };
+  return { chats: Object.fromEntries(Object.entries(chats).map(([name, chat]) => [name, absolute(chat)])) };
 }

@@ -143,6 +143,7 @@ export function createTerminalAdapter(options: TerminalOptions): Adapter {
       route: { platform: TERMINAL, chat: TERMINAL },
       eventId,
       person: LOCAL,
+      direct: true,
       ...(client.language === undefined ? {} : { locale: client.language }),
       text,
     });

@@ -28,6 +28,8 @@ export interface Call {
   readonly who: { readonly id: string; readonly name: string };
   readonly role: Role;
   readonly route: Route;
+  /** Nobody else reads this chat. */
+  readonly direct: boolean;
   readonly eventId: string;
   readonly language: Language;
   readonly words: Messages;

@@ -4,13 +4,18 @@
  * exactly-once) is the core's. One contract suite (`test/contract/adapter.ts`) runs against every adapter.
  */
 
-import type { Language, Reply, Route } from '../domain/reply.ts';
+import type { Role } from '../domain/app.ts';
+import type { ErrorCode, ErrorData } from '../domain/errors.ts';
+import type { Language, Localized, Reply, Route } from '../domain/reply.ts';
 
+export type { Role } from '../domain/app.ts';
+export { type ErrorCode, type ErrorData, FettleError } from '../domain/errors.ts';
 export {
   type Button,
   type Field,
   LANGUAGES,
   type Language,
+  type Localized,
   type Reply,
   type ReplyProgress,
   type Route,
@@ -26,8 +31,12 @@ export interface Request {
   readonly person: string;
   readonly personName?: string | undefined;
   readonly locale?: Language | undefined;
-  /** What was typed, or the command that a button carries. */
+  /** What was typed, or the command that a button carries. Mentions of the bot are taken out. */
   readonly text: string;
+  /** Nobody else reads this chat. Codes that claim a hub are taken, and links that sign in are given, nowhere else. */
+  readonly direct?: boolean | undefined;
+  /** A press on a button that is not known any more (an older version made it, or it was forgotten); `text` is empty. */
+  readonly unknownButton?: boolean | undefined;
 }
 
 /** A message as the outbox hands it to an adapter. */
@@ -42,6 +51,11 @@ export interface Outgoing {
   readonly final: boolean;
   /** With `final`: what was asked for did not happen. Scripts exit with 1. */
   readonly failed: boolean;
+  /**
+   * This message was handed out before and nobody knows whether it arrived: the hub was killed meanwhile, or no answer
+   * came. A platform that does not recognise the key itself looks for it before it sends anew.
+   */
+  readonly maybeSent?: { readonly since: number } | undefined;
 }
 
 /** What an adapter can do; the core decides by this and never by the platform's name. */
@@ -64,13 +78,21 @@ export interface Connection {
   /** Milliseconds since 1970. */
   readonly since: number;
   readonly lastError?: string | undefined;
+  /** Why it is not connected, for people: the catalogue has the text and what to do. */
+  readonly problem?: { readonly code: ErrorCode; readonly data: ErrorData } | undefined;
 }
 
 /** What sending came to. Expected refusals are values; anything thrown counts as `retry`. */
 export type Delivery =
   | { readonly result: 'sent'; readonly ref: string }
   /** Try again, not before `afterMs`. */
-  | { readonly result: 'retry'; readonly afterMs: number; readonly reason: string }
+  | {
+      readonly result: 'retry';
+      readonly afterMs: number;
+      readonly reason: string;
+      /** It is known that nothing arrived (the platform said so, or nobody was reached): it need not be looked for. */
+      readonly notSent?: true | undefined;
+    }
   /** Nobody to deliver to now; the adapter calls `sink.deliverable()` when there is. */
   | { readonly result: 'unattended' }
   /** This message can never be sent or edited. */
@@ -89,6 +111,58 @@ export interface Sink {
   answersTo(eventId: string): Promise<readonly Outgoing[]>;
   /** Completions of what a person has typed so far. */
   complete(text: string): Promise<readonly string[]>;
+  /** `connection()` has changed: others are told of one that fails. */
+  connectionChanged(): void;
+  /** Keeps a button's command under a short name (22 characters of `[A-Za-z0-9_-]`); the same command has the same one. */
+  shorten(command: string): Promise<string>;
+  /** The command of a short name; `undefined` where it was never made, or is forgotten (after 90 days). */
+  expand(name: string): Promise<string | undefined>;
+  /** What this adapter keeps over a restart (a position, a digest of what was registered): small, by key. */
+  readonly memory: {
+    get(key: string): Promise<string | undefined>;
+    set(key: string, value: string): Promise<void>;
+  };
+}
+
+/** A command as a platform with a menu of its own registers it. */
+export interface MenuCommand {
+  /** `update now` */
+  readonly name: string;
+  readonly role: Role;
+  readonly help: Localized;
+  readonly arguments: readonly MenuArgument[];
+}
+
+/** See `ArgumentKind` of `src/commands/contract.ts`. */
+export interface MenuArgument {
+  readonly key: string;
+  readonly kind: 'app' | 'version' | 'update' | 'backup' | 'device' | 'choice' | 'flag' | 'option' | 'text';
+  /** `--dry-run` for a flag, `--with NAME` for an option, a placeholder otherwise. */
+  readonly written: string;
+  readonly help: Localized;
+  readonly optional: boolean;
+  /** Of a `choice`. */
+  readonly values: readonly string[];
+}
+
+/** What every adapter of a platform is made with, beside its own settings. */
+export interface PlatformDeps {
+  readonly commands: readonly MenuCommand[];
+  /** Time as people have it, and time that nobody sets. Milliseconds. */
+  readonly clock: { now(): number; monotonic(): number };
+  /** 0 ≤ x < 1, for jitter. */
+  readonly random: () => number;
+  readonly log: (event: string, data: Readonly<Record<string, unknown>>) => void;
+  /** `HTTPS_PROXY` and the like, where the platform has no `proxy` of its own. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** What a live look at a platform's credentials came to. Nothing is changed there, and no message is sent. */
+export interface CredentialCheck {
+  /** How the bot is called there; absent where the credentials are refused or nobody answers. */
+  readonly bot?: string | undefined;
+  /** What is wrong, worst first. Empty: all is well. */
+  readonly problems: readonly { readonly code: ErrorCode; readonly data: ErrorData }[];
 }
 
 /** One platform. `ref`s are serialisable, so that a restarted hub edits the same message. */

@@ -3,7 +3,9 @@ import type { Clock } from '../domain/id.ts';
 import type { Redact } from '../domain/redact.ts';
 import {
   markDead,
+  markNotSent,
   markRetry,
+  markSending,
   markSent,
   markUneditable,
   type NewMessage,
@@ -157,14 +159,17 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       return;
     }
     const outgoing = outgoingOf(message);
+    // Known on disk before it leaves: a hub that is killed meanwhile can't say whether it arrived.
+    if (!editing) await markSending(db, message.key, clock.now());
     const sending = editing && message.ref !== null ? adapter.edit(message.ref, outgoing) : adapter.send(outgoing);
     const delivery = await settle(sending, deps.redact);
     await record(message, editing, delivery);
   }
 
   function outgoingOf(message: StoredMessage): Outgoing {
-    const { key, route, answers, final, failed } = message;
-    return { key, route, reply: redactReply(message.reply, deps.redact), answers, final, failed };
+    const { key, route, answers, final, failed, sendingSince } = message;
+    const maybe = sendingSince === null ? {} : { maybeSent: { since: sendingSince } };
+    return { key, route, reply: redactReply(message.reply, deps.redact), answers, final, failed, ...maybe };
   }
 
   async function record(message: StoredMessage, editing: boolean, delivery: Delivery): Promise<void> {
@@ -174,6 +179,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
         await markSent(db, message, { ref: delivery.ref, now });
         return;
       case 'unattended': {
+        await markNotSent(db, message.key);
         const keys = parked.get(message.route.platform) ?? new Set();
         parked.set(message.route.platform, keys.add(message.key));
         return;
@@ -190,6 +196,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
           await markDead(db, message.key, delivery.reason);
           return;
         }
+        if (delivery.notSent) await markNotSent(db, message.key);
         const attempts = message.attempts + 1;
         const backoff = Math.min(FIRST_RETRY_MS * 2 ** Math.min(attempts - 1, 20), LAST_RETRY_MS);
         const wait = delivery.afterMs > 0 ? delivery.afterMs : backoff * (0.5 + deps.random() / 2);

@@ -4,7 +4,9 @@ import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import type { Redact } from '../domain/redact.ts';
 import type { Language, Reply, Route } from '../domain/reply.ts';
+import { commandOfName, keepCommand } from '../store/button-commands.ts';
 import { finishEvent, pruneEvents, storeEvent, unfinishedEvents } from '../store/inbox.ts';
+import { readMeta, writeMeta } from '../store/meta.ts';
 import type { Database } from '../store/schema.ts';
 import type { CommandAnswer, CommandTable } from './command-table.ts';
 import type { Request, Sink } from './contract.ts';
@@ -47,6 +49,8 @@ export interface RouterDeps {
   readonly onAdmin?: ((seen: { route: Route; language: Language | undefined }) => Promise<void>) | undefined;
   /** A command was run and answered: it may have changed something. */
   readonly onAnswered?: (() => void) | undefined;
+  /** An adapter's connection is another than it was. */
+  readonly onConnection?: ((platform: string) => void) | undefined;
   readonly redact: Redact;
   readonly log: (event: string, data: Readonly<Record<string, unknown>>) => void;
 }
@@ -148,6 +152,7 @@ export function createRouter(deps: RouterDeps): Router {
       if (limiter(platform, { burst: 1, perMinute: 6 }, 'told')?.take(who.id, now) !== 0) return 'silence';
       throw new FettleError('rate_limited', { data: { retryAfterMs: waitMs }, retryable: true });
     }
+    if (request.unknownButton) throw new FettleError('button_unknown');
     const meaning = await deps.commands.interpret(request.text);
     if (!meaning.ok) throw meaning.error;
     if (!roleAllows(role, meaning.role)) {
@@ -162,7 +167,10 @@ export function createRouter(deps: RouterDeps): Router {
         .onAdmin?.({ route, language: request.locale })
         .catch((error: unknown) => log('admin_chat_failed', { error: explain(error) }));
     }
-    return withDeadline((signal) => meaning.run({ who, role, route, eventId, language, words: messages, now, signal }));
+    const direct = request.direct ?? false;
+    return withDeadline((signal) =>
+      meaning.run({ who, role, route, direct, eventId, language, words: messages, now, signal }),
+    );
   }
 
   async function withDeadline<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -217,6 +225,13 @@ export function createRouter(deps: RouterDeps): Router {
       deliverable: () => deps.outbox.deliverable(platform),
       answersTo: (eventId) => deps.outbox.answersTo(platform, eventId),
       complete: (text) => deps.commands.complete(text),
+      connectionChanged: () => deps.onConnection?.(platform),
+      shorten: (command) => keepCommand(db, command, clock.now()),
+      expand: (name) => commandOfName(db, name),
+      memory: {
+        get: (key) => readMeta(db, `chat:${platform}:${key}`),
+        set: (key, value) => writeMeta(db, `chat:${platform}:${key}`, value),
+      },
     }),
     async start() {
       const prune = () => {

@@ -36,6 +36,7 @@ import { listDevices } from '../store/devices.ts';
 import { openStore } from '../store/open.ts';
 import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
+import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
@@ -48,8 +49,9 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   makeFolder(layout.hub.dir);
   const lock = takeLock(layout.hub.lock);
   const loaded = loadConfig(config ?? layout.config).config;
+  const platforms = chatPlatforms(loaded.chats, config ?? layout.config, environment.all);
   const redact = createRedactor({
-    secrets: Object.values(loaded.apps).flatMap((app) => secretValues(app.env)),
+    secrets: [...Object.values(loaded.apps).flatMap((app) => secretValues(app.env)), ...chatSecrets(platforms)],
     homes: [layout.home, environment.userHome],
   });
   const logLine = (line: string) => console.error(`${new Date().toISOString()} ${redact(line)}`);
@@ -72,13 +74,23 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
 
   // Whoever can open the hub's socket (mode 0600) is its admin; other people come with the chats.
   const roleOf = (platform: string): Role | undefined => (platform === 'terminal' ? 'admin' : undefined);
-  const adapters = createAdapters({ socket: layout.runtime.hubSocket, status: () => statusOf(), clock, log: logEvent });
+  const randomNumber = () => randomInt(1_000_000) / 1_000_000;
+  const adapters = await createAdapters({
+    socket: layout.runtime.hubSocket,
+    status: () => statusOf(),
+    platforms,
+    commands: COMMANDS,
+    clock,
+    random: randomNumber,
+    log: logEvent,
+    environment: environment.all,
+  });
   const outbox = createOutbox({
     db,
     clock,
     adapters,
     redact,
-    random: () => randomInt(1_000_000) / 1_000_000,
+    random: randomNumber,
     log: logEvent,
   });
   const apps = [...requestedApps(loaded), ...selfApps(loaded)];
@@ -90,8 +102,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     log: logLine,
   });
   const choices = createChoices({ db, clock, checker, apps });
-  const platforms = adapters.map(({ platform }) => platform);
-  const announcer = createAnnouncer({ outbox, settings, platforms });
+  const announcer = createAnnouncer({ outbox, settings, platforms: adapters.map(({ platform }) => platform) });
   const telling = createTelling({ outbox, announcer, roleOf });
 
   let gateway: Gateway | undefined;

@@ -70,6 +70,8 @@ export interface CommandContext {
   readonly who: Person;
   readonly role: Role;
   readonly route: Route;
+  /** Nobody else reads this chat. */
+  readonly direct: boolean;
   /** The event that asks; makes {@link Services.request} safe to repeat. */
   readonly eventId: string;
   readonly language: Language;

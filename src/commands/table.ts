@@ -13,6 +13,8 @@ export interface Invocation {
   readonly who: Person;
   readonly role: Role;
   readonly route: Route;
+  /** Nobody else reads this chat. */
+  readonly direct: boolean;
   readonly eventId: string;
   readonly language: Language;
   readonly words: Words;

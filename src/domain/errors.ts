@@ -97,6 +97,16 @@ export const ERROR_CODES = [
   'publish_refused',
   'init_refused',
   'service_refused',
+  // chats
+  'chat_secret_missing',
+  'chat_credentials_malformed',
+  'chat_credentials_refused',
+  'chat_intents_missing',
+  'chat_permission_missing',
+  'chat_unreachable',
+  'chat_conflict',
+  'chat_refused',
+  'button_unknown',
   'internal',
 ] as const;
 

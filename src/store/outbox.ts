@@ -120,6 +120,8 @@ export interface StoredMessage {
   readonly state: OutboxTable['state'];
   readonly ref: string | null;
   readonly attempts: number;
+  /** When it was handed out first without anybody knowing what became of it. */
+  readonly sendingSince: number | null;
   readonly createdAt: number;
   readonly updatedAt: number;
   /** False after an edit was refused for good. */
@@ -140,6 +142,7 @@ export async function readMessage(db: Kysely<Database>, key: string): Promise<St
     state: row.state,
     ref: row.ref,
     attempts: row.attempts,
+    sendingSince: row.sending_since,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     editable: row.last_error !== UNEDITABLE,
@@ -156,6 +159,7 @@ export async function markSent(
     .updateTable('outbox')
     .set((row) => ({
       ref: sent.ref,
+      sending_since: null,
       sent_at: sent.now,
       attempts: 0,
       next_at: sent.now,
@@ -175,6 +179,21 @@ export async function markSent(
     }))
     .where('key', '=', message.key)
     .execute();
+}
+
+/** Stores that a message is handed out for the first time. Whoever reads it later can't tell whether it arrived. */
+export async function markSending(db: Kysely<Database>, key: string, now: number): Promise<void> {
+  await db
+    .updateTable('outbox')
+    .set({ sending_since: now })
+    .where('key', '=', key)
+    .where('sending_since', 'is', null)
+    .execute();
+}
+
+/** It was handed out and is known not to have arrived. */
+export async function markNotSent(db: Kysely<Database>, key: string): Promise<void> {
+  await db.updateTable('outbox').set({ sending_since: null }).where('key', '=', key).execute();
 }
 
 /** Stores that sending is to be tried again. */

@@ -22,6 +22,7 @@ export interface Database {
   notices: NoticeTable;
   admin_chats: AdminChatTable;
   audit: AuditTable;
+  button_commands: ButtonCommandTable;
 }
 
 /** Things there is one of: the hub's id, the schema's floor. */
@@ -160,6 +161,8 @@ export interface OutboxTable {
   updated_at: number;
   sent_at: number | null;
   last_error: string | null;
+  /** Handed out then, and nobody knows whether it arrived; null: it was not, or it is known. */
+  sending_since: Generated<number | null>;
 }
 
 /** A setting that somebody made in a chat; it wins over the configuration. */
@@ -217,6 +220,15 @@ export interface AdminChatTable {
   route: string;
   language: string | null;
   seen_at: number;
+}
+
+/** Commands of buttons, for platforms whose buttons carry little. */
+export interface ButtonCommandTable {
+  /** A digest of the command. */
+  name: string;
+  command: string;
+  /** Put on a message last; rounded to a day. */
+  used_at: number;
 }
 
 /** Append only: who changed what, where and when. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Adapter, Outgoing, Reply, Request, Sink } from '../../src/chat/contract.ts';
 import { until } from '../support/until.ts';
@@ -22,10 +23,14 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-class FakeSink implements Sink {
+/** The core's side, in memory. */
+export class FakeSink implements Sink {
   readonly accepted: Request[] = [];
   readonly events = new Set<string>();
   readonly sent = new Map<string, Outgoing[]>();
+  readonly commands = new Map<string, string>();
+  readonly remembered = new Map<string, string>();
+  connectionChanges = 0;
   deliverables = 0;
   refuseNext = false;
 
@@ -45,6 +50,21 @@ class FakeSink implements Sink {
   async answersTo(eventId: string): Promise<readonly Outgoing[]> {
     return this.sent.get(eventId) ?? [];
   }
+  connectionChanged(): void {
+    this.connectionChanges += 1;
+  }
+  async shorten(command: string): Promise<string> {
+    const name = createHash('sha256').update(command).digest('base64url').slice(0, 22);
+    this.commands.set(name, command);
+    return name;
+  }
+  async expand(name: string): Promise<string | undefined> {
+    return this.commands.get(name);
+  }
+  readonly memory = {
+    get: async (key: string) => this.remembered.get(key),
+    set: async (key: string, value: string) => void this.remembered.set(key, value),
+  };
   async complete(text: string): Promise<readonly string[]> {
     return [`${text} web`];
   }

@@ -12,7 +12,7 @@ import {
 } from '../../adapters/terminal/index.ts';
 import type { Adapter, Sink } from '../../src/chat/contract.ts';
 import { until } from '../support/until.ts';
-import { adapterContract, type Stage } from './adapter.ts';
+import { adapterContract, FakeSink, type Stage } from './adapter.ts';
 
 const STATUS = { version: '0.1.0', pid: 1, ready: true, waitingFor: [], apps: [] };
 
@@ -75,12 +75,7 @@ async function makeStage(): Promise<Stage> {
 
 adapterContract('terminal', makeStage);
 
-const noSink: Sink = {
-  accept: async () => 'stored',
-  deliverable: () => undefined,
-  answersTo: async () => [],
-  complete: async () => [],
-};
+const noSink: Sink = new FakeSink();
 
 async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'fettle-terminal-'));

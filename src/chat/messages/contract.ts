@@ -11,6 +11,9 @@ export interface ProblemText {
   readonly next?: string | undefined;
 }
 
+/** Codes of what is wrong with a chat: texts in files of their own. */
+export type ChatCode = Extract<ErrorCode, `chat_${string}` | 'button_unknown'>;
+
 /** `now` (milliseconds since 1970) makes times relative; without it they are given as they are. */
 export type ProblemWriter = (data: ErrorData, now?: number) => ProblemText;
 

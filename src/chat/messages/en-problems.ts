@@ -3,6 +3,7 @@ import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
 import { SETTING_TEXTS, settingKeyOf } from '../../domain/setting-texts.ts';
 import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
+import { chatProblems } from './en-chats.ts';
 import { app, because, device, duration, or, STATES, version, when } from './en-words.ts';
 import { formatBytes, list, number, text as t } from './format.ts';
 
@@ -19,6 +20,7 @@ const didYouMean = (data: ErrorData) => {
 };
 
 export const problems: Record<ErrorCode, ProblemWriter> = {
+  ...chatProblems,
   unknown_command: (d) => ({
     text: d.typed ? `I don't know the command “${t(d.typed)}”.` : "That isn't a command.",
     next: didYouMean(d) ?? 'Type /help for what there is.',

@@ -103,3 +103,16 @@ export function about(update: UpdateLike, data: ErrorData): ErrorData {
   const version = update.outcome?.to ?? update.to;
   return { app: update.app, ...(version === undefined ? {} : { version }), ...data };
 }
+
+const PLATFORMS: Readonly<Record<string, string>> = {
+  feishu: 'Feishu',
+  discord: 'Discord',
+  telegram: 'Telegram',
+  terminal: 'the terminal',
+};
+
+/** A platform as people call it. */
+export function platformName(value: Parameters<typeof text>[0]): string {
+  const name = text(value);
+  return PLATFORMS[name] ?? name;
+}

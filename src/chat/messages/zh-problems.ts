@@ -4,6 +4,7 @@ import { SETTING_TEXTS, settingKeyOf } from '../../domain/setting-texts.ts';
 import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
 import { formatBytes, formatTime, list, momentOf, number, text as t } from './format.ts';
+import { chatProblems } from './zh-chats.ts';
 import { because, duration, relative, STATES } from './zh-words.ts';
 
 /** Chinese: a text for every error code: what happened, to what, what to do next. */
@@ -27,6 +28,7 @@ const when = (value: ErrorData[string], now: number | undefined) => {
 };
 
 export const problems: Record<ErrorCode, ProblemWriter> = {
+  ...chatProblems,
   unknown_command: (d) => ({
     text: d.typed ? `没有“${t(d.typed)}”这个命令。` : '这不是一个命令。',
     next: didYouMean(d) ?? '输入 /help 查看全部命令。',

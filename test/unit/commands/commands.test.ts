@@ -23,6 +23,7 @@ async function run(
     who: { id: 'terminal:local', name: 'local' },
     role,
     route: { platform: 'terminal', chat: 'terminal' },
+    direct: true,
     eventId: `e-${counter}`,
     language,
     words: MESSAGES[language],

@@ -28,6 +28,7 @@ async function say(
       who: { id: 'terminal:local', name: 'local' },
       role,
       route: { platform: 'terminal', chat: 'terminal' },
+      direct: true,
       eventId: `e-${counter}`,
       language,
       words,

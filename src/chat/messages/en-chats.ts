@@ -1,0 +1,49 @@
+import type { ErrorData } from '../../domain/errors.ts';
+import type { ChatCode, ProblemWriter } from './contract.ts';
+import { list, platformName, text as t } from './format.ts';
+
+/** English: what is wrong with a chat, and what to do next. `platform` is always there; `reason` is the platform's own word. */
+
+const because = (reason: ErrorData[string]) => (t(reason) ? ` (${t(reason)})` : '');
+
+export const chatProblems: Record<ChatCode, ProblemWriter> = {
+  chat_secret_missing: (d) => ({
+    text: `${platformName(d.platform)} has no ${t(d.what) || 'secret'}${because(d.reason)}.`,
+    next: `Write it into ${t(d.file) || 'a file'}, readable by Fettle's user alone, or set ${t(d.variable)}; then /update restart hub.`,
+  }),
+  chat_credentials_malformed: (d) => ({
+    text: `The ${t(d.what) || 'credentials'} of ${platformName(d.platform)} can't be right: ${t(d.expected)} was expected.`,
+    next: `Copy it again from ${t(d.where) || "the platform's page"}, and mind that nothing is cut off.`,
+  }),
+  chat_credentials_refused: (d) => ({
+    text: `${platformName(d.platform)} refuses the ${t(d.what) || 'credentials'}${because(d.reason)}.`,
+    next: `It may have been reset or revoked. Make a new one at ${t(d.where) || "the platform's page"}, put it in place of the old one, then /update restart hub.`,
+  }),
+  chat_intents_missing: (d) => ({
+    text: `${platformName(d.platform)} refuses the events that Fettle asks for${because(d.reason)}.`,
+    next: `Allow them at ${t(d.where) || "the platform's page"}, then /update restart hub.`,
+  }),
+  chat_permission_missing: (d) => ({
+    text: `${platformName(d.platform)} does not let the bot ${t(d.what) || 'do that'}${because(d.reason)}.`,
+    next:
+      list(d.permissions).length > 0
+        ? `Give it: ${list(d.permissions).join(', ')}.`
+        : 'Is it still in that chat? Add it again, with the permissions of the set-up page.',
+  }),
+  chat_unreachable: (d) => ({
+    text: `${platformName(d.platform)} can't be reached${because(d.reason)}.`,
+    next: `It is tried again by itself.${d.proxy ? ` The proxy ${t(d.proxy)} is used.` : ' Where a proxy is needed, set `proxy` for this chat.'}`,
+  }),
+  chat_conflict: (d) => ({
+    text: `Another program uses the same bot on ${platformName(d.platform)}${because(d.reason)}.`,
+    next: 'Stop it, or make a bot of its own for Fettle: events are lost otherwise. It is tried again by itself.',
+  }),
+  chat_refused: (d) => ({
+    text: `${platformName(d.platform)} refuses this hub${because(d.reason)}.`,
+    next: 'See docs/troubleshooting.md. After it is mended: /update restart hub.',
+  }),
+  button_unknown: () => ({
+    text: 'This button is too old: I do not know any more what it did.',
+    next: '/update shows how things are, with new buttons.',
+  }),
+};
