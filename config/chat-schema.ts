@@ -63,6 +63,13 @@ export const ChatsSchema = z
     feishu: FeishuSchema.optional(),
     discord: DiscordSchema.optional(),
     telegram: TelegramSchema.optional(),
+    rate: z
+      .strictObject({
+        perMinute: z.number().int().min(1).max(6_000).default(20).describe('Commands of one person in a minute.'),
+        burst: z.number().int().min(1).max(1_000).default(10).describe('So many at once.'),
+      })
+      .prefault({})
+      .describe('How much one person may ask, over all chats; one chat three times as much. The terminal is free.'),
     editInterval: duration('100ms', '1m')
       .optional()
       .describe('Least time between two edits of one message. Each platform has one of its own; a longer one counts.'),

@@ -171,7 +171,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     roleOf,
     language: () => settings.current().language,
     // The person at the machine itself is held up by nothing.
-    rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
+    rateOf: (platform) => (platform === 'terminal' ? undefined : loaded.chats.rate),
     onAdmin: (seen) => rememberAdminChat(db, { ...seen, at: clock.now() }),
     onAnswered: () => handsOff.soon(),
     redact,
