@@ -15,6 +15,7 @@ import type { Acquirer } from './acquire/index.ts';
 import { lookForCrashes, openCrashes } from './crashes.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
 import { createStartLogs } from './health/start-log.ts';
+import { createHeldReports } from './held-reports.ts';
 import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
 import { createLink } from './link.ts';
@@ -100,6 +101,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const policy = createPolicy(config, self.apps, device, layout.agent.orders);
   const settings = openSettings(join(layout.agent.dir, 'settings.json'));
   const reports = new Map<string, { seq: number; extra: number }>();
+  const held = createHeldReports<AgentMessage>((message) => link.send(message));
   let recovered = false;
 
   const redactors = new Map<string, Redact>();
@@ -139,18 +141,25 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       // More than 999 reports in one state would run into the next write's number: the rest is not worth telling.
       if (extra > 999) return;
       reports.set(entry.order.update, { seq: entry.seq, extra });
-      link.send({
-        type: 'report',
-        update: entry.order.update,
-        seq: entry.seq + extra,
-        state: entry.state,
-        at: clock.now(),
-        ...(progress ? { progress } : {}),
-        ...(note ? { note } : {}),
-      });
+      held.send(
+        {
+          type: 'report',
+          update: entry.order.update,
+          seq: entry.seq + extra,
+          state: entry.state,
+          at: clock.now(),
+          ...(progress ? { progress } : {}),
+          ...(note ? { note } : {}),
+        },
+        entry.state,
+        progress !== undefined || note !== undefined,
+      );
     },
     crashes,
-    onOutcome: (message) => link.send(message),
+    onOutcome: (message) => {
+      held.flush();
+      link.send(message);
+    },
     onChange: () => sendInventory(),
   });
 
