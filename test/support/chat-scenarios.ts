@@ -153,7 +153,7 @@ export function chatScenarios(start: () => Promise<ChatPlatform>, options: Scena
       expect(button, JSON.stringify(result)).toBeDefined();
       from = count();
       if (button) await world.chat.press(result, button);
-      await world.shown('the way back', ({ text, title }) => /went back|back to/i.test(`${title} ${text}`), from);
+      await world.shown('the way back', ({ text, title }) => /earlier version/.test(`${title} ${text}`), from);
     });
 
     test('a release that is broken is told with what runs now and what can be done', async () => {
