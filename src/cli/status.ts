@@ -44,6 +44,7 @@ function ofAll(status: DeviceStatus): string[] {
     ...(rows.length === 0
       ? ['No app is here yet.']
       : table([['app', 'version', 'health', 'update', 'backups'], ...rows])),
+    ...(status.unclaimed ? ['The chats have no admin yet: `fettle claim`'] : []),
     ...status.problems.map((problem) => `! ${problem}`),
   ];
 }
