@@ -166,7 +166,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const router = createRouter({
     db,
     clock,
-    commands: createCommandTable({ commands: COMMANDS, services }),
+    commands: createCommandTable({ commands: COMMANDS, services, phrases: loaded.phrases }),
     outbox,
     roleOf,
     language: () => settings.current().language,
@@ -340,7 +340,7 @@ function selfApps({ fettle }: HubConfig): RequestedApp[] {
 export async function rehearseHub({ layout, config }: RoleOptions, db: string | undefined): Promise<void> {
   if (db === undefined) throw new FettleError('bad_arguments', { data: { reason: '--rehearse needs --db COPY' } });
   const loaded = loadConfig(config ?? layout.config).config;
-  createCommandTable({ commands: COMMANDS, services: undefined as never });
+  createCommandTable({ commands: COMMANDS, services: undefined as never, phrases: loaded.phrases });
   requestedApps(loaded);
   const store = await openStore(db);
   await listDevices(store.db);

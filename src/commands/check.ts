@@ -60,7 +60,25 @@ const NOTES_LINES = 8;
 /** `/update check`: asks the source now. */
 export const check = defineCommand({
   name: 'update check',
-  phrases: ['检查更新', '有更新吗', '有新版本吗', 'check for updates'],
+  phrases: [
+    '检查更新',
+    '检查新版本',
+    '有更新吗',
+    '有没有更新',
+    '有新版本吗',
+    '有没有新版本',
+    '看看有没有更新',
+    'check for updates',
+    'check updates',
+    'check update',
+    'any updates',
+    'any update',
+    'is there an update',
+    'are there updates',
+    'whats new',
+    '有什么新版本',
+  ],
+  label: { en: 'Check for updates', zh: '检查更新' },
   role: 'viewer',
   args: z.object({
     app: argument(z.string(), { kind: 'app', help: { en: 'whose source to ask', zh: '要检查的应用' } }),

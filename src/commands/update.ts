@@ -49,7 +49,8 @@ const TEXT = { en: EN, zh: ZH };
 export const update = defineCommand({
   name: 'update',
   aliases: ['update overview'],
-  phrases: ['更新概览', '概览', 'overview'],
+  phrases: ['更新概览', '概览', '总览', 'overview'],
+  label: { en: 'Overview', zh: '概览' },
   role: 'viewer',
   args: z.object({}),
   help: {

@@ -124,9 +124,73 @@ test("an app's own log is for admins", async () => {
 
 test('/help shows a person only what they may do', async () => {
   const world = createWorld();
-  const rows = (await reply(world, '/help', { role: 'viewer' })).table?.rows.map(([command]) => command) ?? [];
+  const rows = (await reply(world, '/help all', { role: 'viewer' })).table?.rows.map(([command]) => command) ?? [];
   expect(rows).toContain('/update check [app]');
   expect(rows.join(' ')).not.toContain('/update now');
+});
+
+describe('what is not clear is asked, and nothing is run', () => {
+  const buttons = async (text: string, options: { language?: Language; role?: Role } = {}) => {
+    const world = createWorld({ defaultApp: 'web' });
+    const { title, buttons } = await reply(world, text, options);
+    expect(world.calls).toEqual({ check: 0, request: 0 });
+    return [title, ...(buttons ?? []).map(({ label, command }) => `${label} = ${command}`)];
+  };
+
+  test('a phrase that may mean two things', async () => {
+    expect(await buttons('编译重启 web', { language: 'zh' })).toEqual([
+      '“编译重启 web”是指哪一个？',
+      '更新 web = /update now web',
+      '重启 web = /update restart web',
+    ]);
+    await expect(buttons('编译重启', { role: 'viewer' })).rejects.toMatchObject({ code: 'not_allowed' });
+  });
+
+  test('a question about something that changes things', async () => {
+    expect(await buttons('restart?')).toEqual(['“restart?”: shall I do it?', 'Restart = /update restart']);
+  });
+
+  test('a sentence: what occurs in it, and the usual things that this person may do', async () => {
+    expect(await buttons('不要重启', { language: 'zh' })).toEqual([
+      '我没明白您的意思。',
+      '重启 = /update restart',
+      '检查更新 = /update check',
+      '状态 = /update status',
+      '帮助 = /help',
+    ]);
+    expect((await buttons('what is the weather', { role: 'viewer' })).slice(1)).toEqual([
+      'Check for updates = /update check',
+      'Status = /update status',
+      'Help = /help',
+    ]);
+  });
+
+  test('a mention without a word is answered, and is no failure', async () => {
+    const result = await run(createWorld(), '  ');
+    expect(result).toMatchObject({ reply: { title: 'What shall I do?' }, failed: false });
+    expect(await run(createWorld(), 'what is the weather')).toMatchObject({ failed: true });
+  });
+
+  test('what the configuration says counts, and may be ambiguous too', async () => {
+    const world = createWorld();
+    const phrases = { 发布: '/update check web', 日志: ['/update history', '/update status'], 坏了: '/update foo' };
+    const table = createCommandTable({ commands: COMMANDS, services: world.services, phrases });
+    expect(await table.interpret('请发布一下！')).toMatchObject({ ok: true, name: 'update check' });
+    expect(await table.interpret('日志')).toMatchObject({ ok: true, name: 'which one' });
+    expect(await table.interpret('坏了')).toMatchObject({ ok: false, error: { code: 'unknown_command' } });
+  });
+});
+
+test('the first screen of /help fits a phone: what to say and to type, in the language of whoever asks', async () => {
+  const { table, buttons } = await reply(createWorld(), '/help', { language: 'zh' });
+  expect(table?.rows.slice(0, 2)).toEqual([
+    ['检查更新', '/update check [app]'],
+    ['更新', '/update now [app][@version]'],
+  ]);
+  expect(table?.rows.length).toBeLessThan(9);
+  expect(buttons?.at(-1)).toEqual({ label: '全部命令', command: '/help all' });
+  const viewer = await reply(createWorld(), '/help', { role: 'viewer' });
+  expect(viewer.table?.rows.map(([say]) => say)).toEqual(['check for updates', 'status']);
 });
 
 describe('completion', () => {
