@@ -1,6 +1,9 @@
 import { describeSource, type Source } from '../domain/app.ts';
+import type { ErrorData } from '../domain/errors.ts';
 import type { Release } from '../domain/release.ts';
 import type { Field, Language, Reply } from '../domain/reply.ts';
+import { timeInWords } from '../domain/wall-clock.ts';
+import { platformName } from './messages/format.ts';
 import { MESSAGES, type Messages, type UpdateLike } from './messages/index.ts';
 import { WITHDRAWN } from './messages/notices.ts';
 import { finalCard } from './render-update.ts';
@@ -104,15 +107,23 @@ export function digestCard(news: readonly News[], language: Language): Reply {
   };
 }
 
+/** Who reads a card, and when. */
+export interface Reading {
+  readonly language: Language;
+  /** IANA name: times are shown in it. */
+  readonly timezone: string;
+  readonly now: number;
+}
+
 /** A source whose index nobody vouches for any more, or soon. */
-export function expiryCard(app: string, source: Source, expiresAt: number, language: Language, now: number): Reply {
-  const { notices } = MESSAGES[language];
-  const past = expiresAt <= now;
-  const when = new Date(expiresAt).toISOString().slice(0, 16).replace('T', ' ');
+export function expiryCard(app: string, source: Source, expiresAt: number, reading: Reading): Reply {
+  const { notices } = MESSAGES[reading.language];
+  const past = expiresAt <= reading.now;
+  const when = timeInWords(expiresAt, reading.now, reading.timezone);
   return {
     tone: 'warn',
     title: notices.expiresTitle(app, past),
-    text: [notices.expires(describeSource(source), `${when} UTC`, past)],
+    text: [notices.expires(describeSource(source), when, past)],
     hints: [notices.expiresNext],
   };
 }
@@ -120,24 +131,57 @@ export function expiryCard(app: string, source: Source, expiresAt: number, langu
 /** An app that ends again and again. Going back is offered where there is something else to go back to. */
 export function crashCard(
   report: { readonly app: string; readonly version?: string | undefined; readonly lastGood?: string | undefined },
-  crashing: { readonly since: number; readonly times: number },
-  device: string,
-  language: Language,
+  crashing: { readonly since: number; readonly times: number; readonly on: string },
+  { language, timezone, now }: Reading,
 ): Reply {
   const { notices } = MESSAGES[language];
   const { app, version, lastGood } = report;
-  const when = new Date(crashing.since).toISOString().slice(11, 16);
+  const when = timeInWords(crashing.since, now, timezone);
   const back = lastGood !== undefined && lastGood !== version ? lastGood : undefined;
   return {
     tone: 'bad',
     title: notices.crashesTitle(app, version),
-    text: [notices.crashes(app, crashing.times, when, device)],
+    text: [notices.crashes(app, crashing.times, when, crashing.on)],
     buttons: [
       ...(back === undefined
         ? []
         : [{ label: notices.rollBackTo(back), command: `/update rollback ${app}`, style: 'primary' as const }]),
       { label: notices.logs, command: `/update logs ${app}` },
     ],
+  };
+}
+
+/** A chat that is away, or has failed. */
+export interface Away {
+  readonly platform: string;
+  readonly problem: { readonly code: string; readonly data: ErrorData };
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  /** How often within the hour, this time included. */
+  readonly times: number;
+}
+
+/** For the chats that are there. */
+export function awayCard({ platform, problem, since, times }: Away, { language, timezone, now }: Reading): Reply {
+  const messages = MESSAGES[language];
+  const { notices } = messages;
+  const { text, next } = messages.problem(problem.code, problem.data, now);
+  return {
+    tone: 'bad',
+    title: notices.awayTitle(platformName(platform)),
+    text: [text, notices.away(timeInWords(since, now, timezone)), ...(times > 1 ? [notices.awayTimes(times)] : [])],
+    ...(next ? { hints: [next] } : {}),
+    buttons: [{ label: notices.status, command: '/update status' }],
+  };
+}
+
+/** It is back. @param awayMs how long it was away */
+export function backCard(platform: string, awayMs: number, language: Language): Reply {
+  const messages = MESSAGES[language];
+  return {
+    tone: 'good',
+    title: messages.notices.backTitle(platformName(platform)),
+    text: [messages.notices.back(messages.duration(Math.max(1_000, Math.round(awayMs / 1_000) * 1_000)))],
   };
 }
 

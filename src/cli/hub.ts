@@ -24,6 +24,7 @@ import { openKey } from '../protocol/key.ts';
 import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';
 import { createAnnouncer } from '../rollout/announce.ts';
 import { createChoices } from '../rollout/choices.ts';
+import { createConnections } from '../rollout/connections.ts';
 import { createDeviceSettings } from '../rollout/device-settings.ts';
 import { createEngine } from '../rollout/engine.ts';
 import { createRequests, type RequestedApp } from '../rollout/requests.ts';
@@ -163,6 +164,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     version: VERSION,
     adapters,
   });
+  const connections = createConnections({ db, clock, adapters, announcer, outbox, log: logEvent });
   const router = createRouter({
     db,
     clock,
@@ -174,6 +176,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
     onAdmin: (seen) => rememberAdminChat(db, { ...seen, at: clock.now() }),
     onAnswered: () => handsOff.soon(),
+    onConnection: connections.changed,
     redact,
     log: logEvent,
   });
@@ -249,6 +252,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   await router.start();
   for (const adapter of adapters) await adapter.start(router.sink(adapter.platform));
   await readiness.start();
+  await connections.start();
   await handsOff.start();
   schedule.start();
   logLine(`hub ${VERSION} listens on 127.0.0.1:${port}`);
@@ -258,6 +262,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     told.aborted ? resolve() : told.addEventListener('abort', () => resolve(), { once: true }),
   );
   await readiness.stop();
+  await connections.stop();
   for (const adapter of adapters) await adapter.stop();
   await router.stop();
   deviceSettings.stop();

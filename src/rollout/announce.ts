@@ -11,7 +11,10 @@ export interface Announcement {
   readonly key: string;
   /** `failure` is also told with `notify: failures`; with `notify: off` nothing is. */
   readonly about: 'news' | 'failure';
-  readonly reply: (language: Language) => Reply;
+  /** In the chat's language, with times in the hub's time zone. */
+  readonly reply: (language: Language, timezone: string) => Reply;
+  /** A platform that it is not told on: its own connection is what it is about. */
+  readonly except?: string | undefined;
   /** Nothing more is said about it: it is tried for longer, and sent anew where it can't be edited. */
   readonly final?: boolean | undefined;
   /** Milliseconds since 1970. */
@@ -37,14 +40,17 @@ export function createAnnouncer(deps: {
   };
   return {
     tells,
-    async announce(trx, { key, about, reply, final, now }) {
+    async announce(trx, { key, about, reply, except, final, now }) {
       if (!tells(about)) return false;
-      const chats = (await adminChats(trx)).filter(({ route }) => deps.platforms.includes(route.platform));
+      const { language, timezone } = deps.settings.current();
+      const chats = (await adminChats(trx)).filter(
+        ({ route: { platform } }) => deps.platforms.includes(platform) && platform !== except,
+      );
       for (const chat of chats) {
         await deps.outbox.put(trx, {
           key: `${key}@${chat.id}`,
           route: chat.route,
-          reply: reply(chat.language ?? deps.settings.current().language),
+          reply: reply(chat.language ?? language, timezone),
           final: final ?? false,
           // What nobody asked for can't have failed whoever reads it: scripts end with 0.
           failed: false,

@@ -43,8 +43,15 @@ export interface NoticeTexts {
   readonly expires: (source: string, when: string, past: boolean) => string;
   readonly expiresNext: string;
   readonly crashesTitle: (app: string, version: string | undefined) => string;
-  /** `when` is a time of day in UTC. */
+  /** `when` is a time. */
   readonly crashes: (app: string, times: number, when: string, device: string) => string;
+  /** A chat is not connected. */
+  readonly awayTitle: (platform: string) => string;
+  readonly away: (when: string) => string;
+  readonly awayTimes: (times: number) => string;
+  readonly backTitle: (platform: string) => string;
+  readonly back: (away: string) => string;
+  readonly status: string;
   readonly rollBackTo: (version: string) => string;
   readonly logs: string;
   /** Somebody did it on the device itself. */
