@@ -76,6 +76,24 @@ export const HubStatus = z.object({
   waitingFor: texts,
   /** What did not work and is not waited for, a line each. */
   problems: texts.optional(),
+  /** The chats that are configured. */
+  chats: z
+    .array(
+      z.object({
+        platform: text,
+        state: z.enum(['connected', 'connecting', 'unattended', 'failed', 'stopped']).catch('connecting'),
+        /** Milliseconds since 1970. */
+        since: z.number(),
+        lastError: text.optional(),
+        problem: z
+          .object({
+            code: text,
+            data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), texts.readonly()]).optional()),
+          })
+          .optional(),
+      }),
+    )
+    .optional(),
   apps: z.array(
     z.object({
       app: text,

@@ -5,7 +5,7 @@ import type { Field, Language, Reply } from '../domain/reply.ts';
 import { timeInWords } from '../domain/wall-clock.ts';
 import { platformName } from './messages/format.ts';
 import { MESSAGES, type Messages, type UpdateLike } from './messages/index.ts';
-import { WITHDRAWN } from './messages/notices.ts';
+import { withdrawnFor } from './messages/notices.ts';
 import { finalCard } from './render-update.ts';
 
 /** What is told unasked, as cards. Pure. */
@@ -64,7 +64,7 @@ export function graceCard(news: News, id: string, graceMs: number, language: Lan
 /** It did not begin, or ended before it did anything: the card says why. */
 export function withdrawnCard(update: UpdateLike, language: Language): Reply {
   const { notices } = MESSAGES[language];
-  const reason = WITHDRAWN.find((known) => known === update.note?.data.reason);
+  const reason = withdrawnFor(update);
   return {
     tone: 'info',
     title: notices.withdrawnTitle(update.app, update.to),

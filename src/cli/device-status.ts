@@ -48,6 +48,8 @@ export interface DeviceStatus {
   readonly keeper: boolean;
   readonly agent: boolean;
   readonly hub: boolean;
+  /** The configured chats, as the hub that runs says. */
+  readonly chats: NonNullable<NonNullable<Facts['hub']>['chats']>;
   readonly apps: readonly AppStatus[];
   readonly problems: readonly string[];
 }
@@ -68,6 +70,7 @@ export async function deviceStatus(facts: Facts, wanted: string | undefined): Pr
     keeper: keeper !== undefined,
     agent,
     hub: hub !== undefined,
+    chats: hub?.chats ?? [],
     apps: await Promise.all(apps.map((app) => statusOf(facts, app))),
     problems: [
       ...(facts.exists ? [] : [`there is no home at ${layout.home}`]),

@@ -240,6 +240,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       ready: waitingFor.length === 0,
       waitingFor,
       problems: problems.map(redact),
+      chats: services.adapters().flatMap(({ own, lastError, ...chat }) => {
+        if (own) return [];
+        return [{ ...chat, ...(lastError === undefined ? {} : { lastError: redact(lastError) }) }];
+      }),
       apps: (device?.apps ?? []).map(({ app, version, health, address }) => ({ app, version, health, address })),
     };
   }

@@ -5,6 +5,7 @@ import { notices } from './en-notices.ts';
 import { problems } from './en-problems.ts';
 import { because, duration, relative, STATES, v } from './en-words.ts';
 import { about, formatBytes } from './format.ts';
+import { withdrawnFor } from './notices.ts';
 
 /** English. */
 
@@ -130,6 +131,10 @@ function outcome(update: UpdateLike): string {
     case 'rolled-back':
     case 'rollback-failed':
       return `${STATES[update.state]}${why}`;
+    case 'cancelled': {
+      const reason = withdrawnFor(update);
+      return reason ? `${STATES.cancelled}: ${notices.withdrawn[reason].replace(/[.]$/, '')}` : STATES.cancelled;
+    }
     default:
       return STATES[update.state];
   }

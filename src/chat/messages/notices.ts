@@ -1,3 +1,5 @@
+import type { ErrorData } from '../../domain/errors.ts';
+
 /** Why an announced automatic update did not begin. A text for each in every language. */
 export const WITHDRAWN = [
   /** A person began something else with the app. */
@@ -19,6 +21,13 @@ export const WITHDRAWN = [
   'expired',
 ] as const;
 export type Withdrawn = (typeof WITHDRAWN)[number];
+
+/** Why an announced update did not begin; `undefined` where somebody cancelled it, or it was none. */
+export function withdrawnFor(update: {
+  readonly note?: { readonly data: ErrorData } | undefined;
+}): Withdrawn | undefined {
+  return WITHDRAWN.find((known) => known === update.note?.data.reason);
+}
 
 /** Wording of what nobody asked for: news, automatic updates, warnings. */
 export interface NoticeTexts {

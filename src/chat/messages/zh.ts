@@ -2,6 +2,7 @@ import type { ErrorData } from '../../domain/errors.ts';
 import { isErrorCode } from '../../domain/errors.ts';
 import type { CardTexts, Messages, UpdateLike } from './contract.ts';
 import { about, formatBytes } from './format.ts';
+import { withdrawnFor } from './notices.ts';
 import { notices } from './zh-notices.ts';
 import { problems } from './zh-problems.ts';
 import { because, duration, relative, STATES } from './zh-words.ts';
@@ -127,6 +128,10 @@ function outcome(update: UpdateLike): string {
     case 'rolled-back':
     case 'rollback-failed':
       return `${STATES[update.state]}${why}`;
+    case 'cancelled': {
+      const reason = withdrawnFor(update);
+      return reason ? `${STATES.cancelled}：${notices.withdrawn[reason].replace(/。$/, '')}` : STATES.cancelled;
+    }
     default:
       return STATES[update.state];
   }

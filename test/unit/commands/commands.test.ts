@@ -6,6 +6,7 @@ import { COMMANDS, createCommandTable } from '../../../src/commands/index.ts';
 import { PLAN_STEPS } from '../../../src/commands/services.ts';
 import type { Role } from '../../../src/domain/app.ts';
 import { LANGUAGES, type Language } from '../../../src/domain/reply.ts';
+import { timeInWords } from '../../../src/domain/wall-clock.ts';
 import { createWorld, type World } from '../../support/services.ts';
 
 let counter = 0;
@@ -178,6 +179,63 @@ describe('what is not clear is asked, and nothing is run', () => {
     expect(await table.interpret('请发布一下！')).toMatchObject({ ok: true, name: 'update check' });
     expect(await table.interpret('日志')).toMatchObject({ ok: true, name: 'which one' });
     expect(await table.interpret('坏了')).toMatchObject({ ok: false, error: { code: 'unknown_command' } });
+  });
+});
+
+describe('/update status', () => {
+  const at = Date.now();
+  const withChats = (world: World, chats: ReturnType<World['services']['adapters']>) => ({
+    ...world,
+    services: { ...world.services, adapters: () => chats },
+  });
+  const status = async (world: World, language: Language = 'en', of = '') =>
+    (await reply(world, `/update status ${of}`, { language })).fields?.map(({ name, value }) => `${name}: ${value}`);
+
+  test('every configured chat: how it is, since when, and what to do about it', async () => {
+    const problem = { code: 'chat_intents_missing', data: { where: 'the developer portal' } } as const;
+    const world = withChats(createWorld(), [
+      { platform: 'terminal', state: 'unattended', since: at, own: true },
+      { platform: 'feishu', state: 'connected', since: at },
+      { platform: 'discord', state: 'failed', since: at, problem },
+      { platform: 'telegram', state: 'connecting', since: at, lastError: 'ECONNRESET' },
+    ]);
+    await world.services.preferences.set('timezone', 'Asia/Shanghai', {
+      who: { id: 'a', name: 'a' },
+      route: { platform: 'terminal', chat: 't' },
+      eventId: 'e',
+    });
+    const time = timeInWords(at, Date.now(), 'Asia/Shanghai');
+    expect(await status(world)).toEqual([
+      `Feishu: connected since ${time}`,
+      `Discord: failed since ${time}. Discord refuses the events that Fettle asks for. Allow them at the developer portal, then /update restart hub.`,
+      `Telegram: connecting since ${time} (ECONNRESET)`,
+    ]);
+    expect((await status(world, 'zh'))?.[1]).toBe(
+      `Discord: 失败，自 ${time}。Discord 拒绝了 Fettle 订阅的事件。请在 the developer portal 允许这些事件，然后 /update restart hub。`,
+    );
+    expect((await reply(world, '/update status')).tone).toBe('warn');
+  });
+
+  test('an update that was announced: which, and when it begins; a withdrawn one: why', async () => {
+    const world = createWorld();
+    const { services } = world;
+    await services.request(
+      { kind: 'update', app: 'web', eventId: 'x', who: { id: 'fettle', name: 'Fettle' } } as never,
+      AbortSignal.timeout(1_000),
+    );
+    const [update] = [...world.updates.values()];
+    if (!update) throw new Error('no update');
+    world.stop();
+    const beginsAt = Date.now() + 40_000;
+    world.updates.set(update.id, { ...update, state: 'announced', beginsAt });
+    const time = timeInWords(beginsAt, Date.now(), 'UTC');
+    expect(await status(world)).toContain(`${update.id}: web 2.0.2 → 3.0.1: begins by itself at ${time} (in 40 s)`);
+    expect((await status(world, 'en', 'web'))?.join('\n')).toContain(`2.0.2 → 3.0.1, begins by itself at ${time}`);
+    expect((await status(world, 'zh', update.id))?.[0]).toBe(`状态: 将于 ${time} 自动开始（40 秒后）`);
+    const note = { code: 'cancelled', data: { reason: 'pinned' }, retryable: false };
+    world.updates.set(update.id, { ...update, state: 'cancelled', note, endedAt: Date.now() });
+    expect((await status(world, 'en', update.id))?.[0]).toBe('state: cancelled: It was pinned meanwhile');
+    expect((await status(world, 'zh', 'web'))?.join('\n')).toContain('已取消：期间它已被固定版本');
   });
 });
 
