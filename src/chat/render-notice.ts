@@ -1,5 +1,6 @@
 import { describeSource, type Source } from '../domain/app.ts';
 import type { ErrorData } from '../domain/errors.ts';
+import { shortNotes } from '../domain/notes.ts';
 import type { Release } from '../domain/release.ts';
 import type { Field, Language, Reply } from '../domain/reply.ts';
 import { timeInWords } from '../domain/wall-clock.ts';
@@ -10,9 +11,9 @@ import { finalCard } from './render-update.ts';
 
 /** What is told unasked, as cards. Pure. */
 
-/** So much of the notes. */
-const NOTES_LINES = 8;
-const NOTES_CHARACTERS = 600;
+/** Rows and buttons of a digest: what fits on a phone, and what every platform takes. */
+const MOST_ROWS = 20;
+const MOST_BUTTONS = 4;
 
 /** A release that is news. */
 export interface News {
@@ -23,6 +24,8 @@ export interface News {
   readonly release: Release;
   /** Releases that an update jumps over. */
   readonly between: number;
+  /** What vouches for it: a signature, or its source alone (the default). */
+  readonly trust?: 'signed' | 'source' | 'none' | undefined;
 }
 
 /** A person is to decide. */
@@ -56,7 +59,8 @@ export function graceCard(news: News, id: string, graceMs: number, language: Lan
   const card = facts(news, messages, now);
   return {
     ...card,
-    text: [...(card.text ?? []), messages.notices.begins(app, release.version, grace)],
+    // What will happen comes before what it is about.
+    text: [messages.notices.begins(app, release.version, grace), ...(card.text ?? [])],
     buttons: [{ label: messages.cards.cancel, command: `/update cancel ${id}` }],
   };
 }
@@ -98,12 +102,15 @@ export function digestCard(news: readonly News[], language: Language): Reply {
     title: notices.digestTitle(news.length),
     table: {
       columns: notices.columns,
-      rows: news.map(({ app, from, release }) => [app, from, release.version]),
+      rows: news.slice(0, MOST_ROWS).map(({ app, from, release }) => [app, from, release.version]),
     },
-    buttons: news.map(({ app, release }) => ({
+    buttons: news.slice(0, MOST_BUTTONS).map(({ app, release }) => ({
       label: notices.updateApp(app, release.version),
       command: `/update now ${app}@${release.version}`,
     })),
+    ...(news.length > MOST_BUTTONS
+      ? { hints: [...(news.length > MOST_ROWS ? [notices.more(news.length - MOST_ROWS)] : []), '/update now APP'] }
+      : {}),
   };
 }
 
@@ -191,16 +198,16 @@ export function onDeviceCard(update: UpdateLike, by: string, device: string, lan
   return { ...card, text: [MESSAGES[language].notices.onDevice(by, device), ...(card.text ?? [])] };
 }
 
-function facts({ app, from, release, between }: News, messages: Messages, now: number): Reply {
+function facts({ app, from, release, between, trust }: News, messages: Messages, now: number): Reply {
   const { notices } = messages;
-  const notes = release.notes?.trim().slice(0, NOTES_CHARACTERS).split('\n').slice(0, NOTES_LINES) ?? [];
   const fields: Field[] = [{ name: notices.fieldVersion, value: `${from} → ${release.version}` }];
   if (release.size !== undefined) fields.push({ name: notices.fieldSize, value: messages.bytes(release.size) });
   if (release.publishedAt !== undefined) {
     fields.push({ name: notices.fieldPublished, value: messages.relative(release.publishedAt, now) });
   }
   if (between > 0) fields.push({ name: notices.fieldBetween, value: String(between) });
-  const text = notes.filter((line) => line !== '');
+  fields.push({ name: notices.fieldTrust, value: notices.trust[trust ?? 'source'] });
+  const text = shortNotes(release.notes);
   return {
     tone: 'info',
     title: notices.available(app, release.version),

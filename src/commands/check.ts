@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { describeSource } from '../domain/app.ts';
+import { shortNotes } from '../domain/notes.ts';
 import type { Release } from '../domain/release.ts';
 import type { Field, Reply } from '../domain/reply.ts';
 import { compareVersions } from '../domain/version.ts';
@@ -54,8 +55,6 @@ const ZH: typeof EN = {
   next: (app) => `/update now ${app}`,
 };
 const TEXT = { en: EN, zh: ZH };
-
-const NOTES_LINES = 8;
 
 /** `/update check`: asks the source now. */
 export const check = defineCommand({
@@ -126,11 +125,10 @@ export const check = defineCommand({
       return { reply: { tone: 'info', title, ...said } };
     }
     const { version } = release;
-    const notes = release.notes?.trim().split('\n').slice(0, NOTES_LINES);
     const reply: Reply = {
       tone: offer.warning ? 'warn' : 'info',
       title: running === undefined ? text.installable(app, version) : text.newer(app, version),
-      text: [...(notes ?? []), ...(found.blocked ? [text.blocked(version)] : []), ...remarks],
+      text: [...shortNotes(release.notes), ...(found.blocked ? [text.blocked(version)] : []), ...remarks],
       fields,
       ...waysOn(app, version, { blocked: found.blocked, pinned: choice.pinned !== undefined }, text),
     };

@@ -19,7 +19,9 @@ const cards: CardTexts = {
   hold: 'Hold',
   tryAgain: 'Try again',
   rollBack: 'Roll back',
-  showLog: 'Show the log',
+  showLog: 'Logs',
+  restart: 'Restart',
+  savedAs: (backup) => `its data, as ${backup}`,
   restartTitle: (name) => `${name}: restart`,
   rollbackTitle: (name, to) => `${name}: back to ${to ?? 'the last good version'}`,
   doing: {

@@ -21,7 +21,9 @@ const cards: CardTexts = {
   hold: '继续等待',
   tryAgain: '重试',
   rollBack: '回滚',
-  showLog: '查看日志',
+  showLog: '日志',
+  restart: '重启',
+  savedAs: (backup) => `数据，${backup}`,
   restartTitle: (name) => `${name}：重启`,
   rollbackTitle: (name, to) => `${name}：回到 ${to ?? '上一个正常版本'}`,
   doing: {
