@@ -53,6 +53,8 @@ export interface TelegramPlatform extends ChatPlatform {
   rival(on: boolean): void;
   webhook(address: string): void;
   limitSends(perMinute: number): void;
+  limitProbes(count: number): void;
+  refuseMarkup(on: boolean): void;
   registered(): readonly Commands[];
   /** Presses (by event) that were answered. */
   pressAnswered(eventId: string): boolean;
@@ -258,6 +260,8 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     rival: (on) => updates.rival(on),
     webhook: (address) => updates.webhook(address),
     limitSends: (perMinute) => server.limitSends(perMinute),
+    limitProbes: (count) => server.limitProbes(count),
+    refuseMarkup: (on) => methods.refuseMarkup(on),
     registered: () => methods.registered(),
     pressAnswered: (eventId) => methods.answered().has(queries.get(eventId) ?? ''),
     calls: () => server.calls,
