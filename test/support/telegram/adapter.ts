@@ -11,7 +11,7 @@ import { startTelegram, type TelegramOptions, type TelegramPlatform } from './in
 export const FAST: Timings = {
   ...TIMINGS,
   callMs: 1_500,
-  pollSeconds: 2,
+  pollSeconds: 1,
   pollGraceMs: 600,
   firstRetryMs: 20,
   lastRetryMs: 100,

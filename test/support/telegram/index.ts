@@ -54,6 +54,8 @@ export interface TelegramPlatform extends ChatPlatform {
   webhook(address: string): void;
   limitSends(perMinute: number): void;
   limitProbes(count: number): void;
+  /** The next polls are taken and never answered, as on a connection that died without a word. */
+  silence(times: number): void;
   refuseMarkup(on: boolean): void;
   registered(): readonly Commands[];
   /** Presses (by event) that were answered. */
@@ -260,6 +262,7 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     rival: (on) => updates.rival(on),
     webhook: (address) => updates.webhook(address),
     limitSends: (perMinute) => server.limitSends(perMinute),
+    silence: (times) => server.silence(times),
     limitProbes: (count) => server.limitProbes(count),
     refuseMarkup: (on) => methods.refuseMarkup(on),
     registered: () => methods.registered(),

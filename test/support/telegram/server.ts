@@ -26,6 +26,8 @@ export interface HttpServer {
   fault(fault: Fault): void;
   /** At most so many new messages of a chat in a minute (core.telegram.org/bots/faq#my-bot-is-hitting-limits). */
   limitSends(perMinute: number): void;
+  /** The next polls are taken and never answered. */
+  silence(times: number): void;
   /** After each so many looks for a message, one is answered 429 and a second must pass. */
   limitProbes(count: number): void;
   disconnect(): void;
@@ -52,6 +54,7 @@ export async function startHttpServer({ methods, updates, now, token }: HttpServ
   let probesLeft = Number.POSITIVE_INFINITY;
   let probesEach = Number.POSITIVE_INFINITY;
   let quietUntil = 0;
+  let silent = 0;
 
   function takeFault(what: What): CallFault | undefined {
     const found = faults.find(({ fault, left }) => fault.on === what && left > 0);
@@ -97,6 +100,10 @@ export async function startHttpServer({ methods, updates, now, token }: HttpServ
       if (fault?.do === 'drop') return finish(what, 'dropped', () => request.socket.destroy());
       if (fault?.do === 'rate-limit') throw tooMany(Math.max(1, Math.ceil(fault.retryAfterMs / 1_000)));
       if (fault?.do === 'status') throw statusRefusal(fault.status);
+      if (method === 'getUpdates' && silent > 0) {
+        silent -= 1;
+        return finish(what, 'dropped', () => undefined);
+      }
       const poll = method === 'getUpdates' ? startPoll(body) : undefined;
       if (poll) response.once('close', poll.leave);
       if (method === 'editMessageCaption') countProbe();
@@ -152,6 +159,9 @@ export async function startHttpServer({ methods, updates, now, token }: HttpServ
     },
     limitSends(count) {
       perMinute = count;
+    },
+    silence(times) {
+      silent = times;
     },
     limitProbes(count) {
       probesLeft = count;
