@@ -1,0 +1,90 @@
+import { GrammyError, HttpError } from 'grammy';
+
+/** What the Bot API, grammY, undici and Node say when something fails, as ours. Nothing in here shows a token. */
+
+/** Somebody answered who is not the Bot API: a gateway before it, a proxy, a wrong address. */
+export class NotTelegram extends Error {
+  readonly status: number;
+  constructor(status: number) {
+    super(`HTTP ${status} without an answer of the Bot API`);
+    this.status = status;
+  }
+}
+
+/** The proxy that is set can't be used. */
+export class ProxyUnusable extends Error {
+  constructor(shown: string) {
+    super(`${shown} is not an HTTP proxy`);
+  }
+}
+
+export type Failure =
+  /** The Bot API said no: nothing was done. */
+  | {
+      readonly kind: 'refused';
+      readonly code: number;
+      readonly description: string;
+      readonly retryAfterMs: number | undefined;
+      readonly movedTo: string | undefined;
+    }
+  /** No answer. `maybe`: it may have been done. */
+  | { readonly kind: 'unreached'; readonly reason: string; readonly done: 'no' | 'maybe' };
+
+/** Errors of making a connection: nothing was sent. */
+const NEVER_LEFT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'CERT_HAS_EXPIRED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+]);
+
+/** Every error of a call comes through here. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof GrammyError) {
+    const { error_code: code, description, parameters } = error;
+    // The server's own trouble: it says nothing about what was done before.
+    if (code >= 500) return { kind: 'unreached', reason: `HTTP ${code}`, done: 'maybe' };
+    const { retry_after: seconds, migrate_to_chat_id: moved } = parameters;
+    return {
+      kind: 'refused',
+      code,
+      description,
+      retryAfterMs: seconds === undefined ? undefined : seconds * 1_000,
+      movedTo: moved === undefined ? undefined : String(moved),
+    };
+  }
+  const chain = causes(error instanceof HttpError ? error.error : error);
+  for (const cause of chain) {
+    if (cause instanceof NotTelegram) return { kind: 'unreached', reason: `HTTP ${cause.status}`, done: 'maybe' };
+    if (cause instanceof ProxyUnusable) return { kind: 'unreached', reason: cause.message, done: 'no' };
+    const refused = /^Proxy response \((\d+)\)/.exec(cause.message);
+    if (refused) return { kind: 'unreached', reason: `the proxy answers ${refused[1]}`, done: 'no' };
+    const { code, syscall } = cause as NodeJS.ErrnoException;
+    if (code && (NEVER_LEFT.has(code) || syscall === 'connect')) return { kind: 'unreached', reason: code, done: 'no' };
+  }
+  const coded = chain.find((cause) => typeof (cause as NodeJS.ErrnoException).code === 'string');
+  if (chain.some(({ name }) => name === 'AbortError' || name === 'TimeoutError')) {
+    return { kind: 'unreached', reason: 'no answer in time', done: 'maybe' };
+  }
+  return {
+    kind: 'unreached',
+    reason: coded ? String((coded as NodeJS.ErrnoException).code) : 'connection lost',
+    done: 'maybe',
+  };
+}
+
+function causes(error: unknown): readonly Error[] {
+  const found: Error[] = [];
+  let at = error;
+  while (at instanceof Error && found.length < 10) {
+    found.push(at);
+    at = at.cause ?? (at instanceof AggregateError ? at.errors[0] : undefined);
+  }
+  return found;
+}
