@@ -43,6 +43,7 @@ interface Platform {
 
 /** A new platform is its folder and its line here. */
 const PLATFORMS: Readonly<Partial<Record<PlatformName, () => Promise<Platform>>>> = {
+  discord: () => import('./discord/index.ts'),
   telegram: () => import('./telegram/index.ts'),
 };
 

@@ -73,7 +73,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   }
 
   async function content(message: Outgoing, plain: boolean) {
-    const buttons = await keyboardOf(message.reply.buttons ?? [], sink.shorten);
+    const buttons = await keyboardOf(message.reply.buttons ?? [], (command) => sink.shorten(command));
     return {
       text: plain ? renderPlain(message.reply) : renderHtml(message.reply),
       ...(plain ? {} : { parse_mode: 'HTML' as const }),
@@ -82,9 +82,10 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
     };
   }
 
-  async function post(chat: string, message: Outgoing, without: { markup: boolean; thread: boolean }) {
+  type Content = Awaited<ReturnType<typeof content>>;
+
+  async function post(chat: string, message: Outgoing, made: Content, withThread: boolean) {
     const { route, reply, answers } = message;
-    const made = await content(message, without.markup);
     const replyTo = Number(answers === undefined ? undefined : route.message);
     return call(chat, () =>
       client.api.raw.sendMessage(
@@ -95,7 +96,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
           ...(Number.isInteger(replyTo) && chat === route.chat
             ? { reply_parameters: { message_id: replyTo, allow_sending_without_reply: true } }
             : {}),
-          ...(route.thread === undefined || without.thread ? {} : { message_thread_id: Number(route.thread) }),
+          ...(route.thread === undefined || !withThread ? {} : { message_thread_id: Number(route.thread) }),
           // What only goes on makes no sound; what ended does.
           ...(reply.tone === 'busy' ? { disable_notification: true } : {}),
         },
@@ -190,22 +191,25 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
     }
     const wait = waitOf(chat);
     if (wait) return wait;
+    let made = await content(message, false);
+    let plain = false;
+    let withThread = message.route.thread !== undefined;
     await page.begin({ key: message.key, chat, at: clock.now() });
-    const without = { markup: false, thread: false };
     for (;;) {
-      const outcome = await post(chat, message, without);
+      const outcome = await post(chat, message, made, withThread);
       if (outcome.kind === 'done') {
         await page.arrived(outcome.id);
         return { result: 'sent', ref: refOf(chat, outcome.id) };
       }
       if (outcome.kind === 'unreached' && outcome.done === 'maybe') return deliveryOf(outcome);
-      if (!without.markup && isContentRefused(outcome)) {
+      if (!plain && isContentRefused(outcome)) {
         log('telegram_content_refused', { reason: outcome.description });
-        without.markup = true;
+        plain = true;
+        made = await content(message, true);
         continue;
       }
-      if (!without.thread && message.route.thread !== undefined && isThreadGone(outcome)) {
-        without.thread = true;
+      if (withThread && isThreadGone(outcome)) {
+        withThread = false;
         continue;
       }
       await page.failed();

@@ -78,6 +78,24 @@ export const HubStatus = z.object({
   problems: texts.optional(),
   /** There are chats, and none of their people is an admin. */
   unclaimed: z.boolean().optional(),
+  /** The chats that are configured. */
+  chats: z
+    .array(
+      z.object({
+        platform: text,
+        state: z.enum(['connected', 'connecting', 'unattended', 'failed', 'stopped']).catch('connecting'),
+        /** Milliseconds since 1970. */
+        since: z.number(),
+        lastError: text.optional(),
+        problem: z
+          .object({
+            code: text,
+            data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), texts.readonly()]).optional()),
+          })
+          .optional(),
+      }),
+    )
+    .optional(),
   apps: z.array(
     z.object({
       app: text,

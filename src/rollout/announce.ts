@@ -15,11 +15,12 @@ export interface Announcement {
    * admins, and who became or ceased to be one.
    */
   readonly about: 'news' | 'failure' | 'always';
-  readonly reply: (language: Language) => Reply;
+  /** In the chat's language, with times in the hub's time zone. */
+  readonly reply: (language: Language, timezone: string) => Reply;
   /** Nothing more is said about it: it is tried for longer, and sent anew where it can't be edited. */
   readonly final?: boolean | undefined;
-  /** Whoever reads this chat is told there in another way. */
-  readonly except?: Pick<Route, 'platform' | 'chat'> | undefined;
+  /** Whoever reads this chat is told there in another way; without a chat, the platform can't be told: it is what this is about. */
+  readonly except?: { readonly platform: string; readonly chat?: string | undefined } | undefined;
   /** Only where a message of this key is: what a chat was never told is not taken back there. */
   readonly onlyShown?: boolean | undefined;
   /** Milliseconds since 1970. */
@@ -47,17 +48,18 @@ export function createAnnouncer(deps: {
     tells,
     async announce(trx, { key, about, reply, final, except, onlyShown, now }) {
       if (!tells(about)) return false;
+      const { language, timezone } = deps.settings.current();
       const chats = (await adminChats(trx)).filter(
-        ({ route }) =>
-          deps.platforms.includes(route.platform) &&
-          !(route.platform === except?.platform && route.chat === except.chat),
+        ({ route: { platform, chat } }) =>
+          deps.platforms.includes(platform) &&
+          !(platform === except?.platform && (except.chat === undefined || except.chat === chat)),
       );
       for (const chat of chats) {
         if (onlyShown && !(await readMessage(trx, `${key}@${chat.id}`))) continue;
         await deps.outbox.put(trx, {
           key: `${key}@${chat.id}`,
           route: chat.route,
-          reply: reply(chat.language ?? deps.settings.current().language),
+          reply: reply(chat.language ?? language, timezone),
           final: final ?? false,
           // What nobody asked for can't have failed whoever reads it: scripts end with 0.
           failed: false,

@@ -86,7 +86,12 @@ export async function makeChatWorld(
   }
   writeFileSync(
     home.layout.config,
-    stringify({ chats: { [chat.platform]: chat.config, rate: { perMinute: 6_000, burst: 1_000 } }, settings: { notify: 'failures' }, apps, ...more }),
+    stringify({
+      chats: { [chat.platform]: chat.config, rate: { perMinute: 6_000, burst: 1_000 } },
+      settings: { notify: 'failures' },
+      apps,
+      ...more,
+    }),
   );
   const pidOf: ChatWorld['pidOf'] = (role) =>
     home.processes().find((p) => p.command.includes(` ${role} --home`) && !p.command.startsWith('/bin/sh'))?.pid;
