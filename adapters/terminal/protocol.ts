@@ -84,6 +84,29 @@ export const HubStatus = z.object({
       address: text.optional(),
     }),
   ),
+  /** The chats beside the terminal. Absent in older hubs. */
+  chats: z
+    .array(
+      z.object({
+        platform: text,
+        state: z.enum(['connected', 'connecting', 'unattended', 'failed', 'stopped']).catch('failed'),
+        /** Milliseconds since 1970. */
+        since: z.number(),
+        /** Why it is not connected, for people. */
+        problem: z.object({ code: text, text, next: text.optional() }).optional(),
+        /** Who wrote last, within a day. */
+        heard: z
+          .object({
+            person: text,
+            name: text.optional(),
+            chat: text,
+            direct: z.boolean().optional(),
+            at: z.number(),
+          })
+          .optional(),
+      }),
+    )
+    .optional(),
 });
 export type HubStatus = z.infer<typeof HubStatus>;
 

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { closest, distance } from 'fastest-levenshtein';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
+import { addChatCommands } from './chats/commands.ts';
 import { defaultHome } from './default-home.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import type { InitFlags } from './init/flags.ts';
@@ -144,7 +145,7 @@ Exit code 0: done, or said; 2: refused, and why.`,
       const { createAskProgram } = await import('./init/ask.ts');
       const ask = createAskProgram(environment.basic, AbortSignal.timeout(60_000));
       const path = environment.basic.PATH ?? '';
-      const at = { layout: layout(), ask, path };
+      const at = { layout: layout(), ask, path, variables: environment.all };
       process.exitCode = await checkConfig({ ...at, file: configFile(file), json: options.json === true, print: say });
     });
   configuration
@@ -238,6 +239,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
       process.exit();
     });
   addDeviceCommands(program, { layout, environment, config });
+  addChatCommands(program, { layout, environment, config });
   program
     .command('install-service')
     .description('have systemd start Fettle with the machine and keep it running; sets up a home where there is none')
@@ -277,7 +279,8 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
     )
     .option('--json', 'print one JSON object')
     .option('--deep', 'compare the hash of every file in backups, too')
-    .action(async (options: { json?: boolean; deep?: boolean }) => {
+    .option('--offline', 'ask nobody outside this machine: no source of releases, no chat platform')
+    .action(async (options: { json?: boolean; deep?: boolean; offline?: boolean }) => {
       const { runDoctor } = await import('./doctor/index.ts');
       process.exitCode = await runDoctor({
         layout: layout(),
@@ -285,6 +288,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
         config: config(),
         json: options.json === true,
         deep: options.deep === true,
+        offline: options.offline === true,
         say: (line) => console.log(line),
       });
     });

@@ -3,6 +3,7 @@ import type { HomeLayout } from '../../config/home.ts';
 import { MESSAGES } from '../chat/messages/index.ts';
 import { isUpdateState } from '../domain/update.ts';
 import { table } from './backup/list.ts';
+import { sinceText } from './chats/since.ts';
 import { type AppStatus, type DeviceStatus, deviceStatus } from './device-status.ts';
 import { readFacts } from './doctor/facts.ts';
 import { machineClock } from './npm-tools.ts';
@@ -44,6 +45,9 @@ function ofAll(status: DeviceStatus): string[] {
     ...(rows.length === 0
       ? ['No app is here yet.']
       : table([['app', 'version', 'health', 'update', 'backups'], ...rows])),
+    ...status.chats.map(
+      ({ platform, state, since }) => `${platform}: ${state}${since === undefined ? '' : ` since ${sinceText(since)}`}`,
+    ),
     ...status.problems.map((problem) => `! ${problem}`),
   ];
 }
