@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { closest, distance } from 'fastest-levenshtein';
+import { CHAT_PLATFORMS } from '../../config/chat-secrets.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
 import { addChatCommands } from './chats/commands.ts';
@@ -111,6 +112,12 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .option('--file <path>', 'of an executable: where it is in a release, as in `file:`')
     .option('--user-unit', 'the unit is one of `systemctl --user`')
     .option('--stop-pid <pid>', 'end this process, which runs it by hand; may be given again', several, [])
+    .addOption(
+      new Option(
+        '--chat <platform>',
+        'then set up this chat, as `fettle chats add`; at a terminal you are asked',
+      ).choices(['terminal', ...CHAT_PLATFORMS]),
+    )
     .option('-y, --yes', 'do it')
     .option('-n, --dry-run', 'only say what would be done')
     .option('--undo', 'give an app back: the layout of before, with the data of today')

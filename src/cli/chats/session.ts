@@ -30,7 +30,7 @@ export async function atTerminal(
     return await work(command);
   } catch (error) {
     if (!told.signal.aborted) throw error;
-    console.error('Interrupted. What was not said to be written is as it was.');
+    console.error('Interrupted. Nothing else was changed.');
     return INTERRUPTED;
   } finally {
     for (const off of listeners) off();
