@@ -76,6 +76,8 @@ export const HubStatus = z.object({
   waitingFor: texts,
   /** What did not work and is not waited for, a line each. */
   problems: texts.optional(),
+  /** There are chats, and none of their people is an admin. */
+  unclaimed: z.boolean().optional(),
   apps: z.array(
     z.object({
       app: text,

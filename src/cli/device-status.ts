@@ -51,6 +51,8 @@ export interface DeviceStatus {
   readonly hub: boolean;
   /** The chats that are set up beside the terminal, as the running hub says. */
   readonly chats: readonly { readonly platform: string; readonly state: string; readonly since?: number | undefined }[];
+  /** There are chats, and none of their people is an admin. */
+  readonly unclaimed?: boolean | undefined;
   readonly apps: readonly AppStatus[];
   readonly problems: readonly string[];
 }
@@ -72,6 +74,7 @@ export async function deviceStatus(facts: Facts, wanted: string | undefined): Pr
     agent,
     hub: hub !== undefined,
     chats: chatsOf(facts),
+    ...(hub?.unclaimed ? { unclaimed: true } : {}),
     apps: await Promise.all(apps.map((app) => statusOf(facts, app))),
     problems: [
       ...(facts.exists ? [] : [`there is no home at ${layout.home}`]),

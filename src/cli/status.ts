@@ -48,6 +48,7 @@ function ofAll(status: DeviceStatus): string[] {
     ...status.chats.map(
       ({ platform, state, since }) => `${platform}: ${state}${since === undefined ? '' : ` since ${sinceText(since)}`}`,
     ),
+    ...(status.unclaimed ? ['The chats have no admin yet: `fettle claim`'] : []),
     ...status.problems.map((problem) => `! ${problem}`),
   ];
 }

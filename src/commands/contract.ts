@@ -68,6 +68,7 @@ export type CommandResult =
 export interface CommandContext {
   readonly services: Services;
   readonly who: Person;
+  /** Of a stranger, whom only an `open` command is taken from: `viewer`. */
   readonly role: Role;
   readonly route: Route;
   /** Nobody else reads this chat. */
@@ -113,6 +114,8 @@ export interface CommandDeclaration<S extends z.ZodObject> {
   /** What people say instead when they talk to the bot. Configuration may add to these. */
   readonly phrases?: readonly string[] | undefined;
   readonly role: Role;
+  /** Taken from strangers as well, who have no role: what it does decides whether they may. */
+  readonly open?: boolean | undefined;
   readonly args: S;
   /** One line. */
   readonly help: Localized;
@@ -132,6 +135,7 @@ export interface Command {
   readonly aliases: readonly string[];
   readonly phrases: readonly string[];
   readonly role: Role;
+  readonly open?: boolean | undefined;
   readonly help: Localized;
   readonly examples: readonly Example[];
   readonly arguments: readonly Argument[];

@@ -1,19 +1,27 @@
 import type { Kysely } from 'kysely';
 import type { Outbox } from '../chat/outbox.ts';
-import type { Language, Reply } from '../domain/reply.ts';
+import type { Language, Reply, Route } from '../domain/reply.ts';
 import type { SettingsReader } from '../domain/settings.ts';
 import { adminChats } from '../store/admin-chats.ts';
+import { readMessage } from '../store/outbox.ts';
 import type { Database } from '../store/schema.ts';
 
 /** Something that nobody asked for, told to every admin's chat, in the chat's language. */
 export interface Announcement {
   /** Unique for ever; each chat's message adds itself to it. The same key again edits what is there. */
   readonly key: string;
-  /** `failure` is also told with `notify: failures`; with `notify: off` nothing is. */
-  readonly about: 'news' | 'failure';
+  /**
+   * `failure` is also told with `notify: failures`; with `notify: off` nothing is, but `always`: what is asked of
+   * admins, and who became or ceased to be one.
+   */
+  readonly about: 'news' | 'failure' | 'always';
   readonly reply: (language: Language) => Reply;
   /** Nothing more is said about it: it is tried for longer, and sent anew where it can't be edited. */
   readonly final?: boolean | undefined;
+  /** Whoever reads this chat is told there in another way. */
+  readonly except?: Pick<Route, 'platform' | 'chat'> | undefined;
+  /** Only where a message of this key is: what a chat was never told is not taken back there. */
+  readonly onlyShown?: boolean | undefined;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -33,14 +41,19 @@ export function createAnnouncer(deps: {
 }): Announcer {
   const tells: Announcer['tells'] = (about) => {
     const { notify } = deps.settings.current();
-    return notify === 'all' || (notify === 'failures' && about === 'failure');
+    return about === 'always' || notify === 'all' || (notify === 'failures' && about === 'failure');
   };
   return {
     tells,
-    async announce(trx, { key, about, reply, final, now }) {
+    async announce(trx, { key, about, reply, final, except, onlyShown, now }) {
       if (!tells(about)) return false;
-      const chats = (await adminChats(trx)).filter(({ route }) => deps.platforms.includes(route.platform));
+      const chats = (await adminChats(trx)).filter(
+        ({ route }) =>
+          deps.platforms.includes(route.platform) &&
+          !(route.platform === except?.platform && route.chat === except.chat),
+      );
       for (const chat of chats) {
+        if (onlyShown && !(await readMessage(trx, `${key}@${chat.id}`))) continue;
         await deps.outbox.put(trx, {
           key: `${key}@${chat.id}`,
           route: chat.route,
