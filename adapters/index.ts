@@ -44,6 +44,7 @@ interface Platform {
 /** A new platform is its folder and its line here. */
 const PLATFORMS: Readonly<Partial<Record<PlatformName, () => Promise<Platform>>>> = {
   telegram: () => import('./telegram/index.ts'),
+  discord: () => import('./discord/index.ts'),
 };
 
 /** Every chat that this hub talks to. */

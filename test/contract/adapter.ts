@@ -82,6 +82,7 @@ export function adapterContract(name: string, makeStage: () => Promise<Stage>): 
       adapter = stage.makeAdapter();
       await adapter.start(sink);
       if ('come' in stage.attendance) await stage.attendance.come();
+      await until('the connection', () => adapter.connection().state === 'connected');
     });
     afterEach(async () => {
       await adapter.stop();

@@ -1,0 +1,111 @@
+import { DiscordAPIError, HTTPError, RateLimitError, REST } from '@discordjs/rest';
+import { type Dispatcher, ProxyAgent } from 'undici';
+import { proxyFor } from './proxy.ts';
+
+/** Discord's REST API through its own library, without its retries: the outbox has them, and must know what happened. */
+
+export const STANDARD_API = 'https://discord.com/api';
+const TIMEOUT_MS = 15_000;
+
+export interface ApiSettings {
+  readonly token: string;
+  readonly api: string;
+  readonly proxy: string | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export interface Api {
+  readonly rest: REST;
+  /** The proxy that is used, for people; without its password. */
+  readonly proxy: string | undefined;
+  close(): Promise<void>;
+}
+
+export function createApi({ token, api, proxy, environment }: ApiSettings): Api {
+  const through = proxyFor(api, proxy, environment);
+  const agent = through === undefined ? undefined : proxyAgent(through);
+  const rest = new REST({
+    version: '10',
+    api: api.replace(/\/+$/, ''),
+    retries: 0,
+    timeout: TIMEOUT_MS,
+    // A wait belongs to the outbox, which meanwhile may have something newer to say.
+    rejectOnRateLimit: () => true,
+    ...(agent ? { agent } : {}),
+  }).setToken(token);
+  return {
+    rest,
+    proxy: through === undefined ? undefined : withoutPassword(through),
+    async close() {
+      rest.clearHashSweeper();
+      rest.clearHandlerSweeper();
+      // What is still under way has a deadline of its own; nobody waits for it.
+      await agent?.destroy();
+    },
+  };
+}
+
+/** Every request goes through a tunnel (CONNECT), to a plain address too. */
+function proxyAgent(address: string): ProxyAgent & Dispatcher {
+  const url = new URL(address);
+  const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  const token = url.username === '' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`;
+  return new ProxyAgent({ uri: url.origin, ...(token === undefined ? {} : { token }), proxyTunnel: true });
+}
+
+export function withoutPassword(address: string): string {
+  return new URL(address).origin;
+}
+
+/** What became of a call. Never shows a token: the library's messages hold none, its addresses may. */
+export type Failure =
+  /** Discord says no, for a reason. */
+  | { readonly kind: 'refused'; readonly status: number; readonly code: number; readonly reason: string }
+  | { readonly kind: 'limited'; readonly afterMs: number; readonly reason: string }
+  /** The token is not, or no longer, good. */
+  | { readonly kind: 'unauthorized'; readonly reason: string }
+  /** Nobody was reached: nothing has happened there. */
+  | { readonly kind: 'unreachable'; readonly reason: string }
+  /** It may have happened. */
+  | { readonly kind: 'unsure'; readonly reason: string };
+
+/** Errors before a request was on its way: of names, of connecting, of the proxy. */
+const BEFORE = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'];
+
+/** The one place where errors of the library become ours. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof RateLimitError) {
+    const afterMs = Math.max(error.retryAfter, error.timeToReset, error.sublimitTimeout, 100);
+    return { kind: 'limited', afterMs, reason: 'rate limit' };
+  }
+  if (error instanceof DiscordAPIError) {
+    const code = Number(error.code) || 0;
+    // 50027 is an expired token of an interaction, which says nothing of the bot's.
+    if (error.status === 401 && code !== 50027) return { kind: 'unauthorized', reason: 'HTTP 401' };
+    const reason = `${code === 0 ? `HTTP ${error.status}` : code} ${firstLine(error.message)}`;
+    return { kind: 'refused', status: error.status, code, reason };
+  }
+  if (error instanceof HTTPError) return { kind: 'unsure', reason: `HTTP ${error.status}` };
+  const { message, code } = rootOf(error);
+  if (message.startsWith('Expected token')) return { kind: 'unauthorized', reason: 'HTTP 401' };
+  if (BEFORE.includes(code) || /Proxy response|proxy/i.test(message)) {
+    return { kind: 'unreachable', reason: code === '' ? firstLine(message) : code };
+  }
+  return { kind: 'unsure', reason: code === '' ? firstLine(message) : code };
+}
+
+function rootOf(error: unknown): { readonly message: string; readonly code: string } {
+  if (!(error instanceof Error)) return { message: String(error), code: '' };
+  const inner = error instanceof AggregateError ? error.errors[0] : error.cause;
+  const { code } = error as NodeJS.ErrnoException;
+  if (inner instanceof Error && (code === undefined || BEFORE.includes((inner as NodeJS.ErrnoException).code ?? ''))) {
+    return rootOf(inner);
+  }
+  if (error.name === 'AbortError') return { message: 'no answer in time', code: '' };
+  return { message: error.message, code: typeof code === 'string' ? code : '' };
+}
+
+/** Addresses may hold the token of an interaction: they are left out. */
+function firstLine(message: string): string {
+  return (message.split('\n')[0] ?? '').replace(/https?:\/\/\S+/g, '…').slice(0, 200);
+}
