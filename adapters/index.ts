@@ -42,7 +42,9 @@ interface Platform {
 }
 
 /** A new platform is its folder and its line here. */
-const PLATFORMS: Readonly<Partial<Record<PlatformName, () => Promise<Platform>>>> = {};
+const PLATFORMS: Readonly<Partial<Record<PlatformName, () => Promise<Platform>>>> = {
+  feishu: () => import('./feishu/index.ts'),
+};
 
 /** Every chat that this hub talks to. */
 export async function createAdapters(deps: AdapterDeps): Promise<readonly Adapter[]> {
