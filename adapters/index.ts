@@ -45,6 +45,7 @@ interface Platform {
 const PLATFORMS: Readonly<Partial<Record<PlatformName, () => Promise<Platform>>>> = {
   telegram: () => import('./telegram/index.ts'),
   discord: () => import('./discord/index.ts'),
+  feishu: () => import('./feishu/index.ts'),
 };
 
 /** Every chat that this hub talks to. */
