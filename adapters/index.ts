@@ -43,22 +43,32 @@ interface Platform {
 
 /** A new platform is its folder and its line here. */
 const PLATFORMS: Readonly<Partial<Record<PlatformName, () => Promise<Platform>>>> = {
-  discord: () => import('./discord/index.ts'),
   telegram: () => import('./telegram/index.ts'),
+  discord: () => import('./discord/index.ts'),
+  feishu: () => import('./feishu/index.ts'),
 };
 
 /** Every chat that this hub talks to. */
 export async function createAdapters(deps: AdapterDeps): Promise<readonly Adapter[]> {
   const chats = await Promise.all(
-    Object.entries(deps.platforms).map(async ([name, settings]) => {
-      if (!settings.secret.found) return createAbsentAdapter(name, settings.secret.problem, deps.clock.now());
-      const platform = await PLATFORMS[name as PlatformName]?.();
-      const reason = { code: 'chat_refused' as const, data: { platform: name, reason: 'not part of this build' } };
-      if (!platform) return createAbsentAdapter(name, reason, deps.clock.now());
-      return platform.createAdapter({ ...settings, token: settings.secret.value }, deps);
-    }),
+    Object.entries(deps.platforms).map(([name, settings]) =>
+      createPlatformAdapter(name as PlatformName, settings, deps),
+    ),
   );
   return [createTerminalAdapter({ ...deps, now: () => deps.clock.now() }), ...chats];
+}
+
+/** One platform's adapter. Without its secret it is one that says so, and sends nothing. */
+export async function createPlatformAdapter(
+  name: PlatformName,
+  settings: PlatformSettings,
+  deps: PlatformDeps,
+): Promise<Adapter> {
+  if (!settings.secret.found) return createAbsentAdapter(name, settings.secret.problem, deps.clock.now());
+  const platform = await PLATFORMS[name]?.();
+  const reason = { code: 'chat_refused' as const, data: { platform: name, reason: 'not part of this build' } };
+  if (!platform) return createAbsentAdapter(name, reason, deps.clock.now());
+  return platform.createAdapter({ ...settings, token: settings.secret.value }, deps);
 }
 
 /** Are one platform's credentials good, and is everything allowed that Fettle needs? */
@@ -75,4 +85,5 @@ export async function checkCredentials(
   return platform.checkCredentials({ ...settings, token: settings.secret.value }, deps, signal);
 }
 
+export type { PlatformDeps } from '../src/chat/contract.ts';
 export type { HubStatus } from './terminal/index.ts';

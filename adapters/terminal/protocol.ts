@@ -78,24 +78,6 @@ export const HubStatus = z.object({
   problems: texts.optional(),
   /** There are chats, and none of their people is an admin. */
   unclaimed: z.boolean().optional(),
-  /** The chats that are configured. */
-  chats: z
-    .array(
-      z.object({
-        platform: text,
-        state: z.enum(['connected', 'connecting', 'unattended', 'failed', 'stopped']).catch('connecting'),
-        /** Milliseconds since 1970. */
-        since: z.number(),
-        lastError: text.optional(),
-        problem: z
-          .object({
-            code: text,
-            data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), texts.readonly()]).optional()),
-          })
-          .optional(),
-      }),
-    )
-    .optional(),
   apps: z.array(
     z.object({
       app: text,
@@ -104,6 +86,29 @@ export const HubStatus = z.object({
       address: text.optional(),
     }),
   ),
+  /** The chats beside the terminal. Absent in older hubs. */
+  chats: z
+    .array(
+      z.object({
+        platform: text,
+        state: z.enum(['connected', 'connecting', 'unattended', 'failed', 'stopped']).catch('failed'),
+        /** Milliseconds since 1970. */
+        since: z.number(),
+        /** Why it is not connected, for people. */
+        problem: z.object({ code: text, text, next: text.optional() }).optional(),
+        /** Who wrote last, within a day. */
+        heard: z
+          .object({
+            person: text,
+            name: text.optional(),
+            chat: text,
+            direct: z.boolean().optional(),
+            at: z.number(),
+          })
+          .optional(),
+      }),
+    )
+    .optional(),
 });
 export type HubStatus = z.infer<typeof HubStatus>;
 

@@ -18,6 +18,7 @@ import { commandsIn } from '../../agent/restart/surroundings.ts';
 import { openBlocked } from '../../agent/updater/blocked.ts';
 import type { AppConfig } from '../../config/agent-schema.ts';
 import { AppSchema } from '../../config/agent-schema.ts';
+import { CHAT_PLATFORMS } from '../../config/chat-secrets.ts';
 import { isSelf } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import { isFinal } from '../domain/update.ts';
@@ -48,10 +49,10 @@ export interface DeviceStatus {
   readonly keeper: boolean;
   readonly agent: boolean;
   readonly hub: boolean;
+  /** The chats that are set up beside the terminal, as the running hub says. */
+  readonly chats: readonly { readonly platform: string; readonly state: string; readonly since?: number | undefined }[];
   /** There are chats, and none of their people is an admin. */
   readonly unclaimed?: boolean | undefined;
-  /** The configured chats, as the hub that runs says. */
-  readonly chats: NonNullable<NonNullable<Facts['hub']>['chats']>;
   readonly apps: readonly AppStatus[];
   readonly problems: readonly string[];
 }
@@ -72,8 +73,8 @@ export async function deviceStatus(facts: Facts, wanted: string | undefined): Pr
     keeper: keeper !== undefined,
     agent,
     hub: hub !== undefined,
+    chats: chatsOf(facts),
     ...(hub?.unclaimed ? { unclaimed: true } : {}),
-    chats: hub?.chats ?? [],
     apps: await Promise.all(apps.map((app) => statusOf(facts, app))),
     problems: [
       ...(facts.exists ? [] : [`there is no home at ${layout.home}`]),
@@ -82,6 +83,9 @@ export async function deviceStatus(facts: Facts, wanted: string | undefined): Pr
       ...journal.unreadable.map((id) => `the journal of ${id} can't be read`),
       ...(keeper || !facts.exists ? [] : ['no keeper: nobody watches the apps. `fettle up --detach` starts it']),
       ...(keeper && !agent ? ['no agent: updates do not go on'] : []),
+      ...(hub?.chats ?? []).flatMap(({ problem, state }) =>
+        problem && state !== 'connected' ? [problem.text + (problem.next === undefined ? '' : ` ${problem.next}`)] : [],
+      ),
     ],
   };
 }
@@ -110,6 +114,14 @@ async function statusOf(facts: Facts, app: string): Promise<AppStatus> {
     backups: { count: found.backups.length, newest: found.backups.at(-1)?.at, strange: found.strange.length },
     blocked: openBlocked(join(layout.agent.dir, 'blocked.json')).versions(app),
   };
+}
+
+function chatsOf({ config, hub }: Facts): DeviceStatus['chats'] {
+  const running = (hub?.chats ?? []).map(({ platform, state, since }) => ({ platform, state, since }));
+  const waiting = CHAT_PLATFORMS.filter(
+    (name) => config?.chats[name] !== undefined && !running.some(({ platform }) => platform === name),
+  );
+  return [...running, ...waiting.map((platform) => ({ platform, state: hub ? 'not read yet' : 'the hub is down' }))];
 }
 
 function aboutUpdate({ order, state, enteredAt }: JournalEntry) {

@@ -40,6 +40,7 @@ import { openStore } from '../store/open.ts';
 import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
+import { chatStatuses } from './chat-status.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
@@ -251,11 +252,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       waitingFor,
       problems: problems.map(redact),
       ...(Object.keys(platforms).length > 0 && !(await people.claimed()) ? { unclaimed: true } : {}),
-      chats: services.adapters().flatMap(({ own, lastError, ...chat }) => {
-        if (own) return [];
-        return [{ ...chat, ...(lastError === undefined ? {} : { lastError: redact(lastError) }) }];
-      }),
       apps: (device?.apps ?? []).map(({ app, version, health, address }) => ({ app, version, health, address })),
+      chats: await chatStatuses({ adapters, db, language: settings.current().language, redact }),
     };
   }
 

@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fetchOnce } from '../../agent/health/http.ts';
+import { CHAT_PLATFORMS } from '../../config/chat-secrets.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
+import { loadConfig } from '../../config/load.ts';
 import { FettleError } from '../domain/errors.ts';
 import { readVersion } from '../domain/version.ts';
 import { makeFolder } from '../files/durable.ts';
@@ -28,6 +29,7 @@ import {
 } from './init/refusals.ts';
 import { configurationLines, foundLines, planLines, withoutPasswords } from './init/text.ts';
 import { recordToUndo, runningOf, undo } from './init/undo.ts';
+import { userName } from './init/user-name.ts';
 import { machineClock } from './npm-tools.ts';
 
 /** `fettle init`: takes an app over that is there already, and gives it back. */
@@ -59,6 +61,8 @@ export interface InitOptions {
   readonly questions?: Questions | undefined;
   readonly signal: AbortSignal;
   readonly print: (line: string) => void;
+  /** The app is there from now on. */
+  readonly onAdopted?: (() => void) | undefined;
 }
 
 /** 0: done, or said what would be done. @throws {FettleError | ConfigError} with nothing half done that the same command would not go on with */
@@ -129,6 +133,7 @@ async function runAdopt(options: InitOptions): Promise<number> {
   await adopt(plan, { layout, ask, signal, now: machineClock.now, say });
   if (json) print(JSON.stringify(reportOf(plan, layout, true)));
   for (const line of doneLines(plan, options)) say(line);
+  options.onAdopted?.();
   return 0;
 }
 
@@ -297,6 +302,7 @@ async function goOn(
   await finish(record, { layout, ask, signal, now: machineClock.now, say });
   if (json) print(JSON.stringify({ app, home: layout.home, path, done: true }));
   say(`Finished: ${app} is adopted in ${layout.home}.`);
+  options.onAdopted?.();
   return 0;
 }
 
@@ -334,8 +340,19 @@ async function runUndo(options: InitOptions): Promise<number> {
   say(
     `${path} is as it was before \`fettle init\`${record.kind === 'binary' ? '' : ', with its data as it is today'}. Start ${app} as you did before.`,
   );
+  for (const platform of chatsIn(configFile(options)))
+    say(`The chat ${platform} is not the app's, and stays: fettle chats remove ${platform}`);
   if (json) print(JSON.stringify({ app, home: layout.home, path, done: true, undo: true, said: lines }));
   return 0;
+}
+
+function chatsIn(file: string): string[] {
+  try {
+    const { chats } = loadConfig(file).config;
+    return CHAT_PLATFORMS.filter((platform) => chats[platform] !== undefined);
+  } catch {
+    return [];
+  }
 }
 
 async function confirmedUndo({ questions, json }: InitOptions): Promise<boolean> {
@@ -378,17 +395,4 @@ function configFile({ config, layout }: InitOptions): string {
 function realOf(target: string): string {
   const path = resolve(target);
   return existsSync(path) ? realpathSync(path) : target;
-}
-
-/** A user's name; the number where the machine knows none. */
-function userName(uid: number): string {
-  try {
-    return execFileSync('id', ['-nu', String(uid)], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: 5_000,
-    }).trim();
-  } catch {
-    return String(uid);
-  }
 }

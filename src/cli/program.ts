@@ -1,7 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { closest, distance } from 'fastest-levenshtein';
+import { CHAT_PLATFORMS } from '../../config/chat-secrets.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
+import { addChatCommands } from './chats/commands.ts';
 import { defaultHome } from './default-home.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import type { InitFlags } from './init/flags.ts';
@@ -117,6 +119,12 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .option('--file <path>', 'of an executable: where it is in a release, as in `file:`')
     .option('--user-unit', 'the unit is one of `systemctl --user`')
     .option('--stop-pid <pid>', 'end this process, which runs it by hand; may be given again', several, [])
+    .addOption(
+      new Option(
+        '--chat <platform>',
+        'then set up this chat, as `fettle chats add`; at a terminal you are asked',
+      ).choices(['terminal', ...CHAT_PLATFORMS]),
+    )
     .option('-y, --yes', 'do it')
     .option('-n, --dry-run', 'only say what would be done')
     .option('--undo', 'give an app back: the layout of before, with the data of today')
@@ -151,7 +159,7 @@ Exit code 0: done, or said; 2: refused, and why.`,
       const { createAskProgram } = await import('./init/ask.ts');
       const ask = createAskProgram(environment.basic, AbortSignal.timeout(60_000));
       const path = environment.basic.PATH ?? '';
-      const at = { layout: layout(), ask, path };
+      const at = { layout: layout(), ask, path, variables: environment.all };
       process.exitCode = await checkConfig({ ...at, file: configFile(file), json: options.json === true, print: say });
     });
   configuration
@@ -245,6 +253,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
       process.exit();
     });
   addDeviceCommands(program, { layout, environment, config });
+  addChatCommands(program, { layout, environment, config });
   program
     .command('install-service')
     .description('have systemd start Fettle with the machine and keep it running; sets up a home where there is none')
@@ -284,7 +293,8 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
     )
     .option('--json', 'print one JSON object')
     .option('--deep', 'compare the hash of every file in backups, too')
-    .action(async (options: { json?: boolean; deep?: boolean }) => {
+    .option('--offline', 'ask nobody outside this machine: no source of releases, no chat platform')
+    .action(async (options: { json?: boolean; deep?: boolean; offline?: boolean }) => {
       const { runDoctor } = await import('./doctor/index.ts');
       process.exitCode = await runDoctor({
         layout: layout(),
@@ -292,6 +302,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
         config: config(),
         json: options.json === true,
         deep: options.deep === true,
+        offline: options.offline === true,
         say: (line) => console.log(line),
       });
     });

@@ -41,6 +41,21 @@ export async function unfinishedEvents(db: Kysely<Database>): Promise<readonly I
   return rows.map((row) => ({ platform: row.platform, eventId: row.event_id, request: row.request }));
 }
 
+/** The event that a platform told last, within a day. */
+export async function newestEvent(
+  db: Kysely<Database>,
+  platform: string,
+): Promise<{ readonly request: string; readonly receivedAt: number } | undefined> {
+  const row = await db
+    .selectFrom('inbox')
+    .select(['request', 'received_at'])
+    .where('platform', '=', platform)
+    .orderBy('received_at', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row && { request: row.request, receivedAt: row.received_at };
+}
+
 /** Marks an event as worked on, in the transaction that stores its answer. False where it was already. */
 export async function finishEvent(trx: Kysely<Database>, platform: string, eventId: string): Promise<boolean> {
   const result = await trx

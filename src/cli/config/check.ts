@@ -7,7 +7,6 @@ import { type MachineDeps, machineFindings } from './machine.ts';
 /** `fettle config check`: everything that is wrong with a file, with the line. */
 
 export interface CheckOptions extends MachineDeps {
-  readonly file: string;
   readonly json: boolean;
   readonly print: (line: string) => void;
 }

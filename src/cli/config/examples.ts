@@ -4,6 +4,12 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   defaultApp: ['mybot'],
   language: ['zh'],
   'fettle.source': ['npm fettle'],
+  'chats.feishu.appId': ['cli_0123456789abcdef'],
+  'chats.discord.guilds': [['123456789012345678']],
+  'chats.telegram.proxy': ['http://127.0.0.1:7890'],
+  'chats.telegram.tokenFile': ['/run/secrets/telegram'],
+  'chats.editInterval': ['2s'],
+  phrases: [{ 上线: '/update now web', 'how is it': '/update status' }],
   'apps.NAME.source': [
     'npm sirv-cli',
     'folder releases/mybot',

@@ -2,8 +2,10 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { words } from '../../../agent/restart/command-line.ts';
 import type { AppConfig } from '../../../config/agent-schema.ts';
+import { CHAT_PLATFORMS, readChatSecret, secretPlace } from '../../../config/chat-secrets.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import type { HubConfig } from '../../../config/hub-schema.ts';
+import { APP_ID } from '../chats/platforms.ts';
 import type { AskProgram } from '../init/ask.ts';
 
 /** What no schema can see: whether this machine has what the file names. */
@@ -21,6 +23,10 @@ export interface MachineDeps {
   readonly ask: AskProgram;
   /** PATH that apps get. */
   readonly path: string;
+  /** The configuration: secrets of chats are beside it. */
+  readonly file: string;
+  /** Of the environment, which secrets may come from. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
 /** Every finding, app by app. Changes nothing. */
@@ -54,8 +60,37 @@ export async function machineFindings(config: HubConfig, deps: MachineDeps): Pro
         at(`keep.${index}`, 'wrong', `${kept} lies in ${outer}, which is kept as a whole`, `Take ${kept} out.`);
     }
   }
-  findings.push(...ofPorts(config));
+  findings.push(...ofPorts(config), ...ofChats(config, deps));
   return findings;
+}
+
+/** A chat whose secret is in no file: it may be in the hub's own environment. */
+function ofChats({ chats }: HubConfig, { file, variables }: MachineDeps): MachineFinding[] {
+  return CHAT_PLATFORMS.filter((platform) => chats[platform] !== undefined).flatMap((platform): MachineFinding[] => {
+    const place = secretPlace(platform, chats, file);
+    const secret = readChatSecret(place, variables);
+    const at = { path: ['chats', platform], mend: `fettle chats add ${platform}` };
+    if (!secret.found)
+      return [
+        {
+          ...at,
+          level: 'wrong',
+          what: `there is no ${place.what}: ${place.file} ${secret.reason === undefined ? 'is not there' : `(${secret.reason})`}, and ${place.variable} is not set`,
+        },
+      ];
+    const appId = platform === 'feishu' ? chats.feishu?.appId : undefined;
+    return appId !== undefined && !APP_ID.shape.test(appId)
+      ? [
+          {
+            ...at,
+            path: [...at.path, 'appId'],
+            level: 'wrong',
+            what: `expected ${APP_ID.expected}`,
+            mend: APP_ID.where,
+          },
+        ]
+      : [];
+  });
 }
 
 type At = (key: string, level: MachineFinding['level'], what: string, mend: string) => void;

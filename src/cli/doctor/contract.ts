@@ -22,6 +22,8 @@ export interface Facts {
   readonly clock: Clock;
   /** Take the time for what takes long. */
   readonly deep: boolean;
+  /** Nobody outside this machine is asked. */
+  readonly offline: boolean;
   /** The folder of the home is there. */
   readonly exists: boolean;
   readonly configFile: string;

@@ -20,6 +20,7 @@ export async function readFacts(options: {
   readonly config: string | undefined;
   readonly clock: Clock;
   readonly deep?: boolean | undefined;
+  readonly offline?: boolean | undefined;
 }): Promise<Facts> {
   const { layout, environment, clock } = options;
   const configFile = options.config ?? layout.config;
@@ -33,6 +34,7 @@ export async function readFacts(options: {
     environment,
     clock,
     deep: options.deep === true,
+    offline: options.offline === true,
     exists: existsSync(layout.home),
     configFile,
     config: loaded?.config,

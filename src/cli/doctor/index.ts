@@ -2,6 +2,7 @@ import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { machineClock } from '../npm-tools.ts';
 import { backups } from './backups.ts';
+import { chats } from './chats.ts';
 import { configuration } from './configuration.ts';
 import { type Check, type Facts, type Finding, wrong } from './contract.ts';
 import { database } from './database.ts';
@@ -26,6 +27,7 @@ const CHECKS: readonly Check[] = [
   keeper,
   services,
   hub,
+  chats,
   database,
   sources,
 ];
@@ -38,6 +40,8 @@ export interface DoctorOptions {
   readonly json?: boolean;
   /** Compare the hashes of backups, too. */
   readonly deep?: boolean;
+  /** Ask nobody outside this machine. */
+  readonly offline?: boolean;
   readonly say: (line: string) => void;
 }
 

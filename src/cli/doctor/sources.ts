@@ -30,8 +30,10 @@ export const sources: Check = {
   title: 'Sources',
   limitMs: 40_000,
   async *look(facts, signal) {
-    const asked = distinct(facts);
-    if (asked.length === 0) yield note('No app has a source.');
+    const known = distinct(facts);
+    if (known.length === 0) yield note('No app has a source.');
+    const asked = known.filter(({ source }) => !facts.offline || source.kind === 'folder');
+    if (asked.length < known.length) yield note(`Sources outside this machine were not asked (--offline)`);
     yield* proxies(facts, asked);
     // npm's settings and cache in a folder that goes again: doctor leaves nothing behind.
     const folder = mkdtempSync(join(tmpdir(), 'fettle-doctor-'));

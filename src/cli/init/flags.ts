@@ -1,3 +1,4 @@
+import type { ChatPlatform } from '../../../config/chat-secrets.ts';
 import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { FettleError } from '../../domain/errors.ts';
@@ -23,12 +24,13 @@ export interface InitFlags {
   readonly dryRun?: boolean;
   readonly undo?: boolean;
   readonly json?: boolean;
+  readonly chat?: ChatPlatform | 'terminal';
 }
 
 /** At a terminal a person is asked; Ctrl-C ends it where the same command can go on. */
 export async function initFromFlags(
   target: string,
-  { stopPid, keep, leave, ...flags }: InitFlags,
+  { stopPid, keep, leave, chat, ...flags }: InitFlags,
   at: {
     readonly layout: HomeLayout;
     readonly environment: Environment;
@@ -43,8 +45,12 @@ export async function initFromFlags(
   const split = (paths: readonly string[]) => paths.flatMap((text) => text.split(',')).filter((path) => path !== '');
   const asks = process.stdin.isTTY && process.stdout.isTTY && !flags.yes && !flags.json && !flags.dryRun;
   const questions = asks ? createQuestions(process.stdin, process.stdout, told.signal) : undefined;
+  // A chat is asked for once the app is there; what would be done is said of both.
+  const onlySays = flags.dryRun === true || (flags.yes !== true && asks !== true);
+  let adopted = onlySays && flags.undo !== true;
+  let code: number;
   try {
-    return await runInit({
+    code = await runInit({
       ...flags,
       ...at,
       target,
@@ -54,8 +60,20 @@ export async function initFromFlags(
       questions,
       signal: told.signal,
       print: (line) => console.log(line),
+      onAdopted: () => {
+        adopted = true;
+      },
     });
   } finally {
     questions?.close();
   }
+  if (code !== 0 || !adopted || told.signal.aborted) return code;
+  const { chooseChat } = await import('./chat.ts');
+  return chooseChat({
+    ...at,
+    chosen: chat,
+    asks: asks === true,
+    json: flags.json === true,
+    dryRun: onlySays,
+  });
 }

@@ -1,4 +1,5 @@
-import { isMap, isScalar, type Pair, parseDocument, stringify, type YAMLMap } from 'yaml';
+import { isMap, type Pair, parseDocument, stringify } from 'yaml';
+import { columnOf, endOf, endOfLine, indent, isEmpty, pairOf, startOf } from '../yaml-text.ts';
 import type { Found, Suggestion } from './contract.ts';
 
 /** An app's lines in `fettle.yaml`, put in and taken out without touching the others, comments included. */
@@ -102,30 +103,6 @@ function isSame(withApp: string, without: string, app: string): boolean {
   }
 }
 
-function pairOf(map: YAMLMap, key: string): Pair | undefined {
-  return (map.items as Pair[]).find((item) => isScalar(item.key) && String(item.key.value) === key);
-}
-
-function isEmpty(value: unknown): boolean {
-  return value === null || (isScalar(value) && value.value === null) || (isMap(value) && value.items.length === 0);
-}
-
-const rangeOf = (node: unknown) => (node as { range?: readonly [number, number, number] | null } | null)?.range;
-const startOf = (pair: Pair) => rangeOf(pair.key)?.[0] ?? 0;
-const endOf = (pair: Pair) => rangeOf(pair.value)?.[1] ?? rangeOf(pair.key)?.[1] ?? 0;
-
-function columnOf(text: string, offset: number): number {
-  return offset - (text.lastIndexOf('\n', offset - 1) + 1);
-}
-
-/** The offset behind the line break of the line that ends at or after `offset`; blank ends of a block are no lines of it. */
-function endOfLine(text: string, offset: number): number {
-  let at = offset;
-  while (at > 0 && /\s/.test(text[at - 1] ?? '')) at -= 1;
-  const end = text.indexOf('\n', at);
-  return end === -1 ? text.length : end + 1;
-}
-
 /** Without a pair's lines, and ours above it. */
 function withoutLines(text: string, pair: Pair): string {
   let start = text.lastIndexOf('\n', startOf(pair) - 1) + 1;
@@ -140,11 +117,4 @@ function withoutLines(text: string, pair: Pair): string {
   }
   const blank = text.slice(0, start).endsWith('\n\n') ? 1 : 0;
   return text.slice(0, start - blank) + text.slice(end);
-}
-
-function indent(text: string, by: string): string {
-  return text
-    .split('\n')
-    .map((one) => (one === '' ? one : by + one))
-    .join('\n');
 }

@@ -28,6 +28,7 @@ async function check(text: string): Promise<{ code: number; lines: string[] }> {
     ask: createAskProgram({ PATH: process.env.PATH ?? '' }, AbortSignal.timeout(20_000)),
     path: process.env.PATH ?? '',
     file: file(),
+    variables: {},
     json: false,
     print: (line) => lines.push(line.replace(`${file()}:`, '')),
   });
@@ -51,6 +52,16 @@ describe('config check', () => {
     expect(lines.join('\n')).toMatch(/5: apps\.web\.healthy\.for: expected a duration/);
     expect(lines.join('\n')).toMatch(/6: apps\.web\.backup\.pathz: no such key here; .*Did you mean paths\?/);
     expect(lines.at(-1)).toMatch(/^[45] things are wrong\.$/);
+  });
+
+  test('a chat without its secret, and a Feishu app with an id that the SDK passes over in silence', async () => {
+    const { code, lines } = await check('chats:\n  telegram: {}\n  feishu: {appId: cli_short}\n');
+    expect(code).toBe(1);
+    expect(lines[0]).toContain(`2: chats.telegram: there is no token: ${join(home, 'telegram.token')} is not there`);
+    expect(lines[0]).toContain('fettle chats add telegram');
+    writeFileSync(join(home, 'feishu.secret'), 'x');
+    const told = await check('chats:\n  feishu: {appId: cli_short}\n');
+    expect(told.lines[0]).toMatch(/^2: chats\.feishu\.appId: expected cli_ and 16 hexadecimal digits/);
   });
 
   test('says what this machine lacks, and what two apps want', async () => {
