@@ -124,7 +124,7 @@ export function createLink(options: LinkOptions): Link {
       appSecret: options.secret,
       domain: options.domain,
       httpInstance: api.http,
-      ...(options.way.socket === undefined ? {} : { agent: options.way.socket }),
+      ...(options.way.agent === undefined ? {} : { agent: options.way.agent }),
       logger: options.logger,
       loggerLevel: LoggerLevel.error,
       handshakeTimeoutMs: HANDSHAKE_MS,
