@@ -9,7 +9,6 @@ import { startDiscord } from '../support/discord/index.ts';
 import { startFeishu } from '../support/feishu/index.ts';
 import { packFettle } from '../support/fettle-release.ts';
 import { startTelegram } from '../support/telegram/index.ts';
-import { until } from '../support/until.ts';
 
 /** The hub is updated from a chat, and says so in the thread that asked: the message comes from the new hub. */
 
@@ -56,7 +55,7 @@ describe('the hub updates itself from', { timeout: 180_000 }, () => {
       expect(result.place).toBe('group');
       expect(result.text).toMatch(/outage [\d.]+ m?s/);
       expect(world.pidOf('hub')).not.toBe(pid);
-      await until('quiet', () => world.query("select 1 from outbox where platform <> 'terminal' and state in ('pending', 'dirty')").length === 0);
+      await world.quiet();
       expect(chat.messages().filter(({ text }) => text.includes(`back online, ${NEXT}`))).toHaveLength(1);
       await offer(world, '0.9.2', broken);
       from = chat.messages().length;

@@ -160,7 +160,7 @@ export function chatScenarios(start: () => Promise<ChatPlatform>, options: Scena
       await world.release('web', '9.0.0');
       const from = count();
       await world.chat.type('/update now web@9.0.0');
-      const failure = await world.shown('the failure', says('9.0.0', 'rolled back'), from, 60_000);
+      const failure = await world.shown('the failure', says('9.0.0 failed and was rolled back'), from, 60_000);
       expect(failure.text).toContain('status 500');
       expect(failure.buttons.length).toBeGreaterThan(0);
     });
@@ -226,7 +226,9 @@ export function chatScenarios(start: () => Promise<ChatPlatform>, options: Scena
         const version = await nextVersion(app);
         await until(
           'quiet',
-          () => world.query("select 1 from outbox where platform <> 'terminal' and state in ('pending', 'dirty')").length === 0,
+          () =>
+            world.query("select 1 from outbox where platform <> 'terminal' and state in ('pending', 'dirty')")
+              .length === 0,
         );
         const from = count();
         const sends = calls(world, 'send').length;
@@ -239,7 +241,9 @@ export function chatScenarios(start: () => Promise<ChatPlatform>, options: Scena
         await world.shown('the result', says('back online', version), from, 60_000);
         await until(
           'quiet',
-          () => world.query("select 1 from outbox where platform <> 'terminal' and state in ('pending', 'dirty')").length === 0,
+          () =>
+            world.query("select 1 from outbox where platform <> 'terminal' and state in ('pending', 'dirty')")
+              .length === 0,
         );
         const finals = world.chat.messages().filter(says('back online', version)).length;
         const updates = world.query(`select 1 from updates where to_version = '${version}'`).length;
@@ -250,13 +254,13 @@ export function chatScenarios(start: () => Promise<ChatPlatform>, options: Scena
     });
 
     test.each([...FAULTS, ...(options.own ?? [])])('%s: it is answered, once', async (name, fault) => {
-      await until('quiet', () => world.query("select 1 from outbox where platform <> 'terminal' and state in ('pending', 'dirty')").length === 0);
+      await world.quiet();
       const from = count();
       if (typeof fault === 'function') await fault(world.chat);
       else for (const one of fault) world.chat.fault(one);
       const eventId = await world.chat.type('/update status web', { place: 'group' });
       await world.shown(`the answer although ${name}`, says('web'), from, 60_000);
-      await until('quiet', () => world.query("select 1 from outbox where platform <> 'terminal' and state in ('pending', 'dirty')").length === 0);
+      await world.quiet();
       expect(world.chat.messages().slice(from)).toHaveLength(1);
       expect(world.query(`select done from inbox where event_id = '${eventId}'`)).toEqual([{ done: 1 }]);
     });

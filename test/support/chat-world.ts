@@ -34,6 +34,8 @@ export interface ChatWorld {
   pidOf(role: 'hub' | 'agent' | 'keeper'): number | undefined;
   /** Ends the hub without a word; resolves once another one serves. */
   killHub(): Promise<void>;
+  /** Resolves once nothing is left to be said in the chat. */
+  quiet(): Promise<void>;
   query<T>(sql: string): T[];
   execute(sql: string): void;
   /** Resolves with the newest message of the bot that fits, once there is one after `from`. */
@@ -80,7 +82,7 @@ export async function makeChatWorld(
         for: app === 'slow' ? '5s' : '300ms',
         every: '100ms',
       },
-      deadlines: { probing: app === 'slow' ? '20s' : '3s' },
+      deadlines: { probing: app === 'slow' ? '20s' : '6s' },
       ...(app === 'vault' ? { approval: 'second' } : {}),
     };
   }
@@ -118,6 +120,10 @@ export async function makeChatWorld(
       await chat.connected();
     },
     query: (sql) => withStore(true, (db) => db.prepare(sql).all() as never),
+    quiet: async () => {
+      const open = "select 1 from outbox where platform <> 'terminal' and state in ('pending', 'dirty')";
+      await until('quiet', () => world.query(open).length === 0);
+    },
     execute: (sql) => withStore(false, (db) => void db.exec(sql)),
     shown: (what, fits, from = 0, limitMs = 30_000) =>
       until(
@@ -145,6 +151,7 @@ export async function makeChatWorld(
     if (code === undefined) throw new Error(`fettle claim said: ${out}`);
     await chat.type(`/admin claim ${code}`, { place: 'direct' });
     await until('an admin', () => world.query("select * from people where role = 'admin'").length > 0);
+    await world.quiet();
     return world;
   } catch (error) {
     const log = hubLog(home);
