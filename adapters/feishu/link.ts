@@ -153,6 +153,7 @@ export function createLink(options: LinkOptions): Link {
       await client.start({ eventDispatcher: options.dispatcher });
       await made.promise;
     } catch (error) {
+      signal.removeEventListener('abort', onStop);
       close();
       throw error;
     } finally {
@@ -198,7 +199,13 @@ export function createLink(options: LinkOptions): Link {
   }
 
   return {
-    start: () => new Promise((resolve) => void run(resolve)),
+    start: () =>
+      new Promise((resolve) => {
+        run(resolve).catch((error: unknown) => {
+          fail(refused(`an error of Fettle's own: ${error instanceof Error ? error.name : 'unknown'}`));
+          resolve();
+        });
+      }),
     fail,
     stop: () => stopping.abort(),
   };

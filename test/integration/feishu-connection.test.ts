@@ -62,7 +62,8 @@ test('credentials that are revoked, noticed at the next message', () =>
 test.each([
   ['busy', { code: 1, msg: 'busy' }],
   ['busy, with no data', { code: 1_000_040_343, msg: 'internal error' }],
-  ['too many connections, for now', { code: 1, msg: 'x', data: {} }],
+  ['well, and names no address', { code: 0, msg: '', data: {} }],
+  ['well, without a pause between pings', { code: 0, msg: '', data: { URL: 'ws://127.0.0.1:1/', ClientConfig: {} } }],
 ])('an endpoint that is %s is asked again', (_, answer) =>
   withHub({ before: (feishu) => feishu.endpoint(answer) }, async ({ feishu, adapter, state, sink }) => {
     expect(adapter.connection()).toMatchObject({ state: 'connecting', problem: { code: 'chat_unreachable' } });
@@ -190,10 +191,21 @@ test('credentials are looked at without anything being sent', async () => {
   expect(await look({ appId: 'cli_1' })).toMatchObject({ problems: [{ code: 'chat_credentials_malformed' }] });
   expect(await look({ token: 'wrong' })).toMatchObject({ problems: [{ code: 'chat_credentials_refused' }] });
   feishu.withdraw('im:message:send_as_bot');
-  expect(await look()).toMatchObject({ bot: 'Fettle', problems: [{ code: 'chat_permission_missing' }] });
+  feishu.withdraw('im:message.p2p_msg:readonly');
+  expect(await look()).toMatchObject({
+    bot: 'Fettle',
+    problems: [
+      {
+        code: 'chat_permission_missing',
+        data: { permissions: ['im:message:send_as_bot', 'im:message.p2p_msg:readonly'] },
+      },
+    ],
+  });
+  feishu.refuse({ on: 'GET /open-apis/application/v6/scopes', code: 212100 });
+  expect(await look()).toEqual({ bot: 'Fettle', problems: [] });
   feishu.activate(1);
   expect(await look()).toMatchObject({ problems: [{ code: 'chat_refused' }, { code: 'chat_permission_missing' }] });
-  expect(feishu.messages()).toEqual([]);
+  expect(feishu.calls().filter(({ name }) => !/^GET |tenant_access_token/.test(name))).toEqual([]);
   await feishu.close();
   expect(await look()).toMatchObject({ problems: [{ code: 'chat_unreachable' }] });
 });

@@ -10,7 +10,13 @@ import type { Answer, Messages } from './messages.ts';
  */
 
 /** What an app may do, by scope ("API permissions"). */
-export const SCOPES = ['im:message:send_as_bot', 'im:message:readonly', 'contact:user.base:readonly'] as const;
+export const SCOPES = [
+  'im:message:send_as_bot',
+  'im:message.p2p_msg:readonly',
+  'im:message.group_at_msg:readonly',
+  'im:message:readonly',
+  'contact:user.base:readonly',
+] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** A refusal that was ordered: the next `times` (1) requests of a path that begins so are answered with it. */
@@ -115,6 +121,10 @@ export function createApi({ state, messages, faults, now, newId, clientConfig, r
     if (method === 'PATCH' && id && !tail) return { what: 'edit', run: (body) => send() ?? messages.patch(id, body) };
     if (method === 'GET' && path === '/open-apis/im/v1/messages') {
       return { what: 'other', run: () => lacks('im:message:readonly') ?? messages.list(url.searchParams) };
+    }
+    if (method === 'GET' && path === '/open-apis/application/v6/scopes') {
+      const scopes = SCOPES.map((name) => ({ scope_name: name, grant_status: state.scopes.has(name) ? 1 : 2 }));
+      return { what: 'other', run: () => ok({ scopes }) };
     }
     const [, person] = /^\/open-apis\/contact\/v3\/users\/(ou_\w+)$/.exec(path) ?? [];
     if (method === 'GET' && person) {
