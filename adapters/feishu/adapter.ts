@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { EventDispatcher, LoggerLevel } from '@larksuiteoapi/node-sdk';
 import type { z } from 'zod';
 import type { Adapter, Connection, Delivery, Outgoing, PlatformDeps, Request, Sink } from '../../src/chat/contract.ts';
@@ -40,6 +41,8 @@ const MAX_COMMAND = 300;
 export function createAdapter(settings: FeishuSettings, deps: PlatformDeps): Adapter {
   const { clock, log } = deps;
   const stopping = new AbortController();
+  // Each message that waits or is on its way listens.
+  setMaxListeners(0, stopping.signal);
   const domain = domainOf(settings.api);
   const way = wayTo(domain, settings.proxy, deps.environment);
   const logger = createQuietLogger(log, settings.token);
@@ -310,6 +313,8 @@ export function createAdapter(settings: FeishuSettings, deps: PlatformDeps): Ada
         if (connection.state === 'connected') setState('connected', denied);
         return { result: 'retry', afterMs: PERMISSION_MS, reason, notSent: true };
       case 'token':
+        // A new one was refused as well: the platform has yet to hear of it.
+        return { result: 'retry', afterMs: RATE_MS, reason, notSent: true };
       case 'credentials':
         if (stopping.signal.aborted) return { result: 'retry', afterMs: 0, reason: 'stopped' };
         link?.fail(problemOf(failure, way.proxy));

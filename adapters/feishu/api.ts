@@ -78,6 +78,8 @@ export interface Api {
   history(chat: string, since: number): Promise<readonly PastMessage[]>;
   /** The name of a person. */
   name(person: string): Promise<string | undefined>;
+  /** The scopes that are granted ("Query authorization status of tenant"); needs none itself. */
+  scopes(): Promise<ReadonlySet<string>>;
   /** What the long connection's endpoint refused with last; forgotten with the next success. */
   endpointRefusal(): FeishuFailure | undefined;
 }
@@ -106,6 +108,20 @@ const History = z.object({
       }),
     )
     .default([]),
+});
+const Scopes = z.object({
+  scopes: z.array(z.object({ scope_name: z.string(), grant_status: z.number() })).default([]),
+});
+/** The SDK takes whatever is there for milliseconds: without a number it would ping without a pause. */
+const Endpoint = z.object({
+  data: z.object({
+    URL: z.string().regex(/^wss?:\/\//),
+    ClientConfig: z.object({
+      PingInterval: z.number().positive(),
+      ReconnectInterval: z.number(),
+      ReconnectNonce: z.number(),
+    }),
+  }),
 });
 const UserInfo = z.object({ user: z.object({ name: z.string().optional() }) });
 
@@ -146,9 +162,11 @@ export function createApi(options: ApiOptions): Api {
     const parsed = Envelope.safeParse(data);
     const failure = !parsed.success
       ? new FeishuFailure('trouble', 'the answer is not understood')
-      : parsed.data.code === 0
-        ? undefined
-        : refusal(status, parsed.data);
+      : parsed.data.code !== 0
+        ? refusal(status, parsed.data)
+        : endpoint && !Endpoint.safeParse(data).success
+          ? new FeishuFailure('trouble', 'the address of the connection is not understood')
+          : undefined;
     if (endpoint) endpointRefusal = failure;
     return failure;
   }
@@ -265,6 +283,10 @@ export function createApi(options: ApiOptions): Api {
         token = page_token;
       }
       return found;
+    },
+    async scopes() {
+      const { scopes } = read(Scopes, dataOf(await call('GET', '/open-apis/application/v6/scopes')));
+      return new Set(scopes.filter(({ grant_status }) => grant_status === 1).map(({ scope_name }) => scope_name));
     },
     async name(person) {
       const answer = await call('GET', `/open-apis/contact/v3/users/${encodeURIComponent(person)}`, {

@@ -33,9 +33,6 @@ const CODES: Readonly<Record<number, FailureKind>> = {
   99991668: 'token',
   99991671: 'token',
   10003: 'credentials',
-  10005: 'credentials',
-  10012: 'credentials',
-  10013: 'credentials',
   10014: 'credentials',
   10015: 'credentials',
   514: 'credentials',
@@ -136,7 +133,7 @@ function kindOf(status: number, code: number | undefined): FailureKind {
 /** The one place where errors of the SDK, of its HTTP client and of sockets become ours. */
 export function failureOf(error: unknown): FeishuFailure {
   if (error instanceof FeishuFailure) return error;
-  const { code, response } = error as {
+  const { code, response } = (error ?? {}) as {
     code?: unknown;
     response?: { status?: unknown; data?: unknown; headers?: Readonly<Record<string, unknown>> };
   };

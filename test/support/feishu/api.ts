@@ -10,7 +10,13 @@ import type { Answer, Messages } from './messages.ts';
  */
 
 /** What an app may do, by scope ("API permissions"). */
-export const SCOPES = ['im:message:send_as_bot', 'im:message:readonly', 'contact:user.base:readonly'] as const;
+export const SCOPES = [
+  'im:message:send_as_bot',
+  'im:message.p2p_msg:readonly',
+  'im:message.group_at_msg:readonly',
+  'im:message:readonly',
+  'contact:user.base:readonly',
+] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** A refusal that was ordered: the next `times` (1) requests of a path that begins so are answered with it. */
@@ -116,6 +122,10 @@ export function createApi({ state, messages, faults, now, newId, clientConfig, r
     if (method === 'GET' && path === '/open-apis/im/v1/messages') {
       return { what: 'other', run: () => lacks('im:message:readonly') ?? messages.list(url.searchParams) };
     }
+    if (method === 'GET' && path === '/open-apis/application/v6/scopes') {
+      const scopes = SCOPES.map((name) => ({ scope_name: name, grant_status: state.scopes.has(name) ? 1 : 2 }));
+      return { what: 'other', run: () => ok({ scopes }) };
+    }
     const [, person] = /^\/open-apis\/contact\/v3\/users\/(ou_\w+)$/.exec(path) ?? [];
     if (method === 'GET' && person) {
       const name = state.names.get(person);
@@ -139,7 +149,7 @@ export function createApi({ state, messages, faults, now, newId, clientConfig, r
     if (name === 'POST /open-apis/auth/v3/tenant_access_token/internal') return [...giveToken(body), 'other'];
     if (name === 'POST /callback/ws/endpoint') return [...whereToConnect(body), 'connect'];
     const bot = name === 'GET /open-apis/bot/v3/info';
-    if (!bot && !routed) return [404, { code: 99991400, msg: 'no such address' }, 'other'];
+    if (!bot && !routed) return [404, '404 page not found', 'other'];
     const denied = authorized(request);
     if (denied) return [denied.status, denied, routed?.what ?? 'other'];
     if (bot) {
