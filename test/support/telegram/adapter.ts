@@ -54,6 +54,8 @@ export interface BenchOptions extends TelegramOptions {
   readonly settings?: { readonly token?: string; readonly api?: string; readonly proxy?: string };
   readonly environment?: Readonly<Record<string, string>>;
   readonly timings?: Partial<Timings>;
+  /** So many registrations of the menu are refused. */
+  readonly refuseMenu?: number;
   /** Not waited for where the connection fails. */
   readonly connected?: boolean;
 }
@@ -67,6 +69,7 @@ export async function startBench(options: BenchOptions = {}): Promise<Bench> {
       ...FAST,
       ...options.timings,
     });
+  telegram.refuseMenus(options.refuseMenu ?? 0);
   let adapter = make();
   const start = async () => {
     await adapter.start(sink);
