@@ -5,8 +5,9 @@ import { checkCredentials } from '../../adapters/telegram/index.ts';
 import { FakeSink } from '../contract/adapter.ts';
 import { startConnectProxy } from '../support/connect-proxy.ts';
 import { freePort } from '../support/free-port.ts';
-import { FAST, makeDeps, outgoing, startBench } from '../support/telegram/adapter.ts';
+import { makeDeps, outgoing, startBench } from '../support/telegram/adapter.ts';
 import { startTelegram } from '../support/telegram/index.ts';
+import { FAST } from '../support/telegram/timings.ts';
 import { until } from '../support/until.ts';
 
 /** The connection to Telegram: how it fails, what is said of it, how it mends. */
