@@ -32,12 +32,18 @@ interface Asked extends UpdateLike {
 export function approvalCard(update: Asked, approval: ApprovalLike, language: Language): Reply {
   const { people } = MESSAGES[language];
   const { id } = update;
-  const yourself = approval.alone && !approval.automatic;
+  const yourself = approval.alone && !approval.automatic && approval.mode === 'confirm';
   const buttons: Button[] = [
     { label: yourself ? people.confirm : people.approve, command: `/update approve ${id}`, style: 'primary' },
     { label: people.reject, command: `/update reject ${id}`, style: 'danger' },
   ];
-  const rule = approval.automatic ? people.byAnyone : yourself ? people.byYourself : people.bySecond;
+  const rule = approval.automatic
+    ? people.byAnyone
+    : yourself
+      ? people.byYourself
+      : approval.alone
+        ? people.byTerminal(id)
+        : people.bySecond;
   const until = new Date(approval.expiresAt).toISOString().slice(0, 16).replace('T', ' ');
   return {
     tone: 'warn',

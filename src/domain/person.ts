@@ -48,6 +48,7 @@ export function readPerson(text: string): PersonRef | undefined {
     const platform = written === 'lark' ? 'feishu' : written;
     return (FORMS[platform] ?? /./).test(person) ? { by: 'account', platform, person } : undefined;
   }
+  if (new RegExp(`^(?:lark|terminal|${Object.keys(FORMS).join('|')}):`).test(typed)) return undefined;
   const name = foldName(typed);
   return name === '' ? undefined : { by: 'name', name };
 }

@@ -168,6 +168,8 @@ export const people: PeopleTexts = {
   reject: 'Reject',
   bySecond: 'Another person has to approve it.',
   byYourself: 'There is nobody else who could approve it: confirm it yourself, once more.',
+  byTerminal: (id) =>
+    `Another person has to approve it, and nobody in the chats could. On the hub's machine: fettle say /update approve ${id}`,
   byAnyone: 'It begins when somebody approves it.',
   approved: (by) => `Approved by ${by}.`,
   rejected: (by) => `Rejected by ${by}.`,

@@ -63,6 +63,8 @@ export interface PeopleTexts {
   /** Who may press. */
   readonly bySecond: string;
   readonly byYourself: string;
+  /** Nobody in the chats could. */
+  readonly byTerminal: (id: string) => string;
   readonly byAnyone: string;
   /** What became of the question. */
   readonly approved: (by: string) => string;

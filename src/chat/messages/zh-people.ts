@@ -160,6 +160,8 @@ export const people: PeopleTexts = {
   reject: '拒绝',
   bySecond: '需要另一个人批准。',
   byYourself: '没有其他人可以批准：请您自己再确认一次。',
+  byTerminal: (id) =>
+    `需要另一个人批准，而聊天中没有可以批准的人。在 hub 所在的机器上运行：fettle say /update approve ${id}`,
   byAnyone: '有人批准后才会开始。',
   approved: (by) => `${by} 已批准。`,
   rejected: (by) => `${by} 已拒绝。`,
