@@ -18,6 +18,8 @@ export interface ApprovalLike {
   readonly expiresAt: number;
   /** Nobody asked for it. */
   readonly automatic: boolean;
+  /** Asked for with `--force`. */
+  readonly force: boolean;
   /** Nobody but the asker could approve it. */
   readonly alone: boolean;
 }
@@ -25,6 +27,7 @@ export interface ApprovalLike {
 interface Asked extends UpdateLike {
   /** What people call it. */
   readonly device: string;
+  readonly requestedBy: string;
   readonly requestedByName: string;
 }
 
@@ -48,7 +51,7 @@ export function approvalCard(update: Asked, approval: ApprovalLike, language: La
   return {
     tone: 'warn',
     title: people.approvalTitle(update.app, update.to),
-    text: [rule],
+    text: [rule, ...(approval.force ? [people.forced] : [])],
     fields: [...facts(update, approval, language), { name: people.fieldUntil, value: `${until} UTC` }],
     buttons,
   };
@@ -83,11 +86,16 @@ function facts(update: Asked, approval: ApprovalLike, language: Language) {
   const version = [update.from && update.from !== update.to ? `${update.from} →` : '', update.to ?? ''];
   const digest = shortDigest(approval.digest);
   return [
-    { name: people.fieldAsks, value: approval.automatic ? people.automatic : update.requestedByName },
+    { name: people.fieldAsks, value: approval.automatic ? people.automatic : askerOf(update) },
     { name: people.fieldVersion, value: version.filter((part) => part !== '').join(' ') },
     ...(digest === '' ? [] : [{ name: people.fieldDigest, value: digest }]),
     { name: people.fieldDevice, value: update.device },
   ];
+}
+
+/** A name is chosen by whoever bears it: the account tells who it is. */
+function askerOf({ requestedBy, requestedByName }: Asked): string {
+  return requestedBy.endsWith(`:${requestedByName}`) ? requestedBy : `${requestedByName} (${requestedBy})`;
 }
 
 /** `sha256 0f3a9c…`: enough to compare by eye. */

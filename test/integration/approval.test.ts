@@ -70,7 +70,7 @@ describe('a question', () => {
       title: 'May web go to 1.1.0?',
       text: ['Another person has to approve it.'],
       fields: [
-        { name: 'asks', value: 'Ann' },
+        { name: 'asks', value: 'Ann (telegram:11)' },
         { name: 'version', value: '1.0.0 → 1.1.0' },
         { name: 'digest', value: 'sha256 1.1.0' },
         { name: 'device', value: 'this-machine' },
@@ -93,6 +93,19 @@ describe('a question', () => {
     expect(plan.text?.[0]).toBe('1. wait until a second person approves it');
     expect((await ask(ANN, '/update now web --dry-run', { locale: 'zh' })).text?.[0]).toBe('1. 等待另一个人批准');
     expect(await updates()).toEqual([]);
+  });
+
+  test('says that it is forced, and is not forced afterwards', async () => {
+    await team('second');
+    const { event, id } = await asked();
+    expect(answerTo(event, true)?.text).toHaveLength(1);
+    expect((await ask(ANN, `/update force ${id}`)).title).toContain('does not wait for the app');
+    expect((await ask(ANN, '/update now web --force')).title).toContain('Ann');
+    await ask(ANN, `/update cancel ${id}`);
+    expect(question('terminal')).toMatchObject({ text: ['It was taken back.'] });
+    await tell(ANN, '/update now web --force');
+    await pass(2 * SECOND);
+    expect(shownIn('terminal').at(-1)?.text?.[1]).toContain('With --force');
   });
 
   test('is not put for what is a way out of trouble', async () => {

@@ -244,6 +244,16 @@ describe('roles', () => {
     expect((await ask('terminal:local', '/admin add telegram:5')).title).toContain('viewer|operator|admin');
   });
 
+  test('a name is one line, and nothing in it turns text around', async () => {
+    await team();
+    await ask('discord:22', '/update', { name: ' Ann\n\u202e(admin)\u0000 '.repeat(20) });
+    const name = (await hub.people.list()).find(({ accounts }) => accounts[0]?.id === 'discord:22')?.name ?? '';
+    expect(name).toMatch(/^Ann \(admin\) Ann/);
+    expect(name.length).toBeLessThanOrEqual(80);
+    await ask('discord:22', '/update', { name: '\u200b' });
+    expect((await hub.people.list()).map((one) => one.name)).toContain('22');
+  });
+
   test('a name is as last seen', async () => {
     await team();
     await ask('discord:22', '/update', { name: 'Bob the Builder' });
@@ -314,6 +324,21 @@ describe('joined accounts', () => {
     expect((await ask('discord:23', '/admin unlink telegram:22')).tone).toBe('good');
     expect(await hub.people.roleOf('telegram', '22')).toBeUndefined();
     expect((await ask('telegram:11', '/admin unlink discord:23')).title).toContain('the only account');
+  });
+
+  test('an account that was taken off hears no more news', async () => {
+    await start();
+    await claim('telegram:11', 'Ann');
+    await ask('discord:12', `/admin link ${await codeOf('telegram:11')}`);
+    await ask('discord:12', '/update');
+    await ask('telegram:11', '/admin add telegram:33 viewer');
+    expect(titles('discord', 'dm-12').at(-1)).toContain('telegram:33');
+    await ask('telegram:11', '/admin unlink discord:12');
+    const before = titles('discord', 'dm-12');
+    await ask('telegram:11', '/admin role telegram:33 operator');
+    await pass(1_000);
+    expect(titles('discord', 'dm-12')).toEqual(before);
+    expect(titles('terminal').at(-1)).toContain('viewer → operator');
   });
 
   test('share one rate, and a burst gets one answer', async () => {

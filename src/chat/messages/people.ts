@@ -52,6 +52,8 @@ export interface PeopleTexts {
 
   readonly approvalTitle: (app: string, to: string | undefined) => string;
   readonly automatic: string;
+  /** It was asked for with `--force`. */
+  readonly forced: string;
   readonly fieldAsks: string;
   readonly fieldVersion: string;
   readonly fieldDigest: string;

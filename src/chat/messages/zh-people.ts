@@ -146,9 +146,10 @@ export const people: PeopleTexts = {
     }
   },
   letMeIn: (account) => `管理员可以这样添加您：/admin add ${account} operator`,
-  unclaimed: '这个 hub 还没有管理员。它是您的吗？请在它所在的机器上运行 `fettle claim`，并把显示的内容发给我。',
+  unclaimed: '这个 hub 还没有管理员。它是您的吗？请在它所在的机器上运行 `fettle claim`，并把显示的内容私聊发给我。',
 
   approvalTitle: (app, to) => `是否允许 ${app}${to ? ` 更新到 ${to}` : ' 更新'}？`,
+  forced: '带 --force：即使该版本在这里失败过、已固定其他版本，或应用表示不能停止，也会执行。',
   automatic: 'Fettle（自动更新）',
   fieldAsks: '申请人',
   fieldVersion: '版本',

@@ -14,6 +14,7 @@ describe('a person as typed', () => {
     ['lark:ou_A1', { by: 'account', platform: 'feishu', person: 'ou_A1' }],
     ['<@!80351110224678912>', { by: 'account', platform: 'discord', person: '80351110224678912' }],
     ['<@80351110224678912>', { by: 'account', platform: 'discord', person: '80351110224678912' }],
+    ['telegram:chat-1001234', { by: 'account', platform: 'telegram', person: 'chat-1001234' }],
     ['p-7k2m', { by: 'id', id: 'p-7k2m' }],
     ['@Ann Lee', { by: 'name', name: 'ann lee' }],
     ['张三', { by: 'name', name: '张三' }],
