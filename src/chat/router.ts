@@ -35,6 +35,8 @@ const MAX_TEXT = 4_000;
 const MAX_NAME = 80;
 /** A stranger is answered once in this time. */
 const STRANGER_MS = 60 * 60_000;
+/** What is taken from strangers: enough to mistype a code, too little to try many. */
+const STRANGER_RATE: Rate = { burst: 6, perMinute: 1 };
 
 export interface RouterDeps {
   readonly db: Kysely<Database>;
@@ -158,7 +160,8 @@ export function createRouter(deps: RouterDeps): Router {
       return { reply: await strangerReply(who.id, messages), failed: true };
     }
     const person = (await deps.personOf?.(platform, request.person)) ?? who.id;
-    const waitMs = tooMuch(platform, person, request, now);
+    const rate = role === undefined ? STRANGER_RATE : deps.rateOf(platform);
+    const waitMs = tooMuch(platform, person, request, rate, now);
     if (waitMs > 0) {
       // One answer for the burst: answering each would double it.
       if (limiter('', { burst: 1, perMinute: 6 }, 'told').take(person, now) !== 0) return 'silence';
@@ -224,8 +227,7 @@ export function createRouter(deps: RouterDeps): Router {
   }
 
   /** Milliseconds until the person and the chat may ask again; 0: now. */
-  function tooMuch(platform: string, person: string, request: Request, now: number): number {
-    const rate = deps.rateOf(platform);
+  function tooMuch(platform: string, person: string, request: Request, rate: Rate | undefined, now: number): number {
     if (!rate) return 0;
     // Platforms of one rate share it: a person is one, on whatever accounts.
     const waits = limiter(`${rate.burst}/${rate.perMinute}`, rate, 'person').take(person, now);

@@ -1,6 +1,6 @@
-import { describe, expect, test } from 'vitest';
-import type { Request } from '../../src/chat/contract.ts';
-import { saveAppChoice } from '../../src/store/app-settings.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { storeEvent } from '../../src/store/inbox.ts';
+import { ANN, actions, asked, BOB, idOf, question, state, team } from '../support/approval-team.ts';
 import {
   answerTo,
   ask,
@@ -9,13 +9,13 @@ import {
   claim,
   DAY,
   device,
+  eventOf,
   finals,
   HOUR,
   hub,
   MINUTE,
   pass,
   SECOND,
-  settings,
   shownIn,
   source,
   start,
@@ -29,37 +29,6 @@ import { releaseOf } from '../support/simulated-device.ts';
 /** Updates that wait for somebody's word, on a real store, through the real router, commands and engine. */
 
 usePeopleHub();
-
-const ANN = 'telegram:11';
-const BOB = 'discord:22';
-
-/** Ann is an admin and Bob an operator, both for longer than a day. */
-async function team(mode: 'confirm' | 'second'): Promise<void> {
-  await start(mode);
-  await claim(ANN, 'Ann');
-  await ask(ANN, `/admin add ${BOB} operator`);
-  await ask(BOB, '/help', { name: 'Bob' });
-  await pass(DAY + MINUTE);
-}
-
-/** Asks for the update, and waits for the question. */
-async function asked(who = ANN): Promise<{ event: Request; id: string }> {
-  const event = await tell(who, '/update now web');
-  await pass(2 * SECOND);
-  const row = (await updates()).at(-1);
-  expect(row?.state).toBe('approving');
-  return { event, id: row?.id ?? '' };
-}
-
-async function idOf(): Promise<string> {
-  return (await updates()).at(-1)?.id ?? '';
-}
-
-const state = async () => (await updates()).map((row) => row.state);
-const actions = async () =>
-  (await audit()).filter(({ action }) => /^(approv|reject)/.test(action)).map(({ action, by }) => `${action} ${by}`);
-const question = (chat: 'telegram' | 'terminal' | 'discord') =>
-  shownIn(chat).find(({ title }) => title.startsWith('May web go to 1.1.0'));
 
 describe('a question', () => {
   test('is put where it was asked and before the admins, with all that it binds', async () => {
@@ -164,6 +133,15 @@ describe('an approval', () => {
     // And whoever asked may not do so any more, so that nobody else can let it begin.
     expect((await ask(BOB, `/update approve ${id}`)).title).toContain('whoever asked for it may not do so any more');
     expect(await state()).toEqual(['failed']);
+  });
+
+  test('is not for whoever the asker became afterwards', async () => {
+    await team('second');
+    const { id } = await asked(BOB);
+    const code = (await ask(ANN, '/admin link')).title.slice('Your code: '.length);
+    expect((await ask(BOB, `/admin link ${code}`)).tone).toBe('good');
+    expect((await ask(ANN, `/update approve ${id}`)).title).toContain('You asked for this yourself');
+    expect(await actions()).toEqual([]);
   });
 
   test('is for operators of a day and longer', async () => {
@@ -297,6 +275,23 @@ describe('no', () => {
     expect(await state()).toEqual(['timed-out']);
   });
 
+  test('a yes that was kept while the hub was away comes too late', async () => {
+    await team('second');
+    const { event, id } = await asked();
+    await hub.router.stop();
+    const yes = eventOf(BOB, `/update approve ${id}`);
+    const kept = { platform: 'discord', eventId: yes.eventId, request: JSON.stringify(yes), receivedAt: Date.now() };
+    await storeEvent(hub.store.db, kept);
+    await stop();
+    vi.setSystemTime(Date.now() + DAY);
+    await start('second');
+    await pass(30 * SECOND);
+    expect(answerTo(yes)?.tone).toBe('warn');
+    expect([finals(event), finals(yes)]).toEqual([1, 1]);
+    expect(await state()).toEqual(['timed-out']);
+    expect(device.carriedOut).toEqual([]);
+  });
+
   test.each<[string, () => unknown, RegExp]>([
     [
       'the release has another digest',
@@ -380,79 +375,5 @@ describe('a restart of the hub', () => {
     chats.discord.shown.length = 0;
     expect((await ask(BOB, `/update approve ${id}`, { eventId: yes.eventId })).tone).toBe('good');
     expect(await actions()).toHaveLength(1);
-  });
-});
-
-describe('an automatic update', () => {
-  const automatic = async (mode: 'confirm' | 'second' = 'second') => {
-    await team(mode);
-    await saveAppChoice(hub.store.db, 'web', { auto: 'on' }, { by: ANN, byName: 'Ann', at: 0 });
-    await ask(ANN, '/update check web');
-    await pass(5 * SECOND);
-    expect(await state()).toEqual(['approving']);
-  };
-
-  test('waits, with one card in each admin chat; any approver lets it begin', async () => {
-    await automatic();
-    for (const chat of ['telegram', 'terminal'] as const)
-      expect(question(chat)?.fields?.[0]?.value).toContain('Fettle');
-    await pass(HOUR);
-    expect(device.carriedOut).toEqual([]);
-    expect((await ask(BOB, `/update approve ${await idOf()}`)).tone).toBe('good');
-    await pass(30 * SECOND);
-    expect(device.carriedOut).toHaveLength(1);
-    expect(shownIn('terminal').map(({ title }) => title)).toContain('web is back online, 1.1.0');
-    expect(question('terminal')).toBeUndefined();
-  });
-
-  test('rejected: not again by itself, and said', async () => {
-    await automatic();
-    await ask(BOB, '/update reject');
-    await pass(3 * DAY);
-    expect(await state()).toEqual(['cancelled']);
-    expect(JSON.stringify(shownIn('terminal'))).toContain('Somebody rejected it');
-    source.releases = [releaseOf('1.2.0'), ...source.releases];
-    await ask(ANN, '/update check web');
-    await pass(5 * SECOND);
-    expect(await state()).toEqual(['cancelled', 'approving']);
-  });
-
-  test('nobody in a day: withdrawn, and said, also where notices are off', async () => {
-    settings.change({ notify: 'off' });
-    await automatic();
-    await pass(DAY + MINUTE);
-    expect(await state()).toEqual(['cancelled']);
-    expect(JSON.stringify(shownIn('terminal'))).toContain('Nobody approved it within 24 h');
-    expect(question('terminal')).toBeUndefined();
-  });
-
-  test('gives way to a person, whose update needs an approval of its own', async () => {
-    await automatic();
-    const { event, id } = await asked();
-    expect(await state()).toEqual(['cancelled', 'approving']);
-    expect((await ask(ANN, `/update approve ${id}`)).title).toContain('You asked for this yourself');
-    await ask(BOB, `/update approve ${id}`);
-    await pass(30 * SECOND);
-    expect(finals(event)).toBe(1);
-    expect(device.carriedOut).toHaveLength(1);
-  });
-
-  test('switched off while it waits: withdrawn', async () => {
-    await automatic();
-    await saveAppChoice(hub.store.db, 'web', { auto: 'off' }, { by: ANN, byName: 'Ann', at: 0 });
-    await ask(ANN, '/update check web');
-    await pass(5 * SECOND);
-    expect(await state()).toEqual(['cancelled']);
-  });
-
-  test('that fails is tried again only after another word', async () => {
-    await automatic();
-    device.verdict = () => ({ problem: 'download_failed', retryable: true });
-    await ask(BOB, '/update approve');
-    await pass(30 * SECOND);
-    expect(await state()).toEqual(['failed']);
-    await pass(12 * HOUR);
-    expect(device.carriedOut).toHaveLength(1);
-    expect((await state()).at(-1)).toBe('approving');
   });
 });

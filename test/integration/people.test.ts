@@ -203,10 +203,14 @@ describe('roles', () => {
     ]);
     expect(titles('terminal').filter((title) => title.includes('viewer →'))).toHaveLength(1);
     await ask('telegram:11', '/admin remove discord:44');
+    await claim('discord:45', 'Eve');
+    await ask('telegram:11', '/admin role discord:45 operator');
     const before = shownIn('discord', 'dm-44').length;
+    const demoted = shownIn('discord', 'dm-45').length;
     await ask('telegram:11', '/admin role telegram:33 viewer');
     await pass(1_000);
     expect(shownIn('discord', 'dm-44')).toHaveLength(before);
+    expect(shownIn('discord', 'dm-45')).toHaveLength(demoted);
   });
 
   test('the last admin stays one, also for the terminal', async () => {
@@ -235,6 +239,18 @@ describe('roles', () => {
     expect((await hub.people.list()).filter(({ role }) => role === 'admin')).toHaveLength(1);
   });
 
+  test('two admins who were both let through at once: the second is looked up again', async () => {
+    await team();
+    for (const who of ['discord:22', 'telegram:33']) await ask('telegram:11', `/admin role ${who} admin`);
+    const asker = (id: string) => ({ who: { id, name: id }, route: { platform: 'telegram', chat: 'x' }, eventId: id });
+    const both = await Promise.allSettled([
+      hub.people.remove('discord:22', asker('telegram:11')),
+      hub.people.setRole('telegram:11', 'viewer', asker('discord:22'), true),
+    ]);
+    expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    expect(await hub.people.roleOf('telegram', '11')).toBe('admin');
+  });
+
   test('what is no person is refused', async () => {
     await team();
     for (const who of ['terminal:local', 'telegram:bob', 'discord:<x>', 'feishu:123'])
@@ -259,6 +275,39 @@ describe('roles', () => {
     await ask('discord:22', '/update', { name: 'Bob the Builder' });
     expect((await hub.people.list()).map(({ name }) => name)).toContain('Bob the Builder');
   });
+});
+
+test('what is told again after a crash is done once, and answered the same', async () => {
+  await start();
+  await claim('telegram:11', 'Ann');
+  const code = async () => (await ask('telegram:11', '/admin link')).title.slice('Your code: '.length);
+  const said: [who: string, text: string][] = [
+    ['telegram:11', '/admin add discord:22 operator'],
+    ['telegram:11', '/admin role discord:22 viewer'],
+    ['telegram:11', '/admin remove discord:22'],
+    ['discord:12', `/admin link ${await code()}`],
+    ['telegram:11', '/admin unlink discord:12'],
+  ];
+  for (const [who, text] of said) {
+    const event = await tell(who, text);
+    await pass(1_000);
+    const first = answerTo(event);
+    expect(first?.tone).toBe('good');
+    const before = [await audit(), await hub.people.list(), titles('terminal')];
+    await hub.store.db.deleteFrom('inbox').execute();
+    await hub.store.db.deleteFrom('outbox').where('answers', '=', event.eventId).execute();
+    for (const chat of [chats.telegram, chats.discord]) chat.shown.length = 0;
+    expect(await ask(who, text, { eventId: event.eventId })).toEqual(first);
+    expect([await audit(), await hub.people.list(), titles('terminal')]).toEqual(before);
+  }
+});
+
+test('a stranger may mistype a code, but not try many', async () => {
+  await start();
+  const sent = [];
+  for (let i = 0; i < 12; i += 1) sent.push(await tell('telegram:66', '/admin claim'));
+  await pass(5_000);
+  expect(sent.filter((event) => answerTo(event) !== undefined)).toHaveLength(7);
 });
 
 describe('joined accounts', () => {
