@@ -76,6 +76,16 @@ describe('an automatic update', () => {
     expect(device.carriedOut).toHaveLength(1);
   });
 
+  test('holds up no other app', async () => {
+    device.running.set('bot', '1.0.0');
+    await automatic();
+    await saveAppChoice(hub.store.db, 'bot', { auto: 'on' }, { by: ANN, byName: 'Ann', at: 0 });
+    await ask(ANN, '/update check bot');
+    await pass(2 * MINUTE);
+    expect(device.carriedOut).toMatchObject([{ app: 'bot', version: '1.1.0', state: 'succeeded' }]);
+    expect(await state()).toEqual(['approving', 'succeeded']);
+  });
+
   test('switched off while it waits: withdrawn', async () => {
     await automatic();
     await saveAppChoice(hub.store.db, 'web', { auto: 'off' }, { by: ANN, byName: 'Ann', at: 0 });

@@ -103,6 +103,16 @@ describe('an approval', () => {
     expect((await ask(BOB, `/update approve ${id}`)).title).toBe(`Bob has approved ${id} already.`);
   });
 
+  test('is no news to a chat that never had the question', async () => {
+    await team('second');
+    const { id } = await asked();
+    await claim('discord:44', 'Dan');
+    await ask(BOB, `/update approve ${id}`);
+    await pass(30 * SECOND);
+    expect(shownIn('discord', 'dm-44').filter(({ title }) => title.startsWith('May web'))).toEqual([]);
+    expect(question('terminal')?.text).toEqual(['Approved by Bob.']);
+  });
+
   test('is not for whoever asked, on no account of theirs', async () => {
     await team('confirm');
     const code = (await ask(ANN, '/admin link')).title.slice('Your code: '.length);

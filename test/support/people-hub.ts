@@ -108,8 +108,10 @@ export async function start(approval: Approval = 'none'): Promise<void> {
     resolve: async (_, release) => release,
   };
   const checker = createReleaseChecker({ db, sources: { folder: folderSource } as unknown as ReleaseSources, clock });
-  const app = { name: 'web', source: { kind: 'folder', path: '/web' }, channel: 'stable', keep: [] } as const;
-  const apps = [{ ...app, downgrade: 'any', probe: { forMs: 1, checks: 1 }, graceMs: 1, approval } as const];
+  const app = { source: { kind: 'folder', path: '/releases' }, channel: 'stable', keep: [], graceMs: 1 } as const;
+  const more = { ...app, downgrade: 'any', probe: { forMs: 1, checks: 1 } } as const;
+  // `bot` is there only where a test installs it, and needs nobody's word.
+  const apps = [{ ...more, name: 'web', approval } as const, { ...more, name: 'bot' } as const];
   const adapters = Object.values(chats);
   const outbox = createOutbox({ db, clock, adapters, redact: createRedactor(), random: () => 0, log });
   const announcer = createAnnouncer({ outbox, settings, platforms: adapters.map(({ platform }) => platform) });
