@@ -34,7 +34,8 @@ const TABLE = {
   requested: row('hub', 'safe', MINUTE, ['approving', 'queued', 'failed', 'cancelled', 'timed-out']),
   // Automatic and told; it begins when its grace is over. The update itself carries the time.
   announced: row('hub', 'safe', 30 * SECOND, ['queued', 'failed', 'cancelled', 'timed-out']),
-  approving: row('hub', 'safe', 7 * DAY, ['queued', 'failed', 'cancelled', 'timed-out']),
+  // Somebody's word is waited for. See `approval.ts`.
+  approving: row('hub', 'safe', DAY, ['queued', 'failed', 'cancelled', 'timed-out']),
   queued: row('hub', 'safe', 7 * DAY, ['sent', 'failed', 'cancelled', 'timed-out']),
   sent: row('hub', 'safe', 5 * MINUTE, ['queued', 'received', 'failed', 'cancelled', 'timed-out']),
 
