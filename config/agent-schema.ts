@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { APPROVALS } from '../src/domain/approval.ts';
 import { gitAddressProblem, gitRefProblem } from '../src/domain/git-address.ts';
 import { duration } from './duration.ts';
 import { HealthSchema } from './health-schema.ts';
@@ -102,6 +103,8 @@ const NotNowSchema = z
     return { file, command: hook, every: every ?? (hook === undefined ? 1_000 : 5_000) };
   });
 
+const approval = z.enum(APPROVALS).default('none');
+
 export const AppSchema = z.strictObject({
   source: source
     .optional()
@@ -113,6 +116,9 @@ export const AppSchema = z.strictObject({
     .regex(/^[a-z][a-z0-9-]{0,39}$/)
     .default('stable')
     .describe('Which releases are eligible. For npm: `stable` is the dist-tag `latest`.'),
+  approval: approval.describe(
+    "Whether updates wait for somebody's word: `none`; `confirm`: another person's, or where there is none who could, the asker's once more; `second`: another person's, always. See docs/people.md.",
+  ),
   install: z
     .string()
     .optional()
@@ -245,6 +251,7 @@ export const SelfSchema = z.strictObject({
     .describe('How long a new hub or agent must stay well before its update counts.'),
   deadlines: deadlines.describe('How long a state of an update of Fettle may take.'),
   downgrade: AppSchema.shape.downgrade,
+  approval: approval.describe('Whether updates of Fettle wait for somebody, as for an app.'),
 });
 export type SelfConfig = z.infer<typeof SelfSchema>;
 

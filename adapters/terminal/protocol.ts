@@ -94,6 +94,8 @@ export const HubStatus = z.object({
       }),
     )
     .optional(),
+  /** There are chats, and none of their people is an admin. */
+  unclaimed: z.boolean().optional(),
   apps: z.array(
     z.object({
       app: text,

@@ -19,6 +19,8 @@ export type Interpreted =
       readonly name: string;
       /** The least role that may run it. */
       readonly role: Role;
+      /** Taken from strangers as well. */
+      readonly open?: boolean | undefined;
       /** @throws {FettleError} shown to the person by its code */
       run(call: Call): Promise<CommandAnswer>;
     };

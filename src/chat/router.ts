@@ -11,7 +11,7 @@ import type { Database } from '../store/schema.ts';
 import type { CommandAnswer, CommandTable } from './command-table.ts';
 import type { Request, Sink } from './contract.ts';
 import { createLanguages } from './languages.ts';
-import { MESSAGES } from './messages/index.ts';
+import { MESSAGES, type Messages } from './messages/index.ts';
 import type { Outbox } from './outbox.ts';
 import { createRateLimiter, type Rate } from './rate-limit.ts';
 import { renderError } from './render-error.ts';
@@ -42,12 +42,20 @@ export interface RouterDeps {
   readonly outbox: Outbox;
   /** The person's role; `undefined` for strangers. */
   readonly roleOf: (platform: string, person: string) => Role | undefined | Promise<Role | undefined>;
+  /** One name for all accounts of a person: they share one rate. Without it each account is a person. */
+  readonly personOf?: ((platform: string, person: string) => string | Promise<string>) | undefined;
+  /** Somebody wrote, a stranger too. */
+  readonly onSpoken?: ((seen: { platform: string; person: string; name: string }) => Promise<void>) | undefined;
+  /** Is there an admin in the chats? Strangers are told how to become the first otherwise. */
+  readonly claimed?: (() => Promise<boolean>) | undefined;
   /** Where neither the person nor the chat has a language. Asked each time: it is a setting. */
   readonly language: () => Language;
   /** How much one person and one chat may ask; `undefined`: as much as they like. */
   readonly rateOf: (platform: string) => Rate | undefined;
   /** An admin has given a command in a chat; the language is that of the request, where it has one. */
-  readonly onAdmin?: ((seen: { route: Route; language: Language | undefined }) => Promise<void>) | undefined;
+  readonly onAdmin?:
+    | ((seen: { route: Route; language: Language | undefined; person: string }) => Promise<void>)
+    | undefined;
   /** A command was run and answered: it may have changed something. */
   readonly onAnswered?: (() => void) | undefined;
   /** An adapter's connection is another than it was. */
@@ -142,38 +150,60 @@ export function createRouter(deps: RouterDeps): Router {
     const messages = MESSAGES[language];
     const who = { id: `${platform}:${request.person}`, name: request.personName ?? request.person };
     const role = await deps.roleOf(platform, request.person);
-    if (role === undefined) {
+    const opening = role === undefined && !request.unknownButton && (await isOpen(request.text));
+    if (role === undefined && !opening) {
       if (now - (strangers.get(who.id) ?? Number.NEGATIVE_INFINITY) < STRANGER_MS) return 'silence';
       if (strangers.size > 10_000) strangers.clear();
       strangers.set(who.id, now);
-      const reply: Reply = { tone: 'info', title: messages.router.strangerTitle, text: [messages.router.stranger] };
-      return { reply, failed: true };
+      await spoken(platform, request);
+      return { reply: await strangerReply(who.id, messages), failed: true };
     }
-    const waitMs = tooMuch(platform, request, now);
+    const person = (await deps.personOf?.(platform, request.person)) ?? who.id;
+    const waitMs = tooMuch(platform, person, request, now);
     if (waitMs > 0) {
       // One answer for the burst: answering each would double it.
-      if (limiter(platform, { burst: 1, perMinute: 6 }, 'told')?.take(who.id, now) !== 0) return 'silence';
+      if (limiter('', { burst: 1, perMinute: 6 }, 'told').take(person, now) !== 0) return 'silence';
       throw new FettleError('rate_limited', { data: { retryAfterMs: waitMs }, retryable: true });
     }
+    await spoken(platform, request);
     if (request.unknownButton) throw new FettleError('button_unknown');
     const meaning = await deps.commands.interpret(request.text);
     if (!meaning.ok) throw meaning.error;
-    if (!roleAllows(role, meaning.role)) {
+    if (role !== undefined && !roleAllows(role, meaning.role)) {
       log('not_allowed', { who: who.id, command: meaning.name });
       throw new FettleError('not_allowed', { data: { needed: meaning.role, has: role } });
     }
     const { route, eventId } = request;
     log('command', { who: who.id, command: meaning.name, event: request.eventId });
-    if (roleAllows(role, 'admin')) {
+    if (role === 'admin') {
       // What comes of it is no part of the answer.
       await deps
-        .onAdmin?.({ route, language: request.locale })
+        .onAdmin?.({ route, language: request.locale, person: request.person })
         .catch((error: unknown) => log('admin_chat_failed', { error: explain(error) }));
     }
     const direct = request.direct ?? false;
     return withDeadline((signal) =>
-      meaning.run({ who, role, route, direct, eventId, language, words: messages, now, signal }),
+      meaning.run({ who, role: role ?? 'viewer', route, direct, eventId, language, words: messages, now, signal }),
     );
+  }
+
+  /** Is it a command that is taken from strangers, too? */
+  async function isOpen(text: string): Promise<boolean> {
+    const meaning = await deps.commands.interpret(text);
+    return meaning.ok && meaning.open === true;
+  }
+
+  /** The account's name, as it is now. No part of the answer. */
+  async function spoken(platform: string, { person, personName }: Request): Promise<void> {
+    await deps
+      .onSpoken?.({ platform, person, name: personName ?? person })
+      .catch((error: unknown) => log('name_not_kept', { error: explain(error) }));
+  }
+
+  async function strangerReply(account: string, { router, people }: Messages): Promise<Reply> {
+    const claimed = deps.claimed === undefined || (await deps.claimed());
+    const text = claimed ? [router.stranger, people.letMeIn(account)] : [router.stranger, people.unclaimed];
+    return { tone: 'info', title: router.strangerTitle, text };
   }
 
   async function withDeadline<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -195,17 +225,18 @@ export function createRouter(deps: RouterDeps): Router {
   }
 
   /** Milliseconds until the person and the chat may ask again; 0: now. */
-  function tooMuch(platform: string, request: Request, now: number): number {
+  function tooMuch(platform: string, person: string, request: Request, now: number): number {
     const rate = deps.rateOf(platform);
     if (!rate) return 0;
-    const person = limiter(platform, rate, 'person')?.take(request.person, now) ?? 0;
-    if (person > 0) return person;
+    // Platforms of one rate share it: a person is one, on whatever accounts.
+    const waits = limiter(`${rate.burst}/${rate.perMinute}`, rate, 'person').take(person, now);
+    if (waits > 0) return waits;
     const chatRate = { burst: rate.burst * 3, perMinute: rate.perMinute * 3 };
-    return limiter(platform, chatRate, 'chat')?.take(request.route.chat, now) ?? 0;
+    return limiter(platform, chatRate, 'chat').take(request.route.chat, now);
   }
 
-  function limiter(platform: string, rate: Rate, kind: string) {
-    const name = `${platform}\n${kind}`;
+  function limiter(of: string, rate: Rate, kind: string) {
+    const name = `${of}\n${kind}`;
     const found = limiters.get(name) ?? createRateLimiter(rate);
     limiters.set(name, found);
     return found;

@@ -50,6 +50,8 @@ export interface DeviceStatus {
   readonly hub: boolean;
   /** The configured chats, as the hub that runs says. */
   readonly chats: NonNullable<NonNullable<Facts['hub']>['chats']>;
+  /** There are chats, and none of their people is an admin. */
+  readonly unclaimed?: boolean | undefined;
   readonly apps: readonly AppStatus[];
   readonly problems: readonly string[];
 }
@@ -71,6 +73,7 @@ export async function deviceStatus(facts: Facts, wanted: string | undefined): Pr
     agent,
     hub: hub !== undefined,
     chats: hub?.chats ?? [],
+    ...(hub?.unclaimed ? { unclaimed: true } : {}),
     apps: await Promise.all(apps.map((app) => statusOf(facts, app))),
     problems: [
       ...(facts.exists ? [] : [`there is no home at ${layout.home}`]),

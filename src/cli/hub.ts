@@ -13,16 +13,18 @@ import { MESSAGES } from '../chat/messages/index.ts';
 import { createOutbox } from '../chat/outbox.ts';
 import { createRouter } from '../chat/router.ts';
 import { COMMANDS, createCommandTable } from '../commands/index.ts';
-import { type Role, SELF_APPS } from '../domain/app.ts';
+import { SELF_APPS } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import { createRedactor, secretValues } from '../domain/redact.ts';
 import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
 import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
+import { createPeople } from '../people/people.ts';
 import { openKey } from '../protocol/key.ts';
 import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';
 import { createAnnouncer } from '../rollout/announce.ts';
+import { createApprovals } from '../rollout/approvals.ts';
 import { createChoices } from '../rollout/choices.ts';
 import { createConnections } from '../rollout/connections.ts';
 import { createDeviceSettings } from '../rollout/device-settings.ts';
@@ -73,8 +75,6 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   });
   const checker = createReleaseChecker({ db, sources, clock });
 
-  // Whoever can open the hub's socket (mode 0600) is its admin; other people come with the chats.
-  const roleOf = (platform: string): Role | undefined => (platform === 'terminal' ? 'admin' : undefined);
   const randomNumber = () => randomInt(1_000_000) / 1_000_000;
   const adapters = await createAdapters({
     socket: layout.runtime.hubSocket,
@@ -104,7 +104,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   });
   const choices = createChoices({ db, clock, checker, apps });
   const announcer = createAnnouncer({ outbox, settings, platforms: adapters.map(({ platform }) => platform) });
-  const telling = createTelling({ outbox, announcer, roleOf });
+  const people = createPeople({ db, clock, random, announcer, outbox });
+  const telling = createTelling({ outbox, announcer, roleOf: people.roleOf });
 
   let gateway: Gateway | undefined;
   const reachable = () => gateway ?? { send: () => false, isConnected: () => false };
@@ -148,6 +149,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     isAsked: (app) => requests.isAsked(app),
     log: logLine,
   });
+  const approvals = createApprovals({
+    ...{ db, clock, checker, apps, telling, outbox, engine },
+    onChange: () => handsOff.soon(),
+  });
   const logs = createLogReader(reachable, random);
   const services = createServices({
     db,
@@ -161,6 +166,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     apps,
     settings,
     choices,
+    people,
+    approvals,
     version: VERSION,
     adapters,
   });
@@ -170,11 +177,14 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     clock,
     commands: createCommandTable({ commands: COMMANDS, services, phrases: loaded.phrases }),
     outbox,
-    roleOf,
+    roleOf: people.roleOf,
+    personOf: people.personOf,
+    onSpoken: people.spoke,
+    claimed: people.claimed,
     language: () => settings.current().language,
     // The person at the machine itself is held up by nothing.
     rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
-    onAdmin: (seen) => rememberAdminChat(db, { ...seen, at: clock.now() }),
+    onAdmin: people.adminSpoke,
     onAnswered: () => handsOff.soon(),
     onConnection: connections.changed,
     redact,
@@ -244,6 +254,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
         if (own) return [];
         return [{ ...chat, ...(lastError === undefined ? {} : { lastError: redact(lastError) }) }];
       }),
+      ...(Object.keys(platforms).length > 0 && !(await people.claimed()) ? { unclaimed: true } : {}),
       apps: (device?.apps ?? []).map(({ app, version, health, address }) => ({ app, version, health, address })),
     };
   }
@@ -325,6 +336,7 @@ function requestedApps(config: HubConfig): RequestedApp[] {
     keep: app.backup.paths ?? app.keep,
     downgrade: app.downgrade,
     graceMs: app.stop.grace,
+    approval: app.approval,
     probe: { forMs: app.healthy.for, checks: app.healthy.checks, address: app.healthy.http },
   }));
 }
@@ -338,6 +350,7 @@ function selfApps({ fettle }: HubConfig): RequestedApp[] {
     keep: name === 'hub' ? ['hub.db'] : [],
     downgrade: fettle.downgrade,
     graceMs: 15_000,
+    approval: fettle.approval,
     probe: { forMs: fettle.for, checks: 3 },
   }));
 }

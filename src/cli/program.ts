@@ -92,6 +92,13 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
       });
     });
   program
+    .command('claim')
+    .description('print a code that makes you an admin of this hub in a chat: good for 10 minutes, once')
+    .action(async () => {
+      const { runClaim } = await import('./claim.ts');
+      process.exitCode = await runClaim({ layout: layout(), environment, config: config(), print: console.log });
+    });
+  program
     .command('init')
     .description(
       'take over an app that is there already (a git checkout, an npm package, an executable, a systemd unit); says first what it would do',

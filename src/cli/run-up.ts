@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { askStatus } from '../../adapters/terminal/index.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { runChat } from './chat.ts';
@@ -32,6 +33,7 @@ export async function runUp(options: RunUpOptions): Promise<number> {
   const running = await startAll({ ...options, say, signal: told.signal });
   if (options.detach) {
     say('Fettle is running in the background. `fettle chat` opens the chat, `fettle down` ends everything.');
+    if (await isUnclaimed(layout)) say('The chats have no admin yet: `fettle claim`');
     running.leave();
     return 0;
   }
@@ -43,6 +45,7 @@ export async function runUp(options: RunUpOptions): Promise<number> {
       );
       return 0;
     }
+    if (kind !== 'script' && (await isUnclaimed(layout))) say('The chats have no admin yet: `fettle claim`');
     if (kind === 'terminal') {
       say('Type /update to see what there is, /update now web to update, /help for everything. Ctrl-D leaves.');
       say('');
@@ -65,6 +68,12 @@ export async function runUp(options: RunUpOptions): Promise<number> {
     if (kind === 'terminal') say('Stopping …');
     await running.stop();
   }
+}
+
+/** Are there chats, and is none of their people an admin? */
+async function isUnclaimed({ runtime }: HomeLayout): Promise<boolean> {
+  const status = await askStatus(runtime.hubSocket, 2_000).catch(() => undefined);
+  return status?.unclaimed === true;
 }
 
 /** Leaving stops the apps that were started here, so it is asked first. No answer (Ctrl-D again) means yes. */

@@ -47,6 +47,7 @@ function ofAll(status: DeviceStatus): string[] {
       ? ['No app is here yet.']
       : table([['app', 'version', 'health', 'update', 'backups'], ...rows])),
     ...status.chats.map(ofChat),
+    ...(status.unclaimed ? ['The chats have no admin yet: `fettle claim`'] : []),
     ...status.problems.map((problem) => `! ${problem}`),
   ];
 }

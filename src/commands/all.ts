@@ -1,4 +1,8 @@
 /** Every command. A new one is its file and its line here; the help puts them in order. */
+export { adminClaim } from './admin-claim.ts';
+export { adminLink, adminUnlink } from './admin-link.ts';
+export { adminAdd, adminList, adminRemove, adminRole } from './admin-people.ts';
+export { approve } from './approve.ts';
 export { auto } from './auto.ts';
 export { backups } from './backups.ts';
 export { cancel } from './cancel.ts';
@@ -11,6 +15,7 @@ export { later } from './later.ts';
 export { logs } from './logs.ts';
 export { now } from './now.ts';
 export { pin } from './pin.ts';
+export { reject } from './reject.ts';
 export { restart } from './restart.ts';
 export { restore } from './restore.ts';
 export { rollback } from './rollback.ts';

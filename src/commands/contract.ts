@@ -68,6 +68,7 @@ export type CommandResult =
 export interface CommandContext {
   readonly services: Services;
   readonly who: Person;
+  /** Of a stranger, whom only an `open` command is taken from: `viewer`. */
   readonly role: Role;
   readonly route: Route;
   /** Nobody else reads this chat. */
@@ -125,6 +126,8 @@ export interface CommandDeclaration<S extends z.ZodObject> {
   /** A word or two for a button. */
   readonly label?: Localized | undefined;
   readonly role: Role;
+  /** Taken from strangers as well, who have no role: what it does decides whether they may. */
+  readonly open?: boolean | undefined;
   readonly args: S;
   /** One line. */
   readonly help: Localized;
@@ -145,6 +148,7 @@ export interface Command {
   readonly phrases: readonly Phrase[];
   readonly label?: Localized | undefined;
   readonly role: Role;
+  readonly open?: boolean | undefined;
   readonly help: Localized;
   readonly examples: readonly Example[];
   readonly arguments: readonly Argument[];

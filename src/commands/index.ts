@@ -2,7 +2,7 @@ import { ROLES } from '../domain/app.ts';
 import * as all from './all.ts';
 import type { Command } from './contract.ts';
 
-/** The commands that `all.ts` lists, in the order of the help: by group, the bare one first, then by role and name; `/help` is the last. */
+/** The commands that `all.ts` lists, in the order of the help: by group (`update` first), the bare one first, then by role and name; `/help` is the last. */
 export const COMMANDS: readonly Command[] = inHelpOrder(Object.values(all));
 
 function inHelpOrder(commands: readonly Command[]): readonly Command[] {
@@ -14,6 +14,7 @@ function inHelpOrder(commands: readonly Command[]): readonly Command[] {
     (a, b) =>
       last(a) - last(b) ||
       Number(size(a) === 1) - Number(size(b) === 1) ||
+      Number(group(a) !== 'update') - Number(group(b) !== 'update') ||
       alphabetically(group(a), group(b)) ||
       depth(a) - depth(b) ||
       ROLES.indexOf(a.role) - ROLES.indexOf(b.role) ||
@@ -27,5 +28,6 @@ function alphabetically(a: string, b: string): number {
 }
 
 export type { Command, CommandContext, CommandResult, Words } from './contract.ts';
+export type * from './people-services.ts';
 export type * from './services.ts';
 export { createCommandTable, type Table } from './table.ts';

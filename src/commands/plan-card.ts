@@ -14,6 +14,10 @@ const size = (value: ErrorData[string], words: Words) => (typeof value === 'numb
 /** A text for each step of a plan, in each language: what is missing does not compile. */
 const STEPS: Record<Language, Record<PlanStepCode, StepText>> = {
   en: {
+    approve: (d) =>
+      d.mode === 'second'
+        ? 'wait until a second person approves it'
+        : 'wait until a second person approves it (or, where there is none, you once more)',
     wait_for_device: (d) => `wait for ${string(d.device) || 'the device'}, which is offline`,
     fetch: (d, words) => `fetch it from ${string(d.source)}${paren(size(d.size, words))}`,
     verify: (d) =>
@@ -41,6 +45,7 @@ const STEPS: Record<Language, Record<PlanStepCode, StepText>> = {
         : `if anything fails: go back${d.version ? ` to ${string(d.version)}` : ''}, ${d.off ? 'without bringing its data back' : 'with its data'}`,
   },
   zh: {
+    approve: (d) => (d.mode === 'second' ? '等待另一个人批准' : '等待另一个人批准（若没有其他人，则由您再确认一次）'),
     wait_for_device: (d) => `等待离线的 ${string(d.device) || '设备'} 上线`,
     fetch: (d, words) => `从 ${string(d.source)} 下载${paren(size(d.size, words))}`,
     verify: (d) => (d.backup ? `检查备份 ${string(d.backup)} 是否完整` : '校验与来源所承诺的一致'),

@@ -6,6 +6,10 @@ import type { SettingKey } from '../domain/setting-texts.ts';
 import type { Auto, HubSettings } from '../domain/settings.ts';
 import type { UpdateKind, UpdateState } from '../domain/update.ts';
 import type { AppReport, BackupReport, Outcome, Problem, Progress, StrangeBackup } from '../protocol/messages.ts';
+import type { Asker, Person } from './asker.ts';
+import type { Approvals, People } from './people-services.ts';
+
+export type { Asker, Person } from './asker.ts';
 
 /**
  * What commands need of the rest of the hub: the whole list, so that a command can be tested with a small
@@ -74,6 +78,9 @@ export interface Services {
   readonly preferences: Preferences;
   /** Hands-off updates, held versions, skipped releases. */
   readonly choices: Choices;
+  readonly people: People;
+  /** Updates that wait for somebody's word. */
+  readonly approvals: Approvals;
   devices(): Promise<readonly DeviceView[]>;
   adapters(): readonly AdapterView[];
   /**
@@ -119,19 +126,6 @@ export interface Known {
 export interface OfferView extends Offer {
   /** What a person should know about it: nobody vouches for it any more (`source_expired`). */
   readonly warning?: { readonly code: ErrorCode; readonly data: ErrorData } | undefined;
-}
-
-/** Who asks: `id` is `platform:person`. */
-export interface Person {
-  readonly id: string;
-  readonly name: string;
-}
-
-/** Who changes something, where, and the event that asks for it: a second call for one event changes nothing more. */
-export interface Asker {
-  readonly who: Person;
-  readonly route: Route;
-  readonly eventId: string;
 }
 
 /** Where a setting's value comes from; the first that says something counts. */
@@ -226,6 +220,8 @@ export interface UpdateRequest {
 
 /** A step of a plan. `update now --dry-run` has a text for each. */
 export const PLAN_STEPS = [
+  /** {mode: `confirm` or `second`} somebody has to approve it first */
+  'approve',
   /** {device} it is offline; the update waits. */
   'wait_for_device',
   /** {source, size?} */

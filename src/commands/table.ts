@@ -30,6 +30,7 @@ export type Interpretation =
       readonly ok: true;
       readonly name: string;
       readonly role: Role;
+      readonly open?: boolean | undefined;
       run(invocation: Invocation): Promise<CommandResult>;
     };
 
@@ -65,6 +66,7 @@ export function createCommandTable({ commands, services, phrases = {} }: TableDe
           ok: true,
           name: command.name,
           role: command.role,
+          open: command.open,
           run: (invocation) => command.run({ ...invocation, services, commands } satisfies CommandContext, raw),
         };
       } catch (error) {

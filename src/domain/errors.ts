@@ -107,6 +107,21 @@ export const ERROR_CODES = [
   'chat_conflict',
   'chat_refused',
   'button_unknown',
+  // people
+  'claim_refused',
+  'link_refused',
+  'unknown_person',
+  'bad_person',
+  'last_admin',
+  'not_your_account',
+  'only_account',
+  'approval_impossible',
+  'approval_refused',
+  'approval_void',
+  'approval_rejected',
+  'approval_expired',
+  'nothing_to_approve',
+  'not_approving',
   'internal',
 ] as const;
 

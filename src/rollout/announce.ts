@@ -1,22 +1,28 @@
 import type { Kysely } from 'kysely';
 import type { Outbox } from '../chat/outbox.ts';
-import type { Language, Reply } from '../domain/reply.ts';
+import type { Language, Reply, Route } from '../domain/reply.ts';
 import type { SettingsReader } from '../domain/settings.ts';
 import { adminChats } from '../store/admin-chats.ts';
+import { readMessage } from '../store/outbox.ts';
 import type { Database } from '../store/schema.ts';
 
 /** Something that nobody asked for, told to every admin's chat, in the chat's language. */
 export interface Announcement {
   /** Unique for ever; each chat's message adds itself to it. The same key again edits what is there. */
   readonly key: string;
-  /** `failure` is also told with `notify: failures`; with `notify: off` nothing is. */
-  readonly about: 'news' | 'failure';
+  /**
+   * `failure` is also told with `notify: failures`; with `notify: off` nothing is, but `always`: what is asked of
+   * admins, and who became or ceased to be one.
+   */
+  readonly about: 'news' | 'failure' | 'always';
   /** In the chat's language, with times in the hub's time zone. */
   readonly reply: (language: Language, timezone: string) => Reply;
-  /** A platform that it is not told on: its own connection is what it is about. */
-  readonly except?: string | undefined;
   /** Nothing more is said about it: it is tried for longer, and sent anew where it can't be edited. */
   readonly final?: boolean | undefined;
+  /** Whoever reads this chat is told there in another way; without a chat, nobody can be told on that platform. */
+  readonly except?: { readonly platform: string; readonly chat?: string | undefined } | undefined;
+  /** Only where a message of this key is: what a chat was never told is not taken back there. */
+  readonly onlyShown?: boolean | undefined;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -36,17 +42,18 @@ export function createAnnouncer(deps: {
 }): Announcer {
   const tells: Announcer['tells'] = (about) => {
     const { notify } = deps.settings.current();
-    return notify === 'all' || (notify === 'failures' && about === 'failure');
+    return about === 'always' || notify === 'all' || (notify === 'failures' && about === 'failure');
   };
   return {
     tells,
-    async announce(trx, { key, about, reply, except, final, now }) {
+    async announce(trx, { key, about, reply, final, except, onlyShown, now }) {
       if (!tells(about)) return false;
       const { language, timezone } = deps.settings.current();
       const chats = (await adminChats(trx)).filter(
-        ({ route: { platform } }) => deps.platforms.includes(platform) && platform !== except,
+        ({ route }) => deps.platforms.includes(route.platform) && !isExcept(route, except),
       );
       for (const chat of chats) {
+        if (onlyShown && !(await readMessage(trx, `${key}@${chat.id}`))) continue;
         await deps.outbox.put(trx, {
           key: `${key}@${chat.id}`,
           route: chat.route,
@@ -60,4 +67,8 @@ export function createAnnouncer(deps: {
       return chats.length > 0;
     },
   };
+}
+
+function isExcept(route: Route, except: Announcement['except']): boolean {
+  return route.platform === except?.platform && (except.chat === undefined || except.chat === route.chat);
 }

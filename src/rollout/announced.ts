@@ -40,7 +40,7 @@ export async function withdrawAnnounced(
   const note = { code: 'cancelled', data: { app: row.app, reason }, retryable: false };
   const moved = await moveUpdate(trx, {
     id: row.id,
-    from: ['announced'],
+    from: [row.state],
     to: 'cancelled',
     at: now,
     actor: 'hub',
@@ -52,13 +52,18 @@ export async function withdrawAnnounced(
   return moved;
 }
 
+/** Has nobody's word yet but Fettle's own: whatever else is begun with the app comes first. */
+export function givesWay(row: Pick<UpdateRow, 'state' | 'automatic'>): boolean {
+  return row.state === 'announced' || (row.state === 'approving' && row.automatic === 1);
+}
+
 /** People get the grace anew: the hub was away when it ended, and nobody could have cancelled. */
 export async function renewGrace(trx: Kysely<Database>, row: UpdateRow, deadline: number): Promise<void> {
   await patchUpdate(trx, row.id, { deadline_at: deadline });
 }
 
 /**
- * Makes room for a new update of an app on a device: an automatic one that is only announced gives way, to people and
+ * Makes room for a new update of an app on a device: an automatic one that is only announced, or waits for approval, gives way, to people and
  * to whatever else is begun.
  *
  * @throws {FettleError} `in_progress`
@@ -72,6 +77,6 @@ export async function makeRoom(
   const where = { app: of.app, device: of.device };
   const [active] = [...(await activeUpdates(trx, where)), ...(await unknownUpdates(trx, where))];
   if (!active) return;
-  if (active.state !== 'announced') throw inProgress(active);
+  if (!givesWay(active)) throw inProgress(active);
   await withdrawAnnounced(trx, telling, active, 'taken-over', now);
 }

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Withdrawn } from '../chat/messages/notices.ts';
 import type { Outbox } from '../chat/outbox.ts';
 import { graceCard } from '../chat/render-notice.ts';
+import { APPROVAL_MS, type Approval } from '../domain/approval.ts';
 import type { Clock, RandomBytes } from '../domain/id.ts';
 import type { Release } from '../domain/release.ts';
 import type { SettingsReader } from '../domain/settings.ts';
@@ -13,7 +14,8 @@ import type { Database } from '../store/schema.ts';
 import { activeUpdates, addUpdate, type UpdateRow, unknownUpdates } from '../store/updates.ts';
 import { createAlarm } from './alarm.ts';
 import type { Announcer } from './announce.ts';
-import { beginAnnounced, renewGrace, withdrawAnnounced } from './announced.ts';
+import { beginAnnounced, givesWay, renewGrace, withdrawAnnounced } from './announced.ts';
+import { addQuestion } from './approval-ends.ts';
 import { countBetween } from './candidates.ts';
 import type { Engine } from './engine.ts';
 import { type NewUpdate, rowFor, unusedId } from './new-update.ts';
@@ -39,7 +41,7 @@ export interface AutoUpdatesDeps {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly checker: Pick<ReleaseChecker, 'known' | 'resolve'>;
-  readonly apps: readonly CheckedApp[];
+  readonly apps: readonly (CheckedApp & { readonly approval?: Approval | undefined })[];
   readonly settings: Pick<SettingsReader, 'current'>;
   readonly engine: Pick<Engine, 'begin' | 'dispatch'>;
   readonly announcer: Announcer;
@@ -77,9 +79,15 @@ export function createAutoUpdates(deps: AutoUpdatesDeps): AutoUpdates {
     return (await activeUpdates(db)).filter((row) => row.state === 'announced');
   }
 
+  /** Not begun: announced, or waiting for somebody's word. */
+  async function openRows(): Promise<UpdateRow[]> {
+    return (await activeUpdates(db)).filter(givesWay);
+  }
+
   /** What speaks against an announced update now; `undefined`: nothing. */
   async function objection(row: UpdateRow): Promise<Withdrawn | undefined> {
-    if (isQuiet(settings.current(), clock.now())) return 'quiet';
+    // A person's word is no noise.
+    if (row.state === 'announced' && isQuiet(settings.current(), clock.now())) return 'quiet';
     const app = deps.apps.find(({ name }) => name === row.app);
     const device = (await listDevices(db)).find(({ id }) => id === row.device);
     const outlook = app && device && (await outlookOf(deps, app, device));
@@ -120,7 +128,7 @@ export function createAutoUpdates(deps: AutoUpdatesDeps): AutoUpdates {
   }
 
   async function look(signal: AbortSignal): Promise<number | undefined> {
-    for (const row of await announcedRows()) {
+    for (const row of await openRows()) {
       const reason = await objection(row);
       if (reason) await withdraw(row, reason);
     }
@@ -158,6 +166,11 @@ export function createAutoUpdates(deps: AutoUpdatesDeps): AutoUpdates {
       return clock.now() + UNRESOLVED_MS;
     }
     const update = newUpdate(outlook, resolved);
+    const mode = deps.apps.find(({ name }) => name === app.name)?.approval ?? 'none';
+    if (mode !== 'none') {
+      if (await ask(outlook, update, mode)) log(`${app.name} ${release.version} waits for approval`);
+      return undefined;
+    }
     if (attempts.state === 'retry') {
       log(`${app.name} is updated to ${release.version} by itself, try ${attempts.tries + 1}`);
       await deps.engine.begin(update);
@@ -189,6 +202,21 @@ export function createAutoUpdates(deps: AutoUpdatesDeps): AutoUpdates {
       });
       if (told) await addNotice(trx, { kind: 'release', app: app.name, version: release.version, at: now });
       return row.deadline_at;
+    });
+  }
+
+  /** Row, question and cards in one transaction; each try is asked for. False where somebody was faster. */
+  async function ask(outlook: Outlook, update: NewUpdate, mode: 'confirm' | 'second'): Promise<boolean> {
+    const now = clock.now();
+    return change(async (trx) => {
+      if (await isTaken(trx, outlook)) return false;
+      const id = await unusedId(trx, deps.random);
+      const row = { ...rowFor(id, update, now), state: 'approving' as const, deadline_at: now + APPROVAL_MS };
+      await addUpdate(trx, row, 'hub');
+      await addQuestion(trx, row, mode, now);
+      await deps.telling.card(trx, row, now);
+      await addNotice(trx, { kind: 'release', app: update.app, version: update.toVersion ?? '', at: now });
+      return true;
     });
   }
 
@@ -229,6 +257,8 @@ export function createAutoUpdates(deps: AutoUpdatesDeps): AutoUpdates {
 /** Is an update of the app under way, or an automatic one of any app on the device? */
 async function isTaken(db: Kysely<Database>, { app, device }: Outlook): Promise<boolean> {
   const active = await activeUpdates(db, { device: device.id });
-  if (active.some((row) => row.app === app.name || row.automatic === 1)) return true;
+  // One that waits for approval may do so for a day: it holds up no other app.
+  const holds = (row: UpdateRow) => row.automatic === 1 && row.state !== 'approving';
+  if (active.some((row) => row.app === app.name || holds(row))) return true;
   return (await unknownUpdates(db, { device: device.id })).length > 0;
 }

@@ -139,7 +139,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   ): Promise<void> {
     const now = clock.now();
     const done = await db.transaction().execute(async (trx) => {
-      const said = await deps.announcer.announce(trx, { key, about: 'failure', except: platform, reply, now });
+      const said = await deps.announcer.announce(trx, { key, about: 'failure', except: { platform }, reply, now });
       if (said || told.back) await writeMeta(trx, keyOf(platform), JSON.stringify(told));
       return said;
     });

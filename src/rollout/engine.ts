@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { APPROVAL_MS } from '../domain/approval.ts';
 import { FettleError } from '../domain/errors.ts';
 import { shortId } from '../domain/id.ts';
 import { isFinal, stateOf } from '../domain/update.ts';
@@ -17,6 +18,7 @@ import {
 } from '../store/updates.ts';
 import { createAlarm } from './alarm.ts';
 import { makeRoom } from './announced.ts';
+import { addQuestion, lapse } from './approval-ends.ts';
 import { announceCrashes } from './crash-notices.ts';
 import type { EngineDeps } from './engine-deps.ts';
 import { type NewUpdate, queueDeadline, rowFor, unusedId } from './new-update.ts';
@@ -165,6 +167,8 @@ export function createEngine(deps: EngineDeps): Engine {
       if (row.state === 'sent') {
         // The order has expired at the device as well: it is made anew, and the device knows a known update.
         await requeue(row);
+      } else if (row.state === 'approving') {
+        await change((trx) => lapse(trx, deps.telling, row, clock.now())).finally(onChange);
       } else {
         await endHere(row, 'timed-out', undefined);
       }
@@ -311,13 +315,14 @@ export function createEngine(deps: EngineDeps): Engine {
         const row = rowFor(made, update, now);
         await addUpdate(trx, row, update.automatic ? 'hub' : 'person');
         await auditForced(trx, row, now);
+        if (update.approval) await addQuestion(trx, row, update.approval, now);
         await moveUpdate(trx, {
           id: made,
           from: ['requested'],
-          to: 'queued',
+          to: update.approval ? 'approving' : 'queued',
           at: now,
           actor: 'hub',
-          patch: queueDeadline({ requested_at: now }),
+          patch: update.approval ? { deadline_at: now + APPROVAL_MS } : queueDeadline({ requested_at: now }),
         });
         await deps.telling.card(trx, await rowOf(trx, made), now);
         return made;

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { Approval } from '../domain/approval.ts';
 import { FettleError } from '../domain/errors.ts';
 import { type RandomBytes, shortId } from '../domain/id.ts';
 import { stateOf } from '../domain/update.ts';
@@ -22,6 +23,8 @@ export interface NewUpdate {
   readonly language: string;
   /** Nobody asked: `auto` did. */
   readonly automatic?: boolean | undefined;
+  /** It waits for somebody's word first. */
+  readonly approval?: Exclude<Approval, 'none'> | undefined;
   /** Which backup is put back, for `restore`. */
   readonly backup?: number | undefined;
 }

@@ -12,6 +12,7 @@ export function planOf(decision: Decision, options: { readonly withData: boolean
   const source = kind === 'restore' ? undefined : sourceText(app);
   const replaces = kind === 'update' || kind === 'install';
 
+  if (decision.approval) step('approve', { mode: decision.approval });
   if (device.connected !== 1) step('wait_for_device', { device: device.name });
   if (replaces) {
     step('fetch', { source, size: release?.size });

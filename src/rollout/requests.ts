@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { describeSource, isSelf, type Source } from '../domain/app.ts';
+import { type Approval, LOCAL } from '../domain/approval.ts';
 import { FettleError, toFettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import { newestEligible, type Release } from '../domain/release.ts';
@@ -13,6 +14,8 @@ import { auditOfEvent } from '../store/audit.ts';
 import { type DeviceWithApps, listDevices } from '../store/devices.ts';
 import type { Database } from '../store/schema.ts';
 import { activeUpdates, endedUpdates, findByEvent } from '../store/updates.ts';
+import { givesWay } from './announced.ts';
+import { approverOf, hasOthers } from './approvers.ts';
 import type { AppChoices } from './choices.ts';
 import type { Engine } from './engine.ts';
 import { inProgress, type NewUpdate } from './new-update.ts';
@@ -27,6 +30,8 @@ export interface RequestedApp {
   readonly downgrade: 'last-good' | 'any';
   readonly probe: { readonly forMs: number; readonly checks: number; readonly address?: string | undefined };
   readonly graceMs: number;
+  /** Whether somebody has to approve its updates; `none` unless given. */
+  readonly approval?: Approval | undefined;
 }
 
 export interface AskedUpdate {
@@ -54,6 +59,8 @@ export interface Decision {
   readonly release?: Release | undefined;
   /** Which backup is put back. */
   readonly backup?: number | undefined;
+  /** Somebody has to approve it first. */
+  readonly approval?: Exclude<Approval, 'none'> | undefined;
 }
 
 export interface Requests {
@@ -114,8 +121,8 @@ export function createRequests(deps: RequestsDeps): Requests {
     const app = appOf(asked.app);
     const { device, report } = await deviceOf(app.name);
     const [active] = await activeUpdates(db, { app: app.name, device: device.id });
-    // An automatic update that is only announced gives way to what a person asks for.
-    if (active && active.state !== 'announced') throw inProgress(active);
+    // An automatic update that has nobody's word yet gives way to what a person asks for.
+    if (active && !givesWay(active)) throw inProgress(active);
     const from = report?.version;
     // The hub is updated by the agent beside it, and by no other.
     if (isSelf(app.name) && from === undefined) throw new FettleError('no_updater', { data: { app: app.name } });
@@ -146,7 +153,21 @@ export function createRequests(deps: RequestsDeps): Requests {
     if (report?.blocked.includes(release.version) && !asked.force) {
       throw new FettleError('release_blocked', { data: { app: app.name, version: release.version } });
     }
-    return { ...known, kind: from === undefined ? 'install' : 'update', to: release.version, release };
+    const approval = await approvalOf(app, asked);
+    return { ...known, kind: from === undefined ? 'install' : 'update', to: release.version, release, approval };
+  }
+
+  /**
+   * What brings a release may need somebody's word; going back, a restart and a restore are ways out of trouble, and
+   * don't. @throws {FettleError} `approval_impossible` where nobody could ever give it
+   */
+  async function approvalOf(app: RequestedApp, { who }: AskedUpdate): Promise<Decision['approval']> {
+    if (app.approval === undefined || app.approval === 'none') return undefined;
+    const asker = (await approverOf(db, who.id))?.person ?? who.id;
+    // Whoever asks in a chat may be answered at the terminal; the terminal can only be answered from a chat.
+    if (app.approval === 'second' && asker === LOCAL.person && !(await hasOthers(db, [asker], deps.clock.now())))
+      throw new FettleError('approval_impossible', { data: { app: app.name } });
+    return app.approval;
   }
 
   /** Is there such a backup? A device that is away is not asked: it refuses by itself what it does not have. */
@@ -220,6 +241,7 @@ export function createRequests(deps: RequestsDeps): Requests {
         const decision = await decide(asked, signal);
         const id = await deps.engine().begin({
           ...rowOf(decision, asked.withData, asked.force),
+          approval: decision.approval,
           requestedBy: asked.who.id,
           requestedByName: asked.who.name,
           route: JSON.stringify(asked.route),

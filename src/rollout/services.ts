@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Adapter } from '../chat/contract.ts';
-import type { Choices, Preferences, Services } from '../commands/index.ts';
+import type { Approvals, Choices, People, Preferences, Services } from '../commands/index.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import type { SettingsReader } from '../domain/settings.ts';
@@ -29,6 +29,8 @@ export interface ServicesDeps {
   readonly apps: readonly RequestedApp[];
   readonly settings: Preferences & Pick<SettingsReader, 'current'>;
   readonly choices: Choices;
+  readonly people: People;
+  readonly approvals: Approvals;
   readonly version: string;
   readonly adapters: readonly Adapter[];
 }
@@ -69,6 +71,8 @@ export function createServices(deps: ServicesDeps): Services {
     }),
     preferences: deps.settings,
     choices: deps.choices,
+    people: deps.people,
+    approvals: deps.approvals,
     check: (app, signal) => checker.check(appOf(app), { signal }),
     known: async (app) => (await checker.known(appOf(app))) ?? { offer: { releases: [], channels: {} } },
     request: (order, signal) => requests.request(order, signal),

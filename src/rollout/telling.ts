@@ -4,9 +4,11 @@ import { type After, automaticFinalCard, withdrawnCard } from '../chat/render-no
 import { endedBadly, finalCard, progressCard } from '../chat/render-update.ts';
 import { type Role, roleAllows } from '../domain/app.ts';
 import type { Language, Route } from '../domain/reply.ts';
+import { findApproval } from '../store/approvals.ts';
 import type { Database } from '../store/schema.ts';
 import { automaticEnds, type UpdateRow } from '../store/updates.ts';
 import type { Announcer } from './announce.ts';
+import { questionOf, tellAdmins } from './approval-cards.ts';
 import { attemptsOf } from './attempts.ts';
 import { viewOf } from './update-view.ts';
 
@@ -26,7 +28,12 @@ export interface TellingDeps {
   readonly outbox: Pick<Outbox, 'put'>;
   readonly announcer: Announcer;
   /** Ends of logs are for admins; whoever asked may have become one or ceased to be one. */
-  readonly roleOf: (platform: string, person: string) => Role | undefined | Promise<Role | undefined>;
+  readonly roleOf: (
+    platform: string,
+    person: string,
+    /** The transaction in which it is asked: the store has one connection. */
+    within: Kysely<Database>,
+  ) => Role | undefined | Promise<Role | undefined>;
 }
 
 export function createTelling(deps: TellingDeps): Telling {
@@ -50,9 +57,11 @@ export function createTelling(deps: TellingDeps): Telling {
       if (row.automatic === 1) return automatic.card(trx, row, now);
       if (row.route === null) return;
       const route = JSON.parse(row.route) as Route;
-      const reply = progressCard(viewOf(row, row.device), languageOf(row));
+      const language = languageOf(row);
+      const reply = (await questionOf(trx, row, now))?.(language) ?? progressCard(viewOf(row, row.device), language);
       const answers = row.event_id ?? undefined;
       await deps.outbox.put(trx, { key: `${row.id}/card`, route, reply, answers, final: false, failed: false, now });
+      await tellAdmins(trx, deps.announcer, row, now);
     },
     async end(trx, row, now) {
       if (row.automatic === 1) return automatic.end(trx, row, now);
@@ -60,7 +69,7 @@ export function createTelling(deps: TellingDeps): Telling {
       const route = JSON.parse(row.route) as Route;
       const view = viewOf(row, row.device);
       const [platform = '', ...person] = row.requested_by.split(':');
-      const role = await deps.roleOf(platform, person.join(':'));
+      const role = await deps.roleOf(platform, person.join(':'), trx);
       const admin = role !== undefined && roleAllows(role, 'admin');
       const reply = finalCard(view.outcome, view, languageOf(row), { admin });
       const answers = row.event_id ?? undefined;
@@ -85,11 +94,20 @@ export function createTelling(deps: TellingDeps): Telling {
 function createAutomaticTelling(announcer: Announcer): Telling {
   return {
     async card(trx, row, now) {
-      if (!announcer.tells('news') || row.state === 'announced' || (await triesBefore(trx, row)) > 0) return;
+      const question = await questionOf(trx, row, now);
+      if (question) {
+        await announcer.announce(trx, { key: `${row.id}/card`, about: 'always', reply: question, now });
+        return;
+      }
+      // Whoever was asked is also told what became of it.
+      const asked = (await findApproval(trx, row.id)) !== undefined;
+      const about = asked ? 'always' : 'news';
+      if (!announcer.tells(about) || row.state === 'announced') return;
+      if (!asked && (await triesBefore(trx, row)) > 0) return;
       const view = viewOf(row, row.device);
       const reply = (language: Language) =>
         row.state === 'cancelled' ? withdrawnCard(view, language) : progressCard(view, language);
-      await announcer.announce(trx, { key: `${row.id}/card`, about: 'news', reply, now });
+      await announcer.announce(trx, { key: `${row.id}/card`, about, reply, now });
     },
     async end(trx, row, now) {
       await this.card(trx, row, now);

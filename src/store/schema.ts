@@ -1,4 +1,6 @@
 import type { Generated } from 'kysely';
+import type { Role } from '../domain/app.ts';
+import type { Approval } from '../domain/approval.ts';
 import type { Auto } from '../domain/settings.ts';
 import type { FinalState, UpdateKind, UpdateState } from '../domain/update.ts';
 
@@ -23,6 +25,11 @@ export interface Database {
   admin_chats: AdminChatTable;
   audit: AuditTable;
   button_commands: ButtonCommandTable;
+  people: PersonTable;
+  identities: IdentityTable;
+  person_codes: PersonCodeTable;
+  approvals: ApprovalTable;
+  admin_chat_people: AdminChatPersonTable;
 }
 
 /** Things there is one of: the hub's id, the schema's floor. */
@@ -229,6 +236,70 @@ export interface ButtonCommandTable {
   command: string;
   /** Put on a message last; rounded to a day. */
   used_at: number;
+}
+
+/** Somebody who may do something here. */
+export interface PersonTable {
+  id: string;
+  /** As last seen on any of their accounts. */
+  name: string;
+  role: Role;
+  /** Operator or higher since then, without a gap; null: is not. */
+  approver_since: number | null;
+  created_at: number;
+}
+
+/** An account on a platform: of a person, or of somebody who has only spoken to the bot. */
+export interface IdentityTable {
+  platform: string;
+  /** The platform's id. */
+  person: string;
+  /** {@link PersonTable.id}; null: nobody whom an admin has let in. */
+  owner: string | null;
+  /** As last seen; the owner of the account chooses it. */
+  name: string;
+  seen_at: number;
+}
+
+/** Codes that make somebody an admin, or join two accounts. Only a salted hash is kept. */
+export interface PersonCodeTable {
+  seq: Generated<number>;
+  kind: 'claim' | 'link';
+  /** Who made it; null for `claim`. */
+  owner: string | null;
+  salt: string;
+  hash: string;
+  made_at: number;
+  expires_at: number;
+  /** JSON: events that tried it with a wrong one. */
+  wrong: Generated<string>;
+  /** Why it is worth nothing any more; null: it is, until it expires. `burnt`: others have read it. */
+  ended: 'used' | 'burnt' | 'replaced' | null;
+}
+
+/** The question whether an update may begin, and its answer. */
+export interface ApprovalTable {
+  update_id: string;
+  mode: Exclude<Approval, 'none'>;
+  /** The person who asked for the update; null where nobody did. */
+  asked_by: string | null;
+  /** What an approval is bound to. */
+  digest: string | null;
+  device: string;
+  expires_at: number;
+  decision: 'approved' | 'rejected' | null;
+  /** `platform:person`. */
+  decided_by: string | null;
+  decided_by_name: string | null;
+  decided_at: number | null;
+}
+
+/** Who has given a command as an admin in a chat: it gets no news any more when none of them is one. */
+export interface AdminChatPersonTable {
+  platform: string;
+  chat: string;
+  /** {@link PersonTable.id} */
+  person: string;
 }
 
 /** Append only: who changed what, where and when. */

@@ -60,6 +60,15 @@ const PATH: readonly UpdateState[] = [
 ];
 const BACK: readonly UpdateState[] = ['reverting', 'restarting', 'reprobing'];
 
+const absent = () => Promise.reject(new FettleError('not_allowed'));
+/** Nobody but the terminal. */
+const absentPeople: Services['people'] = {
+  list: async () => [],
+  strangers: async () => [],
+  ...{ claim: absent, setRole: absent, remove: absent, newLink: absent, link: absent, unlink: absent },
+};
+const absentApprovals: Services['approvals'] = { approve: absent, reject: absent };
+
 export function createWorld(options: { apps?: readonly string[]; defaultApp?: string } = {}): World {
   const names = options.apps ?? ['web', 'hello'];
   const running = new Map([
@@ -340,6 +349,8 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
       const asked = names.filter((name) => wanted === undefined || name === wanted);
       return { backups: asked.flatMap(of), strange: [] };
     },
+    people: absentPeople,
+    approvals: absentApprovals,
     readLog: async () => 'a line\nanother line',
   };
 

@@ -2,6 +2,7 @@ import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
 import type { Language } from '../../domain/reply.ts';
 import type { FinalState, UpdateKind, UpdateState } from '../../domain/update.ts';
 import type { NoticeTexts } from './notices.ts';
+import type { PeopleTexts } from './people.ts';
 
 /** The message catalogue: one file a language, each whole. What is missing does not compile. */
 
@@ -100,6 +101,7 @@ export interface Messages {
   readonly problems: Readonly<Record<ErrorCode, ProblemWriter>>;
   readonly cards: CardTexts;
   readonly notices: NoticeTexts;
+  readonly people: PeopleTexts;
   readonly router: RouterTexts;
 }
 

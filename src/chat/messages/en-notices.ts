@@ -29,6 +29,8 @@ export const notices: NoticeTexts = {
     superseded: 'There is a newer version.',
     changed: 'It runs another version by now.',
     expired: "Its source's index has expired.",
+    rejected: 'Somebody rejected it. Only something newer comes by itself now.',
+    unapproved: 'Nobody approved it within 24 h. Only something newer comes by itself now.',
   },
   declined: (version) => `Cancelled. Version${v(version)} is left to you; a newer one comes by itself again.`,
   digestTitle: (count) => (count === 1 ? '1 app has a new version' : `${count} apps have new versions`),

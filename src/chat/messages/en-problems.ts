@@ -4,6 +4,7 @@ import { SETTING_TEXTS, settingKeyOf } from '../../domain/setting-texts.ts';
 import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
 import { chatProblems } from './en-chats.ts';
+import { peopleProblems } from './en-people.ts';
 import { app, because, device, duration, or, STATES, version, when } from './en-words.ts';
 import { formatBytes, list, number, text as t } from './format.ts';
 
@@ -21,6 +22,7 @@ const didYouMean = (data: ErrorData) => {
 
 export const problems: Record<ErrorCode, ProblemWriter> = {
   ...chatProblems,
+  ...peopleProblems,
   unknown_command: (d) => ({
     text: d.typed ? `I don't know the command “${t(d.typed)}”.` : "That isn't a command.",
     next: didYouMean(d) ?? 'Type /help for what there is.',

@@ -2,6 +2,7 @@ import type { ErrorData } from '../../domain/errors.ts';
 import { isErrorCode } from '../../domain/errors.ts';
 import type { CardTexts, Messages, UpdateLike } from './contract.ts';
 import { notices } from './en-notices.ts';
+import { people } from './en-people.ts';
 import { problems } from './en-problems.ts';
 import { because, duration, relative, STATES, v } from './en-words.ts';
 import { about, formatBytes } from './format.ts';
@@ -160,8 +161,9 @@ export const en: Messages = {
   problems,
   cards,
   notices,
+  people,
   router: {
     strangerTitle: 'Hello',
-    stranger: "I don't know you yet, so I can't do anything for you here. Please ask an admin of this bot to add you.",
+    stranger: "I don't know you yet, so I can't do anything for you here.",
   },
 };

@@ -19,6 +19,10 @@ export const WITHDRAWN = [
   'changed',
   /** Nobody vouches for the source's index any more. */
   'expired',
+  /** Somebody said no. */
+  'rejected',
+  /** Nobody approved it in time. */
+  'unapproved',
 ] as const;
 export type Withdrawn = (typeof WITHDRAWN)[number];
 

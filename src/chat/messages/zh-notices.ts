@@ -28,6 +28,8 @@ export const notices: NoticeTexts = {
     superseded: '已有更新的版本。',
     changed: '它现在运行的是另一个版本。',
     expired: '来源的索引已过期。',
+    rejected: '有人拒绝了它。今后只会自动安装更新的版本。',
+    unapproved: '24 小时内没有人批准。今后只会自动安装更新的版本。',
   },
   declined: (version) => `已取消。版本${version ? ` ${version} ` : ''}由您决定；更新的版本仍会自动更新。`,
   digestTitle: (count) => `${count} 个应用有新版本`,

@@ -3,9 +3,10 @@ import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
 import { SETTING_TEXTS, settingKeyOf } from '../../domain/setting-texts.ts';
 import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
-import { formatBytes, formatTime, list, momentOf, number, text as t } from './format.ts';
+import { formatBytes, list, number, text as t } from './format.ts';
 import { chatProblems } from './zh-chats.ts';
-import { because, duration, relative, STATES } from './zh-words.ts';
+import { peopleProblems } from './zh-people.ts';
+import { because, duration, STATES, when } from './zh-words.ts';
 
 /** Chinese: a text for every error code: what happened, to what, what to do next. */
 
@@ -22,13 +23,9 @@ const didYouMean = (data: ErrorData) => {
   return nearest.length > 0 ? `您是不是想输入 ${nearest.join(' 或 ')}？` : undefined;
 };
 
-const when = (value: ErrorData[string], now: number | undefined) => {
-  const at = momentOf(value);
-  return at === undefined ? t(value) : now === undefined ? formatTime(at) : relative(at, now);
-};
-
 export const problems: Record<ErrorCode, ProblemWriter> = {
   ...chatProblems,
+  ...peopleProblems,
   unknown_command: (d) => ({
     text: d.typed ? `没有“${t(d.typed)}”这个命令。` : '这不是一个命令。',
     next: didYouMean(d) ?? '输入 /help 查看全部命令。',

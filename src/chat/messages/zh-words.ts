@@ -1,6 +1,6 @@
 import type { ErrorData } from '../../domain/errors.ts';
 import type { UpdateState } from '../../domain/update.ts';
-import { durationParts, relativePart, text as t } from './format.ts';
+import { durationParts, formatTime, momentOf, relativePart, text as t } from './format.ts';
 
 /** Chinese words for states, times and the like: what problems and cards share. */
 
@@ -47,3 +47,8 @@ export function relative(at: number, now: number): string {
   const name = { s: '秒', min: '分钟', h: '小时', d: '天', mo: '个月', y: '年' }[unit];
   return `${value} ${name}${ahead ? '后' : '前'}`;
 }
+
+export const when = (value: ErrorData[string], now: number | undefined) => {
+  const at = momentOf(value);
+  return at === undefined ? t(value) : now === undefined ? formatTime(at) : relative(at, now);
+};

@@ -4,6 +4,7 @@ import type { CardTexts, Messages, UpdateLike } from './contract.ts';
 import { about, formatBytes } from './format.ts';
 import { withdrawnFor } from './notices.ts';
 import { notices } from './zh-notices.ts';
+import { people } from './zh-people.ts';
 import { problems } from './zh-problems.ts';
 import { because, duration, relative, STATES } from './zh-words.ts';
 
@@ -157,8 +158,9 @@ export const zh: Messages = {
   problems,
   cards,
   notices,
+  people,
   router: {
     strangerTitle: '您好',
-    stranger: '我还不认识您，所以在这里不能为您做什么。请联系这个机器人的管理员添加您。',
+    stranger: '我还不认识您，所以在这里不能为您做什么。',
   },
 };

@@ -6,6 +6,7 @@ import { readTrimmed } from '../../files/durable.ts';
 import { type Check, type Facts, type Finding, note, ok, wrong } from './contract.ts';
 
 const ASK_MS = 2_000;
+const UNCLAIMED = '`fettle claim` prints what makes you one.';
 const OTHER_PORT = 'Set FETTLE_PORT (0 takes any free one) or `hub.port` in the file, and start Fettle again.';
 
 /** The hub: its socket, its port, and whether the agent is connected. */
@@ -23,6 +24,7 @@ export const hub: Check = {
           : note(what);
       }
       if (status.waitingFor.length === 0) yield ok('The agent is connected');
+      if (status.unclaimed) yield note('The chats have no admin yet', UNCLAIMED);
       for (const problem of status.problems ?? []) yield wrong(problem);
       for (const { app, version, health } of status.apps) {
         if (health === 'ill')

@@ -80,7 +80,7 @@ describe.each(LANGUAGES)('in %s', (language) => {
     const world = createWorld();
     const answer = await reply(world, '/update now web --dry-run', { language });
     expect(answer.title).toContain('web 2.0.2 → 3.0.1');
-    expect(answer.text).toHaveLength(PLAN_STEPS.length - 2 + 1);
+    expect(answer.text).toHaveLength(PLAN_STEPS.length - 3 + 1);
     expect(JSON.stringify(answer)).not.toMatch(/undefined|\[object|NaN/);
     expect(world.updates.size).toBe(0);
   });
