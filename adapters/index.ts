@@ -45,6 +45,7 @@ interface Platform {
 const PLATFORMS: Readonly<Partial<Record<PlatformName, () => Promise<Platform>>>> = {
   discord: () => import('./discord/index.ts'),
   telegram: () => import('./telegram/index.ts'),
+  feishu: () => import('./feishu/index.ts'),
 };
 
 /** Every chat that this hub talks to. */
