@@ -21,7 +21,7 @@ const { values } = parseArgs({
 
 /** Two columns, as two people's phones beside each other. */
 const COLUMNS: readonly (readonly Scene['name'][])[] = [
-  ['available', 'progress', 'result', 'away'],
+  ['available', 'progress', 'result'],
   ['approval', 'lock', 'failure'],
 ];
 const WIDTH = 880;
