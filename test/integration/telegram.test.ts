@@ -282,6 +282,13 @@ test('the menu is the command table, in English and Chinese; it is registered on
   await until('the new menu', () => registrations() === 8);
 });
 
+test('a menu that Telegram does not take now is registered later', async () => {
+  await using bench = await startBench({ refuseMenu: 3 });
+  await until('the menu', () => bench.sink.remembered.has('menu'));
+  expect(bench.deps.logged.filter(({ event }) => event === 'telegram_menu_failed')).toHaveLength(3);
+  expect(bench.telegram.registered()).toHaveLength(4);
+});
+
 test('progress makes no sound, what ended does; links unfold nothing', async () => {
   await using bench = await startBench();
   const { route } = await bench.asked('/update');

@@ -1,23 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createTelegramAdapter } from '../../../adapters/telegram/adapter.ts';
-import { TIMINGS, type Timings } from '../../../adapters/telegram/polling.ts';
+import type { Timings } from '../../../adapters/telegram/polling.ts';
 import type { Adapter, Delivery, Outgoing, PlatformDeps, Reply, Request, Route } from '../../../src/chat/contract.ts';
 import { COMMANDS } from '../../../src/commands/index.ts';
 import { FakeSink } from '../../contract/adapter.ts';
 import { until } from '../until.ts';
 import { startTelegram, type TelegramOptions, type TelegramPlatform } from './index.ts';
-
-/** Short waits, so that a test of a failure takes no minutes; what they are for stays the same. */
-export const FAST: Timings = {
-  ...TIMINGS,
-  callMs: 1_500,
-  pollSeconds: 1,
-  pollGraceMs: 600,
-  firstRetryMs: 20,
-  lastRetryMs: 100,
-  conflictMs: 400,
-  settleMs: 50,
-};
+import { FAST } from './timings.ts';
 
 /** What an adapter is given, with what it said in its log. */
 export function makeDeps(
@@ -54,6 +43,8 @@ export interface BenchOptions extends TelegramOptions {
   readonly settings?: { readonly token?: string; readonly api?: string; readonly proxy?: string };
   readonly environment?: Readonly<Record<string, string>>;
   readonly timings?: Partial<Timings>;
+  /** So many registrations of the menu are refused. */
+  readonly refuseMenu?: number;
   /** Not waited for where the connection fails. */
   readonly connected?: boolean;
 }
@@ -67,6 +58,7 @@ export async function startBench(options: BenchOptions = {}): Promise<Bench> {
       ...FAST,
       ...options.timings,
     });
+  telegram.refuseMenus(options.refuseMenu ?? 0);
   let adapter = make();
   const start = async () => {
     await adapter.start(sink);

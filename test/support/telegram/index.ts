@@ -57,6 +57,8 @@ export interface TelegramPlatform extends ChatPlatform {
   /** The next polls are taken and never answered, as on a connection that died without a word. */
   silence(times: number): void;
   refuseMarkup(on: boolean): void;
+  /** So many registrations of commands are answered 500. */
+  refuseMenus(times: number): void;
   registered(): readonly Commands[];
   /** Presses (by event) that were answered. */
   pressAnswered(eventId: string): boolean;
@@ -264,6 +266,7 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     limitSends: (perMinute) => server.limitSends(perMinute),
     silence: (times) => server.silence(times),
     limitProbes: (count) => server.limitProbes(count),
+    refuseMenus: (times) => server.refuseMenus(times),
     refuseMarkup: (on) => methods.refuseMarkup(on),
     registered: () => methods.registered(),
     pressAnswered: (eventId) => methods.answered().has(queries.get(eventId) ?? ''),

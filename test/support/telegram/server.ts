@@ -26,6 +26,8 @@ export interface HttpServer {
   fault(fault: Fault): void;
   /** At most so many new messages of a chat in a minute (core.telegram.org/bots/faq#my-bot-is-hitting-limits). */
   limitSends(perMinute: number): void;
+  /** So many registrations of commands are answered 500. */
+  refuseMenus(times: number): void;
   /** The next polls are taken and never answered. */
   silence(times: number): void;
   /** After each so many looks for a message, one is answered 429 and a second must pass. */
@@ -55,6 +57,7 @@ export async function startHttpServer({ methods, updates, now, token }: HttpServ
   let probesEach = Number.POSITIVE_INFINITY;
   let quietUntil = 0;
   let silent = 0;
+  let menusRefused = 0;
 
   function takeFault(what: What): CallFault | undefined {
     const found = faults.find(({ fault, left }) => fault.on === what && left > 0);
@@ -106,6 +109,10 @@ export async function startHttpServer({ methods, updates, now, token }: HttpServ
       }
       const poll = method === 'getUpdates' ? startPoll(body) : undefined;
       if (poll) response.once('close', poll.leave);
+      if (what === 'register' && menusRefused > 0) {
+        menusRefused -= 1;
+        throw statusRefusal(500);
+      }
       if (method === 'editMessageCaption') countProbe();
       if (method === 'sendMessage') countSend(String(body.chat_id));
       const result = poll ? resultOf(await poll.answer) : { value: methods.call(method, body), lose: false };
@@ -159,6 +166,9 @@ export async function startHttpServer({ methods, updates, now, token }: HttpServ
     },
     limitSends(count) {
       perMinute = count;
+    },
+    refuseMenus(times) {
+      menusRefused = times;
     },
     silence(times) {
       silent = times;
