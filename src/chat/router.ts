@@ -32,8 +32,12 @@ const AT_ONCE = 4;
 const COMMAND_DEADLINE_MS = 60_000;
 /** Longer texts are cut: no command is near it. */
 const MAX_TEXT = 4_000;
+/** Names are cut after this. */
+const MAX_NAME = 80;
 /** A stranger is answered once in this time. */
 const STRANGER_MS = 60 * 60_000;
+/** What is taken from strangers: enough to mistype a code, too little to try many. */
+const STRANGER_RATE: Rate = { burst: 6, perMinute: 1 };
 
 export interface RouterDeps {
   readonly db: Kysely<Database>;
@@ -148,7 +152,7 @@ export function createRouter(deps: RouterDeps): Router {
   async function answerTo(platform: string, request: Request, language: Language): Promise<CommandAnswer | 'silence'> {
     const now = clock.now();
     const messages = MESSAGES[language];
-    const who = { id: `${platform}:${request.person}`, name: request.personName ?? request.person };
+    const who = { id: `${platform}:${request.person}`, name: nameOf(request) };
     const role = await deps.roleOf(platform, request.person);
     const opening = role === undefined && !request.unknownButton && (await isOpen(request.text));
     if (role === undefined && !opening) {
@@ -159,7 +163,8 @@ export function createRouter(deps: RouterDeps): Router {
       return { reply: await strangerReply(who.id, messages), failed: true };
     }
     const person = (await deps.personOf?.(platform, request.person)) ?? who.id;
-    const waitMs = tooMuch(platform, person, request, now);
+    const rate = role === undefined ? STRANGER_RATE : deps.rateOf(platform);
+    const waitMs = tooMuch(platform, person, request, rate, now);
     if (waitMs > 0) {
       // One answer for the burst: answering each would double it.
       if (limiter('', { burst: 1, perMinute: 6 }, 'told').take(person, now) !== 0) return 'silence';
@@ -194,9 +199,9 @@ export function createRouter(deps: RouterDeps): Router {
   }
 
   /** The account's name, as it is now. No part of the answer. */
-  async function spoken(platform: string, { person, personName }: Request): Promise<void> {
+  async function spoken(platform: string, request: Request): Promise<void> {
     await deps
-      .onSpoken?.({ platform, person, name: personName ?? person })
+      .onSpoken?.({ platform, person: request.person, name: nameOf(request) })
       .catch((error: unknown) => log('name_not_kept', { error: explain(error) }));
   }
 
@@ -225,8 +230,7 @@ export function createRouter(deps: RouterDeps): Router {
   }
 
   /** Milliseconds until the person and the chat may ask again; 0: now. */
-  function tooMuch(platform: string, person: string, request: Request, now: number): number {
-    const rate = deps.rateOf(platform);
+  function tooMuch(platform: string, person: string, request: Request, rate: Rate | undefined, now: number): number {
     if (!rate) return 0;
     // Platforms of one rate share it: a person is one, on whatever accounts.
     const waits = limiter(`${rate.burst}/${rate.perMinute}`, rate, 'person').take(person, now);
@@ -286,6 +290,16 @@ export function createRouter(deps: RouterDeps): Router {
       while (running.size > 0) await Promise.allSettled(running);
     },
   };
+}
+
+/** What people call themselves, in one line, without what turns text around. */
+function nameOf({ person, personName = '' }: Request): string {
+  const name = personName
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ')
+    .trim()
+    .slice(0, MAX_NAME)
+    .trim();
+  return name === '' ? person : name;
 }
 
 interface Lane {

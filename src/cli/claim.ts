@@ -67,10 +67,13 @@ async function obstacles(layout: HomeLayout, environment: Environment, config: s
   const lines: string[] = [];
   const status = await askStatus(layout.runtime.hubSocket, ASK_MS).catch(() => undefined);
   if (!status) lines.push('! The hub does not run: nobody would answer. Start it with `fettle up`.');
-  if (existsSync(file)) {
+  if (!existsSync(file)) return lines;
+  try {
     const { chats } = loadConfig(file).config;
     if (Object.keys(chatPlatforms(chats, file, environment.all)).length === 0)
       lines.push(`! No chat is set up in ${file}: there is no bot to send it to.`);
+  } catch {
+    lines.push(`! ${file} can't be used: \`fettle config check\` says why.`);
   }
   return lines;
 }

@@ -12,7 +12,7 @@ import { listDevices } from '../store/devices.ts';
 import type { Database } from '../store/schema.ts';
 import { activeUpdates, findUpdate, type UpdateRow } from '../store/updates.ts';
 import { askersOf } from './approval-cards.ts';
-import { beginApproved, endUnapproved } from './approval-ends.ts';
+import { beginApproved, endUnapproved, lapse } from './approval-ends.ts';
 import { approverOf, hasOthers } from './approvers.ts';
 import type { Engine } from './engine.ts';
 import type { Telling } from './telling.ts';
@@ -54,7 +54,11 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
     if (!row) throw new FettleError('unknown_update', { data: { id } });
     const approval = await findApproval(db, id);
     if (row.state !== 'approving' || !approval) throw over(row, approval);
-    return { row, approval };
+    if (clock.now() < approval.expires_at) return { row, approval };
+    // The hub was away when it ended, and this word came before its end was noticed.
+    await change((trx, now) => lapse(trx, telling, row, now));
+    deps.onChange?.();
+    throw over((await findUpdate(db, id)) ?? row, undefined);
   }
 
   /** The update that is meant: with several, the only one that the asker may say yes to. */

@@ -68,7 +68,7 @@ export function scenes(language: Language): readonly Scene[] {
     backup: undefined,
   };
   const lock = { code: 'locked_by_app', data: { app: 'web', reason: zh ? '正在导出' : 'an export runs' } };
-  const asked = { ...UPDATE, device: 'shop-1', requestedByName: 'Anna' };
+  const asked = { ...UPDATE, device: 'shop-1', requestedBy: 'feishu:anna', requestedByName: 'Anna' };
   const approval = { mode: 'second', digest: release.digest, expiresAt: NOW + 1_440 * MINUTE } as const;
   const intents = {
     code: 'chat_intents_missing',
