@@ -236,13 +236,18 @@ function restored(facts: Facts): Reply {
   };
 }
 
+/** Chinese has no space between sentences. */
+function sentences(all: readonly string[], { language }: Messages): string {
+  return all.join(language === 'zh' ? '' : ' ');
+}
+
 /** What became of the data after an update went back. */
 function dataAfter({ outcome, update, messages }: Facts): string {
   const { cards } = messages;
   const restore = update.kind === 'restore';
   const untouched = update.app === 'hub' ? cards.databaseKept : cards.dataKept;
   const kept = outcome?.dataRestored ? (restore ? cards.dataFromBefore : cards.dataRestored) : untouched;
-  return [outcome?.dataLeft ? cards.dataLeft : kept, ...aside({ outcome, update, messages })].join(' ');
+  return sentences([outcome?.dataLeft ? cards.dataLeft : kept, ...aside({ outcome, update, messages })], messages);
 }
 
 /** What is missing of a backup, or of the data that was brought back. */
@@ -277,14 +282,16 @@ function rolledBack(facts: Facts): Reply {
         : cards.rolledBack(update.app, update.kind === 'restart' ? undefined : tried),
     text: [
       ...(why ? [why.text] : []),
-      [
-        cards.serving(update.app, running),
-        ...(outcome?.outageMs === undefined ? [] : [cards.outage(messages.duration(outcome.outageMs))]),
-      ].join(' '),
+      sentences(
+        [
+          cards.serving(update.app, running),
+          ...(outcome?.outageMs === undefined ? [] : [cards.outage(messages.duration(outcome.outageMs))]),
+        ],
+        messages,
+      ),
       dataAfter(facts),
       ...gaps(facts),
     ],
-    fields: took(facts),
     ...log(outcome, update.app, messages, audience),
     ...hints(why?.next),
     buttons: [tryAgain(update, messages), showLog(update, messages)],

@@ -19,7 +19,7 @@ export interface Announcement {
   readonly reply: (language: Language, timezone: string) => Reply;
   /** Nothing more is said about it: it is tried for longer, and sent anew where it can't be edited. */
   readonly final?: boolean | undefined;
-  /** Whoever reads this chat is told there in another way; without a chat, the platform can't be told: it is what this is about. */
+  /** Whoever reads this chat is told there in another way; without a chat, nobody can be told on that platform. */
   readonly except?: { readonly platform: string; readonly chat?: string | undefined } | undefined;
   /** Only where a message of this key is: what a chat was never told is not taken back there. */
   readonly onlyShown?: boolean | undefined;
@@ -50,9 +50,7 @@ export function createAnnouncer(deps: {
       if (!tells(about)) return false;
       const { language, timezone } = deps.settings.current();
       const chats = (await adminChats(trx)).filter(
-        ({ route: { platform, chat } }) =>
-          deps.platforms.includes(platform) &&
-          !(platform === except?.platform && (except.chat === undefined || except.chat === chat)),
+        ({ route }) => deps.platforms.includes(route.platform) && !isExcept(route, except),
       );
       for (const chat of chats) {
         if (onlyShown && !(await readMessage(trx, `${key}@${chat.id}`))) continue;
@@ -69,4 +67,8 @@ export function createAnnouncer(deps: {
       return chats.length > 0;
     },
   };
+}
+
+function isExcept(route: Route, except: Announcement['except']): boolean {
+  return route.platform === except?.platform && (except.chat === undefined || except.chat === route.chat);
 }
