@@ -152,7 +152,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
           ...(note ? { note } : {}),
         },
         entry.state,
-        progress !== undefined || note !== undefined,
+        // What is told of the agent itself would be lost with it: nobody comes back for it.
+        progress !== undefined || note !== undefined || entry.order.app === 'agent',
       );
     },
     crashes,
@@ -321,6 +322,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   clearInterval(prune);
   local.stop();
   await updates.stop();
+  held.flush();
   link.stop();
   keeper.close();
   return end;

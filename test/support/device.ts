@@ -305,7 +305,7 @@ export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
       const { agent } = (await keeper.ask('status', {})).apps;
       keeperProcess.kill('SIGKILL');
       await ended(keeperProcess);
-      for (const { pid } of findByStartId(agent?.running?.startId ?? '')) process.kill(pid, 'SIGKILL');
+      for (const { pid } of findByStartId(agent?.running?.startId ?? '')) endNow(pid);
       await until('the agent to be gone', () => findByStartId(agent?.running?.startId ?? '').length === 0);
     },
     async startKeeper() {
