@@ -197,9 +197,42 @@ test('after a kill in which nobody knows whether it was sent: looked for once th
     // Another one, to the same question, that was never sent.
     const other = answer(request, 'other', { title: 'something else' });
     expect(await adapter.send({ ...other, maybeSent: { since } })).toMatchObject({ result: 'sent' });
-    expect(feishu.messages()).toHaveLength(2);
+    // The same words to another question: not this one's answer.
+    const elsewhere = answer(await asked(), 'elsewhere', { title: 'done' });
+    expect(await adapter.send({ ...elsewhere, maybeSent: { since } })).toMatchObject({ result: 'sent' });
+    expect(feishu.messages()).toHaveLength(3);
   });
 });
+
+test('not allowed to look into the chat: an answer that perhaps comes twice is better than none', () => {
+  let ahead = 0;
+  const now = () => Date.now() + ahead;
+  return withHub({ now }, async ({ feishu, adapter, asked, answer }) => {
+    const message = answer(await asked(), 'final');
+    const since = now();
+    ahead = 3 * 60 * MINUTE;
+    feishu.withdraw('im:message:readonly');
+    expect(await adapter.send({ ...message, maybeSent: { since } })).toMatchObject({ result: 'sent' });
+  });
+});
+
+test('nothing is printed, whatever the SDK has to say', () =>
+  withHub({}, async ({ feishu, adapter, asked, answer, logs }) => {
+    const written: string[] = [];
+    const { write } = process.stdout;
+    process.stdout.write = ((text: string) => written.push(text) > 0) as typeof write;
+    try {
+      const request = await asked();
+      feishu.fault({ on: 'send', do: 'status', status: 500 });
+      await adapter.send(answer(request, 'k'));
+      feishu.nonsense();
+      await until('the words of the SDK', () => logs.some((line) => line.startsWith('feishu_sdk')));
+    } finally {
+      process.stdout.write = write;
+    }
+    expect(written).toEqual([]);
+    expect(logs.join('\n')).not.toContain(feishu.secret);
+  }));
 
 test('edits that are lost, refused for their frequency, or answered with 5xx are tried again', () =>
   withHub({}, async ({ feishu, adapter, asked, answer }) => {

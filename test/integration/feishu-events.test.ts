@@ -64,6 +64,14 @@ test('a press is in a group where the card is, also by somebody whose direct cha
     const id = await feishu.press(card, card.buttons[0]);
     const press = await until('the press', () => sink.accepted.find(({ eventId }) => eventId === id));
     expect(press).toMatchObject({ direct: false, route: { chat: card.chat } });
+    // A chat that is known as another person's is nobody else's direct chat.
+    const [own = ''] = [...sink.remembered.keys()].filter((key) => key.startsWith('direct:'));
+    const odd = await feishu.pressRaw(
+      { command: '/x' },
+      { chat: own.slice('direct:'.length), person: feishu.people.eve },
+    );
+    const other = await until('the other press', () => sink.accepted.find(({ eventId }) => eventId === odd));
+    expect(other).toMatchObject({ direct: false, person: feishu.people.eve });
     await until('the acknowledgement', () => feishu.told(id)?.acknowledgedAt !== undefined);
     expect(feishu.told(id)?.answer).toEqual({});
   }));
