@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Delivery, Outgoing, PlatformDeps, Sink } from '../../src/chat/contract.ts';
 import { type Api, type Failure, failureOf } from './api.ts';
 import { nameButtons } from './buttons.ts';
-import { type Sent, SentSchema } from './payloads.ts';
+import { jsonOf, type Sent, SentSchema } from './payloads.ts';
 import { type DiscordMessage, renderMessage, renderPlain } from './render.ts';
 import { type Deferred, livingDeferred, referenceOf } from './requests.ts';
 import type { Identity } from './session.ts';
@@ -20,6 +20,7 @@ const NONCE_MS = 60_000;
 const SKEW_MS = 60_000;
 const LOOK_BACK = 100;
 const REMEMBERED = 500;
+const PLAIN_MS = 10 * 60_000;
 /** Promised replies whose key is remembered: long after their token has died, to recognise them. */
 const CLAIMS = 200;
 const CLAIMS_KEY = 'claims';
@@ -56,6 +57,8 @@ export interface DeliveryDeps {
 export function createDeliveries(deps: DeliveryDeps): Deliveries {
   const { api, clock, log } = deps;
   const known = new Map<string, string>();
+  /** Channels in which the bot may not embed, and until when (monotonic) that is believed. */
+  const plainUntil = new Map<string, number>();
   let claims: Readonly<Record<string, string>> | undefined;
   let claiming: Promise<unknown> = Promise.resolve();
 
@@ -95,18 +98,30 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
     }
   }
 
-  /** What is wrong with the form of a message is ours: people get it without the parts that may be refused. */
-  async function withPlainForm(
-    message: Outgoing,
-    call: (body: DiscordMessage) => Promise<unknown>,
-  ): Promise<Sent | Failure> {
+  /**
+   * A message in the form that its channel takes: with an embed; without one where Discord refuses its form, or leaves it
+   * out because the bot may not embed there, which it does without a word.
+   */
+  async function inForm(message: Outgoing, call: (body: DiscordMessage) => Promise<unknown>): Promise<Sent | Failure> {
     const buttons = await nameButtons(message.reply.buttons ?? [], deps.shorten);
+    const { chat } = message.route;
+    const plainly = () => renderPlain(message.reply, buttons);
+    if ((plainUntil.get(chat) ?? 0) > clock.monotonic()) return attempt(() => call(plainly()));
     const body = renderMessage(message.reply, buttons);
     const sent = await attempt(() => call(body));
-    if (!('kind' in sent)) return sent;
-    if (sent.kind !== 'refused' || (sent.code !== CODE.invalidForm && sent.code !== CODE.empty)) return sent;
-    log('discord_form_refused', { key: message.key, reason: sent.reason });
-    return attempt(() => call(renderPlain(message.reply, buttons)));
+    if ('kind' in sent) {
+      if (sent.kind !== 'refused' || (sent.code !== CODE.invalidForm && sent.code !== CODE.empty)) return sent;
+      log('discord_form_refused', { key: message.key, reason: sent.reason });
+      return attempt(() => call(plainly()));
+    }
+    if (body.embeds.length === 0 || sent.embeds.length > 0) return sent;
+    log('discord_embeds_missing', { chat });
+    if (plainUntil.size >= REMEMBERED) plainUntil.clear();
+    plainUntil.set(chat, clock.monotonic() + PLAIN_MS);
+    const path = `/channels/${sent.channel_id}/messages/${sent.id}` as const;
+    const again = await attempt(() => api.rest.patch(path, { body: plainly() }));
+    // The message is there; its title at least is seen.
+    return 'kind' in again ? sent : again;
   }
 
   function ended(failure: Failure, message: Outgoing): Delivery {
@@ -128,7 +143,7 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
   /** Fills the promised reply; `gone` where it is there no more. */
   async function fill(deferred: Deferred, application: string, message: Outgoing): Promise<Delivery | 'gone'> {
     const path = `/webhooks/${application}/${deferred.token}/messages/@original` as const;
-    const sent = await withPlainForm(message, (body) => api.rest.patch(path, { body, auth: false }));
+    const sent = await inForm(message, (body) => api.rest.patch(path, { body, auth: false }));
     if (!('kind' in sent)) return remember(message.key, sent);
     return sent.kind === 'refused' ? 'gone' : ended(sent, message);
   }
@@ -181,17 +196,17 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
             : {}),
         },
       });
-    let sent = await withPlainForm(message, (body) => to(body, true));
+    let sent = await inForm(message, (body) => to(body, true));
     // A reply needs the permission to read the history; a message does not.
     if ('kind' in sent && sent.kind === 'refused' && sent.code === CODE.noHistory) {
-      sent = await withPlainForm(message, (body) => to(body, false));
+      sent = await inForm(message, (body) => to(body, false));
     }
     if (!('kind' in sent)) return remember(message.key, sent);
     const application = deps.identity()?.application;
     if (sent.kind === 'refused' && NO_ACCESS.includes(sent.code) && deferred && application !== undefined) {
       // Somebody called the bot where it is no member: the interaction's own way is open for a while.
       const path = `/webhooks/${application}/${deferred.token}` as const;
-      const followUp = await withPlainForm(message, (body) => api.rest.post(path, { body, auth: false }));
+      const followUp = await inForm(message, (body) => api.rest.post(path, { body, auth: false }));
       if (!('kind' in followUp)) return remember(message.key, followUp);
     }
     return ended(sent, message);
@@ -221,9 +236,7 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
     async edit(ref, message) {
       const [, channel, id] = /^(\d+)\/(\d+)$/.exec(ref) ?? [];
       if (channel === undefined) return { result: 'impossible', reason: 'no message of Discord' };
-      const sent = await withPlainForm(message, (body) =>
-        api.rest.patch(`/channels/${channel}/messages/${id}`, { body }),
-      );
+      const sent = await inForm(message, (body) => api.rest.patch(`/channels/${channel}/messages/${id}`, { body }));
       return 'kind' in sent ? ended(sent, message) : { result: 'sent', ref };
     },
   };
@@ -232,12 +245,4 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
 /** At most 25 characters, the same for the same key. */
 function nonceOf(key: string): string {
   return createHash('sha256').update(key).digest('base64url').slice(0, 24);
-}
-
-function jsonOf(text: string | undefined): unknown {
-  try {
-    return text === undefined ? {} : JSON.parse(text);
-  } catch {
-    return {};
-  }
 }

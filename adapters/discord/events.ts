@@ -3,7 +3,7 @@ import type { MenuCommand, PlatformDeps, Request, Sink } from '../../src/chat/co
 import { type Api, failureOf } from './api.ts';
 import { focusedOption, lineOf } from './commands.ts';
 import type { GatewayEvent } from './gateway.ts';
-import { type InteractionPayload, InteractionSchema, MessageSchema } from './payloads.ts';
+import { GuildDeleteSchema, type InteractionPayload, InteractionSchema, MessageSchema } from './payloads.ts';
 import { isCommand, isCompletion, requestOfInteraction, requestOfMessage } from './requests.ts';
 import type { Session } from './session.ts';
 
@@ -153,7 +153,16 @@ export function createEvents(deps: {
 
   return {
     take({ sequence, type, data }) {
-      if (type === 'GUILD_CREATE') return deps.onGuild();
+      if (type === 'GUILD_CREATE') {
+        deps.onGuild();
+        return;
+      }
+      if (type === 'GUILD_DELETE') {
+        const gone = GuildDeleteSchema.safeParse(data);
+        // `unavailable` is an outage of Discord's, not the end of a membership.
+        if (gone.success && !gone.data.unavailable) log('discord_removed', { guild: gone.data.id });
+        return;
+      }
       if (type !== 'MESSAGE_CREATE' && type !== 'INTERACTION_CREATE') return;
       session.begin(sequence);
       const work = type === 'MESSAGE_CREATE' ? onMessage(data) : onInteraction(data);

@@ -75,6 +75,9 @@ export const ReadySchema = z.object({
   application: z.object({ id: Id }),
 });
 
+/** Topics, Gateway Events, "Guild Delete". */
+export const GuildDeleteSchema = z.object({ id: Id, unavailable: z.boolean().optional() });
+
 export const GatewayBotSchema = z.object({
   url: z.string().regex(/^wss?:\/\//),
   session_start_limit: z.object({ remaining: z.number(), reset_after: z.number() }),
@@ -94,3 +97,12 @@ export const SentSchema = z.object({
   interaction_metadata: z.object({ id: Id }).nullish(),
 });
 export type Sent = z.output<typeof SentSchema>;
+
+/** What was remembered, perhaps damaged; a schema judges it. */
+export function jsonOf(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { MenuCommand, PlatformDeps, Sink } from '../../src/chat/contract.ts';
 import { type Api, type Failure, failureOf } from './api.ts';
 import { slashCommands } from './commands.ts';
+import { jsonOf } from './payloads.ts';
 
 /**
  * Registers the commands with Discord where they differ from what was registered last: one PUT replaces all ("bulk
@@ -36,7 +37,7 @@ export function createRegistration(options: {
 
   async function remembered(application: string): Promise<Record<string, string>> {
     const text = await memory.get(KEY);
-    const parsed = KeptSchema.safeParse(text ? JSON.parse(text) : undefined);
+    const parsed = KeptSchema.safeParse(jsonOf(text));
     return parsed.success && parsed.data.application === application ? { ...parsed.data.places } : {};
   }
 
@@ -44,7 +45,14 @@ export function createRegistration(options: {
     async run(application, signal) {
       const places = await remembered(application);
       const failures: { place: string; failure: Failure }[] = [];
+      const keep = (place: string, value: string | undefined) => {
+        if (value === undefined) delete places[place];
+        else places[place] = value;
+        return memory.set(KEY, JSON.stringify({ application, places }));
+      };
       const put = async (place: string, body: readonly unknown[]) => {
+        // Known as unsure first: whoever is killed in between does it again, or takes it back.
+        await keep(place, '');
         const where = place === GLOBAL ? '' : `/guilds/${place}`;
         try {
           await api.rest.put(`/applications/${application}${where}/commands`, { body, signal });
@@ -60,16 +68,13 @@ export function createRegistration(options: {
           failures.push({ place, failure });
           continue;
         }
-        places[place] = digest;
-        await memory.set(KEY, JSON.stringify({ application, places }));
+        await keep(place, digest);
         log('discord_commands', { place, commands: commands.length });
       }
       for (const place of Object.keys(places).filter((one) => !wanted.includes(one))) {
         const failure = await put(place, []);
         // A server that the bot has left shows no commands.
-        if (failure && failure.kind !== 'refused') continue;
-        delete places[place];
-        await memory.set(KEY, JSON.stringify({ application, places }));
+        if (!failure || failure.kind === 'refused') await keep(place, undefined);
       }
       return failures;
     },

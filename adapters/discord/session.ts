@@ -1,6 +1,7 @@
 import type { SessionInfo } from '@discordjs/ws';
 import { z } from 'zod';
 import type { Sink } from '../../src/chat/contract.ts';
+import { jsonOf } from './payloads.ts';
 
 /**
  * The gateway's session, kept over a restart: who resumes is told what was missed meanwhile. The sequence that is kept
@@ -100,12 +101,4 @@ export function createSession(options: {
     },
     save,
   };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

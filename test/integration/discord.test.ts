@@ -298,6 +298,7 @@ test('removed from the server, or without a permission: said why, in the log too
   discord.kick();
   expect(await bot.adapter.send(answer(mention, 'k4', 'x'))).toMatchObject({ result: 'impossible', reason: /50001/ });
   expect(bot.logs.filter(({ event }) => event === 'discord_refused').length).toBe(2);
+  await until('the log', () => bot.logs.some(({ event }) => event === 'discord_removed'));
   expect(bot.adapter.connection().state).toBe('connected');
 });
 
@@ -341,6 +342,20 @@ test('a form that Discord refuses is sent without what may be refused', async ()
   expect((await bot.adapter.send(message)).result).toBe('sent');
   expect(discord.messages()[0]?.text).toBe('title\nwords');
   expect(discord.messages()[0]?.buttons.length).toBe(1);
+});
+
+test('where the bot may not embed, the words are text', async () => {
+  const bot = await started();
+  const request = await bot.asked('hello');
+  discord.deny('embed');
+  const words = { text: ['words'], fields: [{ name: 'version', value: '1' }] };
+  const sent = await bot.adapter.send(answer(request, 'k1', 'title', words));
+  if (sent.result !== 'sent') throw new Error(sent.result);
+  expect(discord.messages()[0]?.text).toBe('title\nwords\nversion: 1');
+  const before = discord.calls().length;
+  await bot.adapter.edit(sent.ref, answer(request, 'k1', 'other', words));
+  expect(discord.messages()[0]?.text).toBe('other\nwords\nversion: 1');
+  expect(discord.calls().length).toBe(before + 1);
 });
 
 test('buttons carry their command, or a short name of it; one that nobody knows is said to be so', async () => {

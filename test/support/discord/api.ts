@@ -252,13 +252,18 @@ function createMessage({ world, parts, body }: Asked): Answer {
   return { status: 200, body: shown(post(world, channel, given), true) };
 }
 
+/** Without the permission to embed links, embeds are left out of a message, without a word. */
+function embedsOf(world: World, channel: Channel, embeds: readonly Embed[]): readonly Embed[] {
+  return world.denied.has('embed') && channel.guild !== undefined ? [] : embeds;
+}
+
 function post(world: World, channel: Channel, body: MessageBody, interaction?: Interaction): StoredMessage {
   const message: StoredMessage = {
     id: world.snowflake(),
     channel,
     author: world.bot,
     content: body.content ?? '',
-    embeds: body.embeds ?? [],
+    embeds: embedsOf(world, channel, body.embeds ?? []),
     components: body.components ?? [],
     flags: body.flags ?? 0,
     nonce: body.nonce,
@@ -279,7 +284,7 @@ function edit(world: World, message: StoredMessage, body: MessageBody): StoredMe
   }
   message.flags &= ~FLAGS.loading;
   message.content = body.content ?? message.content;
-  message.embeds = body.embeds ?? message.embeds;
+  message.embeds = body.embeds ? embedsOf(world, message.channel, body.embeds) : message.embeds;
   message.components = body.components ?? message.components;
   return message;
 }

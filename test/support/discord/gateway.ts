@@ -38,6 +38,10 @@ export interface Gateway {
   forget(): void;
   /** From now on nothing is answered: neither heartbeats nor anything else. */
   silence(on: boolean): void;
+  /** From now on handshakes are taken and never answered. */
+  hang(on: boolean): void;
+  /** Handshakes that wait. */
+  hung(): number;
   /** From now on who identifies is closed with this code. */
   refuseIdentify(code: number | undefined): void;
   identified(): number;
@@ -58,6 +62,8 @@ export function createGateway(
   const sockets = new Set<WebSocket>();
   let silent = false;
   let refuseWith: number | undefined;
+  let hanging = false;
+  const hung = new Set<Duplex>();
   const count = { identified: 0, resumed: 0 };
 
   function attach(socket: WebSocket): void {
@@ -146,6 +152,14 @@ export function createGateway(
 
   return {
     upgrade(request, socket, head) {
+      if (hanging) {
+        hung.add(socket);
+        socket.on('close', () => hung.delete(socket));
+        socket.on('end', () => socket.destroy());
+        socket.on('error', () => undefined);
+        options.onCall('dropped');
+        return;
+      }
       const fault = world.takeFault('connect');
       const query = new URL(request.url ?? '/', 'ws://x').searchParams;
       const status = fault?.do === 'status' ? fault.status : query.get('v') !== '10' ? 400 : undefined;
@@ -180,12 +194,17 @@ export function createGateway(
     silence(on) {
       silent = on;
     },
+    hang(on) {
+      hanging = on;
+    },
+    hung: () => hung.size,
     refuseIdentify(code) {
       refuseWith = code;
     },
     identified: () => count.identified,
     resumed: () => count.resumed,
     async close() {
+      for (const socket of hung) socket.destroy();
       for (const socket of sockets) socket.terminate();
       server.close();
     },

@@ -6,7 +6,7 @@ import { serveApi, shown } from './api.ts';
 import { createGateway } from './gateway.ts';
 import { isShown, seenMessage } from './seen.ts';
 import { type FilledCommand, fillIn, type RegisteredCommand } from './slash.ts';
-import { type Channel, createWorld, type Interaction, type StoredMessage, type Told } from './world.ts';
+import { type Channel, createWorld, type Denied, type Interaction, type StoredMessage, type Told } from './world.ts';
 
 /**
  * Discord on this machine: REST and gateway over real sockets, as the platform's documentation has them
@@ -44,10 +44,13 @@ export interface DiscordPlatform extends ChatPlatform {
   forgetSessions(): void;
   silence(on: boolean): void;
   refuseIdentify(code: number | undefined): void;
+  /** Handshakes of the gateway are never answered. */
+  hangHandshakes(on: boolean): void;
+  readonly openHandshakes: number;
   /** The bot is removed from the guild; or is there again. */
   kick(): void;
   invite(): void;
-  deny(...what: ('send' | 'history' | 'commands')[]): void;
+  deny(...what: Denied[]): void;
   setPermissions(bits: bigint): void;
   /** Events wait from now on; and are told. */
   hold(): void;
@@ -295,6 +298,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     closeGateway: (code) => gateway.closeAll(code),
     forgetSessions: () => gateway.forget(),
     silence: (on) => gateway.silence(on),
+    hangHandshakes: (on) => gateway.hang(on),
     refuseIdentify: (code) => gateway.refuseIdentify(code),
     kick() {
       world.kicked = true;
@@ -326,6 +330,9 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
       world.revoked = true;
     },
     peers,
+    get openHandshakes() {
+      return gateway.hung();
+    },
     get identified() {
       return gateway.identified();
     },

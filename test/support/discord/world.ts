@@ -78,6 +78,8 @@ export interface Interaction {
   choices?: readonly { readonly name: string; readonly value: string }[];
 }
 
+export type Denied = 'send' | 'history' | 'commands' | 'embed';
+
 export interface Told {
   readonly type: 'INTERACTION_CREATE' | 'MESSAGE_CREATE';
   readonly payload: Readonly<Record<string, unknown>>;
@@ -159,8 +161,8 @@ export function createWorld() {
     refuseEmbeds: false,
     /** The bot was removed from the guild. */
     kicked: false,
-    /** What the bot may not do in the guild: `send`, `history`, `commands`. */
-    denied: new Set<'send' | 'history' | 'commands'>(),
+    /** What the bot may not do in the guild. */
+    denied: new Set<Denied>(),
     /** Permissions of the bot in the guild as `GET /users/@me/guilds` says. */
     permissions: (1n << 10n) | (1n << 11n) | (1n << 14n) | (1n << 16n) | (1n << 38n),
     fault(fault: Fault) {
