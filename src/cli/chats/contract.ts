@@ -40,6 +40,8 @@ export interface ChatFlags {
   readonly secretFile?: string | undefined;
   /** The secret stays in that file, or in its variable. */
   readonly inPlace?: boolean | undefined;
+  /** Make a Feishu app by a QR code. */
+  readonly qr?: boolean | undefined;
   /** Another secret, or other settings, may be replaced. */
   readonly replace?: boolean | undefined;
   /** false: the platform is not asked. */
