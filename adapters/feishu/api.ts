@@ -114,9 +114,8 @@ export function createApi(options: ApiOptions): Api {
   let endpointRefusal: FeishuFailure | undefined;
   const http = defaultHttpInstance.create({
     timeout: TIMEOUT_MS,
-    httpAgent: way.http,
-    httpsAgent: way.https,
-    // The agents decide; the client would read the environment a second time.
+    ...(way.agent === undefined ? {} : { httpAgent: way.agent, httpsAgent: way.agent }),
+    // The agent decides; the client would read the environment a second time.
     proxy: false,
     maxRedirects: 0,
     // What is not JSON is left as text, and refused by what reads it.

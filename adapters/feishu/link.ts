@@ -1,5 +1,5 @@
 import { type EventDispatcher, LoggerLevel, WSClient } from '@larksuiteoapi/node-sdk';
-import type { Connection, ErrorCode, ErrorData } from '../../src/chat/contract.ts';
+import type { ErrorCode, ErrorData } from '../../src/chat/contract.ts';
 import type { Api, Bot, QuietLogger } from './api.ts';
 import { FeishuFailure, failureOf } from './failure.ts';
 import type { Way } from './proxy.ts';
@@ -48,6 +48,8 @@ export interface LinkOptions {
   readonly logger: QuietLogger;
   readonly clock: { now(): number; monotonic(): number };
   readonly random: () => number;
+  /** Seconds; 10 unless given. */
+  readonly pongS?: number | undefined;
   readonly onChange: (state: LinkState) => void;
   /** Asked before the first event is heard: mentions are known by it. */
   readonly onBot: (bot: Bot) => void;
@@ -124,11 +126,11 @@ export function createLink(options: LinkOptions): Link {
       appSecret: options.secret,
       domain: options.domain,
       httpInstance: api.http,
-      ...(options.way.socket === undefined ? {} : { agent: options.way.socket }),
+      ...(options.way.agent === undefined ? {} : { agent: options.way.agent }),
       logger: options.logger,
       loggerLevel: LoggerLevel.error,
       handshakeTimeoutMs: HANDSHAKE_MS,
-      wsConfig: { pingTimeout: PONG_S },
+      wsConfig: { pingTimeout: options.pongS ?? PONG_S },
       onReady: () => made.resolve(),
       onError: () => {
         made.reject(refusalOf('the connection was refused'));
@@ -168,11 +170,11 @@ export function createLink(options: LinkOptions): Link {
   type Verdict = { readonly problem: Problem; readonly fatal: boolean; readonly slow?: boolean };
 
   async function judge(failure: FeishuFailure): Promise<Verdict> {
-    const { code } = failure;
-    const known = problemOf(failure, options.way.proxy);
-    if (failure.kind === 'permission') return { problem: known, fatal: true };
-    if (failure.kind === 'unreached' || code === undefined || BUSY.has(code)) return { problem: known, fatal: false };
-    if (failure.kind === 'rate' || failure.kind === 'trouble') return { problem: known, fatal: false };
+    const { code, kind } = failure;
+    if (code === undefined || BUSY.has(code) || kind === 'unreached' || kind === 'rate' || kind === 'trouble') {
+      return { problem: unreachable(failure.message, options.way.proxy), fatal: false };
+    }
+    if (kind === 'permission') return { problem: problemOf(failure, options.way.proxy), fatal: true };
     if (code === TOO_MANY) {
       const data = { platform: 'feishu', reason: failure.message };
       return { problem: { code: 'chat_conflict', data }, fatal: false, slow: true };
@@ -204,6 +206,11 @@ export function createLink(options: LinkOptions): Link {
 
 const refused = (reason: string): Problem => ({ code: 'chat_refused', data: { platform: 'feishu', reason } });
 
+const unreachable = (reason: string, proxy: string | undefined): Problem => ({
+  code: 'chat_unreachable',
+  data: { platform: 'feishu', reason, ...(proxy === undefined ? {} : { proxy }) },
+});
+
 /** A failure as people are told of it. */
 export function problemOf(failure: FeishuFailure, proxy: string | undefined): Problem {
   const reason = failure.message;
@@ -222,10 +229,7 @@ export function problemOf(failure: FeishuFailure, proxy: string | undefined): Pr
     case 'unreached':
     case 'trouble':
     case 'rate':
-      return {
-        code: 'chat_unreachable',
-        data: { platform: 'feishu', reason, ...(proxy === undefined ? {} : { proxy }) },
-      };
+      return unreachable(reason, proxy);
     default:
       return refused(reason);
   }
@@ -233,8 +237,6 @@ export function problemOf(failure: FeishuFailure, proxy: string | undefined): Pr
 
 /** Where an app's id and secret are found. */
 export const CONSOLE = 'the developer console, Credentials & Basic Info (open.feishu.cn/app)';
-
-export type ConnectionState = Connection['state'];
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -1,14 +1,11 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent } from 'node:http';
 import { HttpsProxyAgent } from 'https-proxy-agent';
 
 /** How Feishu is reached: straight, or through an HTTP proxy with CONNECT, for requests and sockets alike. */
 
 export interface Way {
-  readonly http: HttpAgent;
-  readonly https: HttpAgent;
-  /** Of the WebSocket; `undefined`: its own. */
-  readonly socket: HttpAgent | undefined;
+  /** Of requests and of the WebSocket; `undefined`: the process's own. */
+  readonly agent: Agent | undefined;
   /** The proxy's address without credentials, for people. */
   readonly proxy: string | undefined;
   close(): void;
@@ -27,19 +24,10 @@ export function wayTo(
   environment: Readonly<Record<string, string | undefined>>,
 ): Way {
   const through = proxy === 'none' ? undefined : (proxy ?? proxyOf(address, environment));
-  const options = { keepAlive: true, timeout: KEEP_MS };
-  if (through === undefined) {
-    const http = new HttpAgent(options);
-    const https = new HttpsAgent(options);
-    return { http, https, socket: undefined, proxy: undefined, close: () => destroy(http, https) };
-  }
+  if (through === undefined) return { agent: undefined, proxy: undefined, close: () => undefined };
   // One agent for both: CONNECT is used to plain addresses as well.
-  const agent = new HttpsProxyAgent(through, options);
-  return { http: agent, https: agent, socket: agent, proxy: withoutCredentials(through), close: () => destroy(agent) };
-}
-
-function destroy(...agents: readonly HttpAgent[]): void {
-  for (const agent of agents) agent.destroy();
+  const agent = new HttpsProxyAgent(through, { keepAlive: true, timeout: KEEP_MS });
+  return { agent, proxy: withoutCredentials(through), close: () => agent.destroy() };
 }
 
 function proxyOf(address: string, environment: Readonly<Record<string, string | undefined>>): string | undefined {

@@ -62,8 +62,7 @@ export async function registerFeishu(options: RegisterOptions): Promise<FeishuRe
     return Object.assign(request, {
       timeout: TIMEOUT_MS,
       signal: ended.signal,
-      httpAgent: way.http,
-      httpsAgent: way.https,
+      ...(way.agent === undefined ? {} : { httpAgent: way.agent, httpsAgent: way.agent }),
       proxy: false as const,
     });
   });

@@ -10,6 +10,8 @@ export interface FeishuSettings {
   readonly api?: string | undefined;
   readonly proxy?: string | undefined;
   readonly editIntervalMs?: number | undefined;
+  /** A ping without an answer for so many seconds is a dead connection. */
+  readonly pongS?: number | undefined;
 }
 
 /** `https://open.feishu.cn`, without a slash at its end. */
