@@ -18,6 +18,8 @@ export interface ApprovalLike {
   readonly expiresAt: number;
   /** Nobody asked for it. */
   readonly automatic: boolean;
+  /** Asked for with `--force`. */
+  readonly force: boolean;
   /** Nobody but the asker could approve it. */
   readonly alone: boolean;
 }
@@ -25,6 +27,7 @@ export interface ApprovalLike {
 interface Asked extends UpdateLike {
   /** What people call it. */
   readonly device: string;
+  readonly requestedBy: string;
   readonly requestedByName: string;
 }
 
@@ -32,17 +35,23 @@ interface Asked extends UpdateLike {
 export function approvalCard(update: Asked, approval: ApprovalLike, language: Language): Reply {
   const { people } = MESSAGES[language];
   const { id } = update;
-  const yourself = approval.alone && !approval.automatic;
+  const yourself = approval.alone && !approval.automatic && approval.mode === 'confirm';
   const buttons: Button[] = [
     { label: yourself ? people.confirm : people.approve, command: `/update approve ${id}`, style: 'primary' },
     { label: people.reject, command: `/update reject ${id}`, style: 'danger' },
   ];
-  const rule = approval.automatic ? people.byAnyone : yourself ? people.byYourself : people.bySecond;
+  const rule = approval.automatic
+    ? people.byAnyone
+    : yourself
+      ? people.byYourself
+      : approval.alone
+        ? people.byTerminal(id)
+        : people.bySecond;
   const until = new Date(approval.expiresAt).toISOString().slice(0, 16).replace('T', ' ');
   return {
     tone: 'warn',
     title: people.approvalTitle(update.app, update.to),
-    text: [rule],
+    text: [rule, ...(approval.force ? [people.forced] : [])],
     fields: [...facts(update, approval, language), { name: people.fieldUntil, value: `${until} UTC` }],
     buttons,
   };
@@ -77,11 +86,16 @@ function facts(update: Asked, approval: ApprovalLike, language: Language) {
   const version = [update.from && update.from !== update.to ? `${update.from} →` : '', update.to ?? ''];
   const digest = shortDigest(approval.digest);
   return [
-    { name: people.fieldAsks, value: approval.automatic ? people.automatic : update.requestedByName },
+    { name: people.fieldAsks, value: approval.automatic ? people.automatic : askerOf(update) },
     { name: people.fieldVersion, value: version.filter((part) => part !== '').join(' ') },
     ...(digest === '' ? [] : [{ name: people.fieldDigest, value: digest }]),
     { name: people.fieldDevice, value: update.device },
   ];
+}
+
+/** A name is chosen by whoever bears it: the account tells who it is. */
+function askerOf({ requestedBy, requestedByName }: Asked): string {
+  return requestedBy.endsWith(`:${requestedByName}`) ? requestedBy : `${requestedByName} (${requestedBy})`;
 }
 
 /** `sha256 0f3a9c…`: enough to compare by eye. */

@@ -31,6 +31,8 @@ const AT_ONCE = 4;
 const COMMAND_DEADLINE_MS = 60_000;
 /** Longer texts are cut: no command is near it. */
 const MAX_TEXT = 4_000;
+/** Names are cut after this. */
+const MAX_NAME = 80;
 /** A stranger is answered once in this time. */
 const STRANGER_MS = 60 * 60_000;
 
@@ -145,7 +147,7 @@ export function createRouter(deps: RouterDeps): Router {
   async function answerTo(platform: string, request: Request, language: Language): Promise<CommandAnswer | 'silence'> {
     const now = clock.now();
     const messages = MESSAGES[language];
-    const who = { id: `${platform}:${request.person}`, name: request.personName ?? request.person };
+    const who = { id: `${platform}:${request.person}`, name: nameOf(request) };
     const role = await deps.roleOf(platform, request.person);
     const opening = role === undefined && !request.unknownButton && (await isOpen(request.text));
     if (role === undefined && !opening) {
@@ -191,9 +193,9 @@ export function createRouter(deps: RouterDeps): Router {
   }
 
   /** The account's name, as it is now. No part of the answer. */
-  async function spoken(platform: string, { person, personName }: Request): Promise<void> {
+  async function spoken(platform: string, request: Request): Promise<void> {
     await deps
-      .onSpoken?.({ platform, person, name: personName ?? person })
+      .onSpoken?.({ platform, person: request.person, name: nameOf(request) })
       .catch((error: unknown) => log('name_not_kept', { error: explain(error) }));
   }
 
@@ -283,6 +285,16 @@ export function createRouter(deps: RouterDeps): Router {
       while (running.size > 0) await Promise.allSettled(running);
     },
   };
+}
+
+/** What people call themselves, in one line, without what turns text around. */
+function nameOf({ person, personName = '' }: Request): string {
+  const name = personName
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ')
+    .trim()
+    .slice(0, MAX_NAME)
+    .trim();
+  return name === '' ? person : name;
 }
 
 interface Lane {

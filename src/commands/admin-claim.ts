@@ -7,13 +7,13 @@ const TEXT = {
     title: 'You are an admin of this hub now',
     first: 'The first one. Next: /update shows what there is, /admin add lets others in, /help lists everything.',
     more: 'The other admins are told.',
-    already: 'You are an admin already; the code is still good.',
+    already: 'You are an admin already; no code was used up.',
   },
   zh: {
     title: '您现在是这个 hub 的管理员',
     first: '您是第一位。接下来：/update 查看有什么，/admin add 添加其他人，/help 列出全部命令。',
     more: '已通知其他管理员。',
-    already: '您已经是管理员；这个认领码仍然有效。',
+    already: '您已经是管理员；没有消耗认领码。',
   },
 };
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ROLES } from '../domain/app.ts';
 import type { Language, Reply } from '../domain/reply.ts';
 import { argument, type CommandContext, defineCommand } from './contract.ts';
-import type { RoleChange } from './people-services.ts';
+import type { AccountView, RoleChange } from './people-services.ts';
 
 const TEXT = {
   en: {
@@ -14,6 +14,7 @@ const TEXT = {
     is: (name: string, role: string) => `${name} is ${role} now`,
     same: (name: string, role: string) => `${name} is ${role} already`,
     changed: (name: string, before: string, after: string) => `${name}: ${before} → ${after}`,
+    never: 'never',
     out: (name: string) => `${name} may do nothing here any more`,
     told: 'The other admins are told.',
     since: 'May approve updates 24 h from now.',
@@ -27,6 +28,7 @@ const TEXT = {
     is: (name: string, role: string) => `${name} 现在是 ${role}`,
     same: (name: string, role: string) => `${name} 已经是 ${role}`,
     changed: (name: string, before: string, after: string) => `${name}：${before} → ${after}`,
+    never: '从未',
     out: (name: string) => `${name} 在这里已没有任何权限`,
     told: '已通知其他管理员。',
     since: '24 小时后可以批准更新。',
@@ -68,7 +70,7 @@ export const adminList = defineCommand({
       `${name} (${id})`,
       has,
       accounts.map((account) => account.id).join(', '),
-      words.relative(Math.max(0, ...accounts.map(({ seenAt }) => seenAt)), now),
+      lastSeen(accounts) === 0 ? text.never : words.relative(lastSeen(accounts), now),
     ]);
     const names = strangers.map(({ id, name }) => (name === id.slice(id.indexOf(':') + 1) ? id : `${name} (${id})`));
     const reply: Reply = {
@@ -128,6 +130,8 @@ export const adminRemove = defineCommand({
     return { reply: changeCard(change, context) };
   },
 });
+
+const lastSeen = (accounts: readonly AccountView[]) => Math.max(0, ...accounts.map(({ seenAt }) => seenAt));
 
 function changeCard({ name, accounts, before, after }: RoleChange, { language }: CommandContext): Reply {
   const text = TEXT[language];

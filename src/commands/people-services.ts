@@ -8,7 +8,7 @@ export interface AccountView {
   readonly id: string;
   /** As last seen. */
   readonly name: string;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; 0: never. */
   readonly seenAt: number;
 }
 

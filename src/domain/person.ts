@@ -28,11 +28,13 @@ const ACCOUNT = /^(?<platform>[a-z][a-z0-9_-]{0,30}):(?<person>[\w.@-]{1,128})$/
 /** How Discord writes a mention. https://docs.discord.com/developers/reference#message-formatting */
 const DISCORD_MENTION = /^<@!?(?<person>\d{1,25})>$/;
 const DIGITS = /^\d{1,25}$/;
+/** A user; or a chat in whose name its anonymous admins write. https://core.telegram.org/bots/api#message (sender_chat) */
+const TELEGRAM = /^(?:\d{1,25}|chat-?\d{1,25})$/;
 /** An open_id. https://open.feishu.cn/document/home/user-identity-introduction/open-id */
 const OPEN_ID = /^ou_[0-9A-Za-z_-]{1,64}$/;
 
 /** Ids of the platforms that have a form of their own. */
-const FORMS: Readonly<Record<string, RegExp>> = { discord: DIGITS, telegram: DIGITS, feishu: OPEN_ID };
+const FORMS: Readonly<Record<string, RegExp>> = { discord: DIGITS, telegram: TELEGRAM, feishu: OPEN_ID };
 
 /**
  * Reads a person as typed: `telegram:123`, a mention, a person's id (`p-7k2m`), `@name`, or a name. `undefined` where it
@@ -48,6 +50,7 @@ export function readPerson(text: string): PersonRef | undefined {
     const platform = written === 'lark' ? 'feishu' : written;
     return (FORMS[platform] ?? /./).test(person) ? { by: 'account', platform, person } : undefined;
   }
+  if (new RegExp(`^(?:lark|terminal|${Object.keys(FORMS).join('|')}):`).test(typed)) return undefined;
   const name = foldName(typed);
   return name === '' ? undefined : { by: 'name', name };
 }

@@ -40,7 +40,7 @@ export function createClaims(work: PeopleWork): Pick<People, 'claim'> {
     }
     const what = { action: 'claim', target: accountId(account), before: known?.role, after: first ? 'first' : 'admin' };
     await addAudit(trx, work.entry(asker, now, what));
-    await rememberAdminChat(trx, { route: asker.route, language: undefined, person: id, at: now });
+    await rememberAdminChat(trx, { route: asker.route, language: undefined, account: accountId(account), at: now });
     const news = { what: 'claimed', name, account: accountId(account), first } as const;
     const reply = (language: 'en' | 'zh') => peopleCard(news, language);
     await announcer.announce(trx, { key: newsKey(asker), about: 'always', reply, except: asker.route, now });

@@ -4,7 +4,7 @@ import type { Asker, LinkResult, People } from '../commands/index.ts';
 import { type Role, roleAllows } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import { accountId, accountOf } from '../domain/person.ts';
-import { joinAdmins } from '../store/admin-chats.ts';
+import { forgetAdmin } from '../store/admin-chats.ts';
 import { addAudit, auditOfEvent } from '../store/audit.ts';
 import {
   findPerson,
@@ -70,7 +70,6 @@ export function createLinks(work: PeopleWork): Pick<People, 'newLink' | 'link' |
       return new FettleError('link_refused', { data: { why: 'lower', has: mine.role, role: owner.role } });
     if (mine) {
       await moveAccounts(trx, mine.person, owner.person);
-      await joinAdmins(trx, mine.person, owner.person);
       await removePerson(trx, mine.person);
     } else await giveAccount(trx, { ...account, name: asker.who.name }, owner.person, now);
     const accounts = (await listAccounts(trx, owner.person)).map(accountId);
@@ -143,6 +142,7 @@ export function createLinks(work: PeopleWork): Pick<People, 'newLink' | 'link' |
         if ((await listAccounts(trx, person.person)).length < 2)
           throw new FettleError('only_account', { data: { account, name: person.name } });
         await giveAccount(trx, accountOf(account), null, now);
+        await forgetAdmin(trx, [account]);
         await addAudit(trx, work.entry(asker, now, { action: 'unlink', target: account, before: person.name }));
         const news = { what: 'unlinked', name: person.name, account, by: asker.who.name } as const;
         const reply = (language: 'en' | 'zh') => peopleCard(news, language);

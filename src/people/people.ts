@@ -62,8 +62,11 @@ export function createPeople(deps: PeopleDeps): PeopleOfHub {
       if (seen.platform !== TERMINAL) await rememberAccount(db, { ...seen, at: clock.now() });
     },
     async adminSpoke({ route, language, person }) {
-      const admin = await personOfAccount(db, { platform: route.platform, person });
-      await rememberAdminChat(db, { route, language, person: admin?.person, at: clock.now() });
+      const account = { platform: route.platform, person };
+      // The role may have gone since the command was let through.
+      if (route.platform !== TERMINAL && (await personOfAccount(db, account))?.role !== 'admin') return;
+      const by = route.platform === TERMINAL ? {} : { account: accountId(account) };
+      await rememberAdminChat(db, { route, language, ...by, at: clock.now() });
     },
     claimed: () => hasAdmin(db),
     async list() {

@@ -58,8 +58,8 @@ export function createRoles(work: PeopleWork): Pick<People, 'setRole' | 'remove'
     if (person) {
       if (person.role === 'admin' && role !== 'admin') await requireAnother(trx, person);
       await setRole(trx, person, role, now);
-      if (role !== 'admin') await forgetAdmin(trx, person.person);
       const accounts = (await listAccounts(trx, person.person)).map(accountId);
+      if (role !== 'admin') await forgetAdmin(trx, accounts);
       return { name: person.name, accounts, before: person.role, after: role };
     }
     const id = await unusedPersonId(trx, random);
@@ -93,7 +93,7 @@ export function createRoles(work: PeopleWork): Pick<People, 'setRole' | 'remove'
         if (!person) throw new FettleError('unknown_person', { data: { typed } });
         if (person.role === 'admin') await requireAnother(trx, person);
         const accounts = (await listAccounts(trx, person.person)).map(accountId);
-        await forgetAdmin(trx, person.person);
+        await forgetAdmin(trx, accounts);
         await removePerson(trx, person.person);
         return finish(trx, { name: person.name, accounts, before: person.role }, asker, now);
       });

@@ -75,6 +75,7 @@ async function factsOf(
     digest: approval.digest,
     expiresAt: approval.expires_at,
     automatic: row.automatic === 1,
+    force: row.force === 1,
     alone: !(await hasOthers(trx, askers, now)),
   };
 }

@@ -168,7 +168,10 @@ export function createAutoUpdates(deps: AutoUpdatesDeps): AutoUpdates {
     const update = newUpdate(outlook, resolved);
     const mode = deps.apps.find(({ name }) => name === app.name)?.approval ?? 'none';
     if (mode !== 'none') {
-      if (await ask(outlook, update, mode)) log(`${app.name} ${release.version} waits for approval`);
+      if (!(await ask(outlook, update, mode))) return undefined;
+      log(`${app.name} ${release.version} waits for approval`);
+      // The engine looks at deadlines, and hears of this one here.
+      await deps.engine.dispatch();
       return undefined;
     }
     if (attempts.state === 'retry') {

@@ -19,7 +19,8 @@ export interface Wishes {
   /**
    * Safe to repeat. A force is in the store, with who wanted it, before the device is asked.
    *
-   * @throws {FettleError} `device_offline`: a force is kept, and told when the device is back · `agent_too_old`
+   * @throws {FettleError} `device_offline`: a force is kept, and told when the device is back · `agent_too_old` ·
+   *   `not_waiting` where it waits for approval
    */
   insist(id: string, on: 'force' | 'hold', asker: WhoAsks): Promise<WishResult>;
   /** A device says that it has this update: tells it of a force that it may have missed. */
@@ -82,6 +83,9 @@ export function createWishes(deps: WishesDeps): Wishes {
 
     async insist(id, on, { who, route, eventId }) {
       const row = await rowOf(db, id);
+      // Forced after somebody was asked, it would be another thing than what they approve.
+      if (row.state === 'approving')
+        throw new FettleError('not_waiting', { data: { id, app: row.app, state: row.state } });
       if (!isCancellable(row.state)) {
         // Asked again after a restart of the hub: what was asked for has come about.
         const before = await auditOfEvent(db, { eventId, by: who.id });

@@ -21,13 +21,13 @@ export async function rememberAdminChat(
   seen: {
     readonly route: Route;
     readonly language: Language | undefined;
-    /** The admin, by the id of the person; absent for the terminal. */
-    readonly person?: string | undefined;
+    /** The admin's account, `telegram:123`; absent for the terminal. */
+    readonly account?: string | undefined;
     readonly at: number;
   },
 ): Promise<void> {
   const { platform, chat } = seen.route;
-  if (seen.person !== undefined) await notePerson(db, { platform, chat, person: seen.person });
+  if (seen.account !== undefined) await noteAccount(db, { platform, chat, account: seen.account });
   const before = await db
     .selectFrom('admin_chats')
     .select(['language', 'seen_at'])
@@ -44,37 +44,30 @@ export async function rememberAdminChat(
     .execute();
 }
 
-async function notePerson(
+async function noteAccount(
   db: Kysely<Database>,
-  row: { readonly platform: string; readonly chat: string; readonly person: string },
+  row: { readonly platform: string; readonly chat: string; readonly account: string },
 ): Promise<void> {
   await db
-    .insertInto('admin_chat_people')
+    .insertInto('admin_chat_accounts')
     .values(row)
     .onConflict((conflict) => conflict.doNothing())
     .execute();
 }
 
-/** Somebody is no admin any more: chats in which no other one has given a command get no news from now on. */
-export async function forgetAdmin(trx: Kysely<Database>, person: string): Promise<void> {
-  const theirs = await trx.selectFrom('admin_chat_people').selectAll().where('person', '=', person).execute();
-  await trx.deleteFrom('admin_chat_people').where('person', '=', person).execute();
+/** Accounts are no admin's any more: chats in which no other one has given a command get no news from now on. */
+export async function forgetAdmin(trx: Kysely<Database>, accounts: readonly string[]): Promise<void> {
+  const theirs = await trx.selectFrom('admin_chat_accounts').selectAll().where('account', 'in', accounts).execute();
+  await trx.deleteFrom('admin_chat_accounts').where('account', 'in', accounts).execute();
   for (const { platform, chat } of theirs) {
     const others = trx
-      .selectFrom('admin_chat_people')
-      .select('person')
+      .selectFrom('admin_chat_accounts')
+      .select('account')
       .where('platform', '=', platform)
       .where('chat', '=', chat);
     if ((await others.executeTakeFirst()) !== undefined) continue;
     await trx.deleteFrom('admin_chats').where('platform', '=', platform).where('chat', '=', chat).execute();
   }
-}
-
-/** Two people turned out to be one. */
-export async function joinAdmins(trx: Kysely<Database>, from: string, to: string): Promise<void> {
-  const rows = await trx.selectFrom('admin_chat_people').selectAll().where('person', '=', from).execute();
-  for (const { platform, chat } of rows) await notePerson(trx, { platform, chat, person: to });
-  await trx.deleteFrom('admin_chat_people').where('person', '=', from).execute();
 }
 
 /** All of them, always in the same order. */

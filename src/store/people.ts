@@ -16,7 +16,7 @@ export interface KnownAccount extends Account {
   /** {@link KnownPerson.person}; absent: has only spoken to the bot. */
   readonly owner: string | undefined;
   readonly name: string;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; 0: never. */
   readonly seenAt: number;
 }
 
@@ -92,7 +92,7 @@ export async function giveAccount(
   const { platform, person, name } = account;
   await trx
     .insertInto('identities')
-    .values({ platform, person, owner, name: name ?? person, seen_at: now })
+    .values({ platform, person, owner, name: name ?? person, seen_at: name === undefined ? 0 : now })
     .onConflict((conflict) =>
       conflict.columns(['platform', 'person']).doUpdateSet(name === undefined ? { owner } : { owner, name }),
     )

@@ -29,7 +29,7 @@ export interface Database {
   identities: IdentityTable;
   person_codes: PersonCodeTable;
   approvals: ApprovalTable;
-  admin_chat_people: AdminChatPersonTable;
+  admin_chat_accounts: AdminChatAccountTable;
 }
 
 /** Things there is one of: the hub's id, the schema's floor. */
@@ -294,12 +294,12 @@ export interface ApprovalTable {
   decided_at: number | null;
 }
 
-/** Who has given a command as an admin in a chat: it gets no news any more when none of them is one. */
-export interface AdminChatPersonTable {
+/** By which accounts admins have given commands in a chat: it gets no news any more when none is an admin's. */
+export interface AdminChatAccountTable {
   platform: string;
   chat: string;
-  /** {@link PersonTable.id} */
-  person: string;
+  /** `telegram:123` */
+  account: string;
 }
 
 /** Append only: who changed what, where and when. */

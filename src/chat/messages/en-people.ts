@@ -154,9 +154,10 @@ export const people: PeopleTexts = {
   },
   letMeIn: (account) => `An admin lets you in with: /admin add ${account} operator`,
   unclaimed:
-    'This hub has no admin yet. Is it yours? Run `fettle claim` on its machine and send me what it prints, here.',
+    'This hub has no admin yet. Is it yours? Run `fettle claim` on its machine and send me what it prints, in a direct message.',
 
   approvalTitle: (app, to) => `May ${app}${to ? ` go to ${to}` : ' be updated'}?`,
+  forced: 'With --force: also where this release failed here, another version is held, or the app must not be stopped.',
   automatic: 'Fettle (automatic update)',
   fieldAsks: 'asks',
   fieldVersion: 'version',
@@ -168,6 +169,8 @@ export const people: PeopleTexts = {
   reject: 'Reject',
   bySecond: 'Another person has to approve it.',
   byYourself: 'There is nobody else who could approve it: confirm it yourself, once more.',
+  byTerminal: (id) =>
+    `Another person has to approve it, and nobody in the chats could. On the hub's machine: fettle say /update approve ${id}`,
   byAnyone: 'It begins when somebody approves it.',
   approved: (by) => `Approved by ${by}.`,
   rejected: (by) => `Rejected by ${by}.`,

@@ -52,6 +52,8 @@ export interface PeopleTexts {
 
   readonly approvalTitle: (app: string, to: string | undefined) => string;
   readonly automatic: string;
+  /** It was asked for with `--force`. */
+  readonly forced: string;
   readonly fieldAsks: string;
   readonly fieldVersion: string;
   readonly fieldDigest: string;
@@ -63,6 +65,8 @@ export interface PeopleTexts {
   /** Who may press. */
   readonly bySecond: string;
   readonly byYourself: string;
+  /** Nobody in the chats could. */
+  readonly byTerminal: (id: string) => string;
   readonly byAnyone: string;
   /** What became of the question. */
   readonly approved: (by: string) => string;

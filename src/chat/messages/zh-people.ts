@@ -146,9 +146,10 @@ export const people: PeopleTexts = {
     }
   },
   letMeIn: (account) => `管理员可以这样添加您：/admin add ${account} operator`,
-  unclaimed: '这个 hub 还没有管理员。它是您的吗？请在它所在的机器上运行 `fettle claim`，并把显示的内容发给我。',
+  unclaimed: '这个 hub 还没有管理员。它是您的吗？请在它所在的机器上运行 `fettle claim`，并把显示的内容私聊发给我。',
 
   approvalTitle: (app, to) => `是否允许 ${app}${to ? ` 更新到 ${to}` : ' 更新'}？`,
+  forced: '带 --force：即使该版本在这里失败过、已固定其他版本，或应用表示不能停止，也会执行。',
   automatic: 'Fettle（自动更新）',
   fieldAsks: '申请人',
   fieldVersion: '版本',
@@ -160,6 +161,8 @@ export const people: PeopleTexts = {
   reject: '拒绝',
   bySecond: '需要另一个人批准。',
   byYourself: '没有其他人可以批准：请您自己再确认一次。',
+  byTerminal: (id) =>
+    `需要另一个人批准，而聊天中没有可以批准的人。在 hub 所在的机器上运行：fettle say /update approve ${id}`,
   byAnyone: '有人批准后才会开始。',
   approved: (by) => `${by} 已批准。`,
   rejected: (by) => `${by} 已拒绝。`,

@@ -78,7 +78,10 @@ async function makeAdmin(platform: ChatPlatform, { person, name, chat, direct }:
       const entry = { at: now, by: 'terminal:local', byName: 'local', action: 'role', target, after: 'admin' };
       await addAudit(trx, { ...entry, before: known?.role });
       // News goes to a chat of admins, as after a claim.
-      if (direct) await rememberAdminChat(trx, { route: { platform, chat }, language: undefined, person: id, at: now });
+      if (direct) {
+        const seen = { route: { platform, chat }, language: undefined, account: accountId(account), at: now };
+        await rememberAdminChat(trx, seen);
+      }
     });
   } finally {
     await store.close();

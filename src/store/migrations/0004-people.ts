@@ -46,10 +46,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('decided_at', 'integer')
     .execute();
   await db.schema
-    .createTable('admin_chat_people')
+    .createTable('admin_chat_accounts')
     .addColumn('platform', 'text', (c) => c.notNull())
     .addColumn('chat', 'text', (c) => c.notNull())
-    .addColumn('person', 'text', (c) => c.notNull())
-    .addPrimaryKeyConstraint('admin_chat_people_pk', ['platform', 'chat', 'person'])
+    .addColumn('account', 'text', (c) => c.notNull())
+    .addPrimaryKeyConstraint('admin_chat_accounts_pk', ['platform', 'chat', 'account'])
     .execute();
 }
