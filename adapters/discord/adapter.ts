@@ -121,10 +121,10 @@ export function createAdapter(settings: DiscordSettings, deps: PlatformDeps): Ad
   }
 
   async function deliver(work: (to: Deliveries) => Promise<Delivery>): Promise<Delivery> {
+    if (connection.state === 'failed') return { result: 'unattended' };
     if (!deliveries || stopping.signal.aborted) {
       return { result: 'retry', afterMs: 1_000, reason: 'stopped', notSent: true };
     }
-    if (connection.state === 'failed') return { result: 'unattended' };
     return work(deliveries);
   }
 
@@ -161,7 +161,7 @@ export function createAdapter(settings: DiscordSettings, deps: PlatformDeps): Ad
       await kept.load();
       const { memory } = given;
       const identity = () => kept.identity;
-      const { shorten } = given;
+      const shorten = (command: string) => given.shorten(command);
       deliveries = createDeliveries({ api, identity, memory, shorten, clock, log, onFailure });
       register = registering(given, () => kept.identity?.application);
       const proxy = proxyFor('wss://gateway.discord.gg', settings.proxy, deps.environment);

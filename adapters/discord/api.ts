@@ -72,6 +72,8 @@ export type Failure =
 /** Errors before a request was on its way: of names, of connecting, of the proxy. */
 const BEFORE = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'];
 
+const REFUSED_TUNNEL = /^Proxy response/;
+
 /** The one place where errors of the library become ours. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof RateLimitError) {
@@ -88,7 +90,7 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof HTTPError) return { kind: 'unsure', reason: `HTTP ${error.status}` };
   const { message, code } = rootOf(error);
   if (message.startsWith('Expected token')) return { kind: 'unauthorized', reason: 'HTTP 401' };
-  if (BEFORE.includes(code) || /Proxy response|proxy/i.test(message)) {
+  if (BEFORE.includes(code) || REFUSED_TUNNEL.test(message)) {
     return { kind: 'unreachable', reason: code === '' ? firstLine(message) : code };
   }
   return { kind: 'unsure', reason: code === '' ? firstLine(message) : code };
@@ -101,7 +103,9 @@ function rootOf(error: unknown): { readonly message: string; readonly code: stri
   if (inner instanceof Error && (code === undefined || BEFORE.includes((inner as NodeJS.ErrnoException).code ?? ''))) {
     return rootOf(inner);
   }
-  if (error.name === 'AbortError') return { message: 'no answer in time', code: '' };
+  // A proxy that refuses the tunnel is an aborted request too.
+  if (error.name === 'AbortError' && !REFUSED_TUNNEL.test(error.message))
+    return { message: 'no answer in time', code: '' };
   return { message: error.message, code: typeof code === 'string' ? code : '' };
 }
 

@@ -20,9 +20,8 @@ const NONCE_MS = 60_000;
 const SKEW_MS = 60_000;
 const LOOK_BACK = 100;
 const REMEMBERED = 500;
-/** Promised replies that are remembered: those of the last 15 minutes. */
+/** Promised replies whose key is remembered: long after their token has died, to recognise them. */
 const CLAIMS = 200;
-const CLAIM_MS = 15 * 60_000;
 const CLAIMS_KEY = 'claims';
 
 const CODE = {
@@ -37,7 +36,7 @@ const CODE = {
 const NO_ACCESS: readonly number[] = [50001, 50013];
 const LOADING = 1 << 7;
 
-const ClaimsSchema = z.record(z.string(), z.object({ key: z.string(), at: z.number() }));
+const ClaimsSchema = z.record(z.string(), z.string());
 
 export interface Deliveries {
   send(message: Outgoing): Promise<Delivery>;
@@ -57,19 +56,22 @@ export interface DeliveryDeps {
 export function createDeliveries(deps: DeliveryDeps): Deliveries {
   const { api, clock, log } = deps;
   const known = new Map<string, string>();
-  let claims: Record<string, { key: string; at: number }> | undefined;
+  let claims: Readonly<Record<string, string>> | undefined;
   let claiming: Promise<unknown> = Promise.resolve();
+
+  async function readClaims(): Promise<Readonly<Record<string, string>>> {
+    claims ??= ClaimsSchema.catch({}).parse(jsonOf(await deps.memory.get(CLAIMS_KEY)));
+    return claims;
+  }
 
   /** Is the promised reply of this event this key's to fill? Who asks first has it, and it is on disk. */
   function claim(event: string, key: string): Promise<boolean> {
     const turn = claiming.then(async () => {
-      claims ??= ClaimsSchema.catch({}).parse(jsonOf(await deps.memory.get(CLAIMS_KEY)));
-      const held = claims[event];
-      if (held) return held.key === key;
-      const now = clock.now();
-      const living = Object.entries(claims).filter(([, { at }]) => Math.abs(now - at) < CLAIM_MS);
-      claims = Object.fromEntries([...living.slice(-CLAIMS), [event, { key, at: now }]]);
-      await deps.memory.set(CLAIMS_KEY, JSON.stringify(claims));
+      const held = await readClaims();
+      if (held[event] !== undefined) return held[event] === key;
+      const next = Object.fromEntries([...Object.entries(held).slice(1 - CLAIMS), [event, key]]);
+      await deps.memory.set(CLAIMS_KEY, JSON.stringify(next));
+      claims = next;
       return true;
     });
     claiming = turn.catch(() => undefined);
@@ -150,13 +152,16 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
       return failure.kind === 'refused' ? undefined : failure;
     }
     const expected = renderMessage(message.reply, []);
-    const claimed = message.answers !== undefined && claims?.[message.answers]?.key === message.key;
+    const claimed = message.answers !== undefined && (await readClaims())[message.answers] === message.key;
+    const reference = referenceOf(message.route.message);
     const taken = new Set(known.values());
     return found.find((one) => {
       if (one.author?.id !== bot || (one.flags & LOADING) !== 0) return false;
       if (one.nonce === nonce) return true;
       if (one.interaction_metadata) return claimed && one.interaction_metadata.id === message.answers;
       if (taken.has(`${one.channel_id}/${one.id}`)) return false;
+      const refersTo = one.message_reference?.message_id;
+      if (refersTo !== undefined && refersTo !== reference) return false;
       if (Date.parse(one.timestamp ?? '') < since - SKEW_MS) return false;
       const same = (a: string | undefined, b: string | undefined) => (a ?? '').trim() === (b ?? '').trim();
       return same(one.content, expected.content) && same(one.embeds[0]?.description, expected.embeds[0]?.description);
@@ -207,7 +212,6 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
       const { maybeSent } = message;
       if (maybeSent && clock.now() - maybeSent.since > NONCE_MS) {
         if (!identity) return { result: 'retry', afterMs: 1_000, reason: 'not connected yet' };
-        await claim('', '').catch(() => false);
         const found = await find(message, maybeSent.since, nonce, identity.bot.id);
         if (found && 'kind' in found) return ended(found, message);
         if (found) return remember(message.key, found);

@@ -141,7 +141,9 @@ export function createEvents(deps: {
     const before = lineOf({ name, options }, deps.commands, focused.name);
     const timeout = delay(COMPLETE_MS, [] as readonly string[], { signal, ref: false }).catch(() => []);
     const lines = await Promise.race([sink.complete(`${before} ${typed}`).catch(() => []), timeout]);
+    const length = before.split(' ').length;
     const values = lines
+      .filter((line) => line.split(' ').length > length)
       .map((line) => line.slice(line.lastIndexOf(' ') + 1))
       .filter((value) => value !== '' && value.length <= 100 && !value.startsWith('-') && !value.startsWith('/'));
     const choices = [...new Set(values)].slice(0, 25).map((value) => ({ name: value, value }));

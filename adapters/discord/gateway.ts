@@ -1,6 +1,12 @@
-import { WebSocketShard, WebSocketShardEvents, WebSocketShardStatus } from '@discordjs/ws';
+import {
+  WebSocketShard,
+  WebSocketShardDestroyRecovery,
+  WebSocketShardEvents,
+  WebSocketShardStatus,
+} from '@discordjs/ws';
 import type { PlatformDeps } from '../../src/chat/contract.ts';
 import { type Api, failureOf } from './api.ts';
+import { guardShard } from './guard.ts';
 import { GatewayBotSchema, ReadySchema } from './payloads.ts';
 import type { Relay } from './relay.ts';
 import type { Session } from './session.ts';
@@ -120,6 +126,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
     0,
   );
 
+  guardShard(shard, (error) => {
+    reason = String(error).slice(0, 200);
+    log('discord_gateway_error', { reason });
+    if (!over()) void drop();
+  });
+
   async function beforeDial() {
     for (;;) {
       clearTimeout(watchdog);
@@ -195,9 +207,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
     deps.onState({ state: 'refused', code, reason: why });
   }
 
-  /** The library would wait for a silent peer to say goodbye, and would not end what is still dialling. */
+  /** Makes the connection anew; the session goes on where it can. */
   async function drop(): Promise<void> {
-    await shard.destroy({ code: 4200, recover: 1, reason: 'not ready in time' }).catch(() => undefined);
+    const { Resume } = WebSocketShardDestroyRecovery;
+    await shard.destroy({ code: 4200, recover: Resume, reason: 'made anew' }).catch(() => undefined);
   }
 
   function onReady(): void {

@@ -25,7 +25,7 @@ function escapePart(text: string): string {
 
 /** Lines in a box of fixed width; nothing in them ends the box. */
 export function codeBlock(text: string): string {
-  return `\`\`\`\n${clean(text).replace(/`{3}/g, '`\u200b``')}\n\`\`\``;
+  return `\`\`\`\n${clean(text).replace(/`(?=`)/g, '`\u200b')}\n\`\`\``;
 }
 
 /** At most `most` characters (UTF-16, as Discord's own counting is no stricter); what is cut ends in `…`. */

@@ -86,7 +86,7 @@ export function renderPlain(reply: Reply, buttons: readonly NamedButton[]): Disc
   const room = LIMIT.content - title.length - 2;
   const description = descriptionOf(reply, Math.max(200, room - [...fields, ...hints].join('\n').length - 1));
   const body = [description, ...fields, ...hints].filter((part) => part !== '').join('\n');
-  const text = body === '' ? title : `${title}\n${body.length <= room ? body : cut(description, room)}`;
+  const text = body === '' ? title : `${title}\n${body.length <= room ? body : descriptionOf(reply, room)}`;
   return { content: text, embeds: [], components: rowsOf(buttons), allowed_mentions: NOBODY };
 }
 

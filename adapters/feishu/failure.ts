@@ -136,7 +136,7 @@ function kindOf(status: number, code: number | undefined): FailureKind {
 /** The one place where errors of the SDK, of its HTTP client and of sockets become ours. */
 export function failureOf(error: unknown): FeishuFailure {
   if (error instanceof FeishuFailure) return error;
-  const { code, response } = error as {
+  const { code, response } = (error ?? {}) as {
     code?: unknown;
     response?: { status?: unknown; data?: unknown; headers?: Readonly<Record<string, unknown>> };
   };

@@ -1,10 +1,11 @@
 import type { Adapter, Connection, PlatformDeps, Request, Sink } from '../../src/chat/contract.ts';
 import { createClient, type TelegramClient } from './client.ts';
-import { type CommandReader, createReader, MENU_LANGUAGES, menuDigest, menuOf, SCOPES } from './commands.ts';
+import { type CommandReader, createReader } from './commands.ts';
 import { createDeliveries, type Deliveries } from './deliveries.ts';
 import { type Event, type Me, PLATFORM, readEvent, type Update } from './events.ts';
-import { failureOf } from './failure.ts';
+import { failureOf, reasonOf } from './failure.ts';
 import { createLedger, type Ledger } from './ledger.ts';
+import { registerMenu } from './menu.ts';
 import { createPolling, type Polling, TIMINGS, type Timings, TOKEN, TOKEN_EXPECTED, TOKEN_SHAPE } from './polling.ts';
 import { chooseProxy } from './proxy.ts';
 import { MAX_TEXT } from './render.ts';
@@ -169,22 +170,7 @@ function createHandler({ sink, ledger, client, deps, timings, moved }: HandlerDe
   /** Nothing waits for it; that a press is too old to be answered does no harm. */
   function acknowledge(queryId: string): void {
     const answering = client.api.raw.answerCallbackQuery({ callback_query_id: queryId }, client.within(timings.callMs));
-    answering.catch((error: unknown) => log('telegram_press_not_answered', { reason: reasonOf(error) }));
-  }
-
-  /** The menu of commands, where it is another than the one that is registered. That it fails keeps nothing else back. */
-  async function register(bot: Me): Promise<void> {
-    const digest = menuDigest(bot.id, deps.commands);
-    if ((await sink.memory.get('menu')) === digest) return;
-    for (const type of SCOPES) {
-      for (const { language, code } of MENU_LANGUAGES) {
-        const commands = [...menuOf(deps.commands, language)];
-        const where = { scope: { type }, ...(code === '' ? {} : { language_code: code }) };
-        await client.api.raw.setMyCommands({ commands, ...where }, client.within(timings.callMs));
-      }
-    }
-    await sink.memory.set('menu', digest);
-    log('telegram_menu_registered', { commands: deps.commands.length });
+    answering.catch((error: unknown) => log('telegram_press_not_answered', { reason: reasonOf(failureOf(error)) }));
   }
 
   return {
@@ -192,12 +178,7 @@ function createHandler({ sink, ledger, client, deps, timings, moved }: HandlerDe
     met(found: Me): void {
       me = found;
       reader = createReader(deps.commands, found.username);
-      register(found).catch((error: unknown) => log('telegram_menu_failed', { reason: reasonOf(error) }));
+      void registerMenu({ client, memory: sink.memory, bot: found.id, deps, timings });
     },
   };
-}
-
-function reasonOf(error: unknown): string {
-  const failure = failureOf(error);
-  return failure.kind === 'refused' ? failure.description : failure.reason;
 }

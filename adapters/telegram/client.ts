@@ -13,6 +13,8 @@ export interface TelegramClient {
   readonly api: Api;
   /** A signal that ends at the deadline, with the caller's or when the client is closed. */
   within(ms: number, signal?: AbortSignal): GrammySignal;
+  /** Ends when the client is closed. */
+  readonly closed: AbortSignal;
   close(): Promise<void>;
 }
 
@@ -45,6 +47,8 @@ export function createClient({ token, apiRoot, proxy }: ClientOptions): Telegram
       body: options.body ?? null,
       signal: native(options.signal),
       dispatcher,
+      // The token is in the address: it is not taken elsewhere.
+      redirect: 'manual',
     });
     const text = await response.text();
     const answer = parsed(text);
@@ -59,6 +63,7 @@ export function createClient({ token, apiRoot, proxy }: ClientOptions): Telegram
   });
   return {
     api,
+    closed: closing.signal,
     within(ms, signal) {
       const ends = [AbortSignal.timeout(ms), closing.signal, ...(signal ? [signal] : [])];
       return AbortSignal.any(ends) as never;

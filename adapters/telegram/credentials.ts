@@ -4,7 +4,7 @@ import { createClient } from './client.ts';
 import { isFatal } from './deliveries.ts';
 import { PLATFORM } from './events.ts';
 import { failureOf } from './failure.ts';
-import { TIMINGS, TOKEN, TOKEN_EXPECTED, TOKEN_SHAPE } from './polling.ts';
+import { meOf, TIMINGS, TOKEN, TOKEN_EXPECTED, TOKEN_SHAPE } from './polling.ts';
 import { chooseProxy } from './proxy.ts';
 
 type Problem = CredentialCheck['problems'][number];
@@ -24,7 +24,7 @@ export async function checkCredentials(
   const within = () => client.within(TIMINGS.callMs, signal);
   let bot: string | undefined;
   try {
-    const me = await client.api.raw.getMe(within());
+    const me = meOf(await client.api.raw.getMe(within()));
     bot = `@${me.username}`;
     const { url } = await client.api.raw.getWebhookInfo(within());
     const problems: Problem[] = url

@@ -2,7 +2,7 @@ import type { Delivery, Outgoing, PlatformDeps, Sink } from '../../src/chat/cont
 import { keyboardOf } from './buttons.ts';
 import type { TelegramClient } from './client.ts';
 import { PLATFORM } from './events.ts';
-import { type Failure, failureOf } from './failure.ts';
+import { type Failure, failureOf, NotTelegram } from './failure.ts';
 import { isSupergroup, type Ledger, type OpenPage } from './ledger.ts';
 import { findLostMessage, type Probe } from './lost-message.ts';
 import { renderHtml, renderPlain } from './render.ts';
@@ -32,14 +32,15 @@ export interface Deliveries {
 
 /** A search that asks long is gone on with at the next try. Milliseconds. */
 const SEARCH_MS = 40_000;
-const MAX_WAIT_MS = 5 * 60_000;
+/** What Telegram asks for is obeyed, up to a day. */
+const MAX_WAIT_MS = 24 * 60 * 60_000;
 
 export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   const { client, ledger, sink, clock, log } = deps;
   /** Telegram asked to wait with this chat until then; monotonic. */
   const quietUntil = new Map<string, number>();
   /** What a search has found out already, by the key that is looked for. */
-  let asked: { key: string; found: Map<number, Probe> } | undefined;
+  const searches = new Map<string, Map<number, Probe>>();
 
   /** Where a chat is now. */
   async function currentChat(chat: string): Promise<string> {
@@ -63,7 +64,9 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   ): Promise<Failure | { readonly kind: 'done'; readonly id: number }> {
     try {
       const result = await run();
-      return { kind: 'done', id: Number((result as { message_id?: unknown }).message_id) };
+      const id = Number((result as { message_id?: unknown }).message_id);
+      if (!Number.isSafeInteger(id)) throw new NotTelegram(200);
+      return { kind: 'done', id };
     } catch (error) {
       const failure = failureOf(error);
       noteWait(chat, failure);
@@ -73,7 +76,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   }
 
   async function content(message: Outgoing, plain: boolean) {
-    const buttons = await keyboardOf(message.reply.buttons ?? [], sink.shorten);
+    const buttons = await keyboardOf(message.reply.buttons ?? [], (command) => sink.shorten(command));
     return {
       text: plain ? renderPlain(message.reply) : renderHtml(message.reply),
       ...(plain ? {} : { parse_mode: 'HTML' as const }),
@@ -82,9 +85,10 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
     };
   }
 
-  async function post(chat: string, message: Outgoing, without: { markup: boolean; thread: boolean }) {
+  type Content = Awaited<ReturnType<typeof content>>;
+
+  async function post(chat: string, message: Outgoing, made: Content, withThread: boolean) {
     const { route, reply, answers } = message;
-    const made = await content(message, without.markup);
     const replyTo = Number(answers === undefined ? undefined : route.message);
     return call(chat, () =>
       client.api.raw.sendMessage(
@@ -95,7 +99,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
           ...(Number.isInteger(replyTo) && chat === route.chat
             ? { reply_parameters: { message_id: replyTo, allow_sending_without_reply: true } }
             : {}),
-          ...(route.thread === undefined || without.thread ? {} : { message_thread_id: Number(route.thread) }),
+          ...(route.thread === undefined || !withThread ? {} : { message_thread_id: Number(route.thread) }),
           // What only goes on makes no sound; what ended does.
           ...(reply.tone === 'busy' ? { disable_notification: true } : {}),
         },
@@ -118,7 +122,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   }
 
   /** Finds out what became of the message that was under way; `undefined`: it is known now. */
-  async function settlePending(page: OpenPage, key: string): Promise<Delivery | undefined> {
+  async function settlePending(page: OpenPage, chat: string, key: string): Promise<Delivery | undefined> {
     const { pending } = page;
     if (!pending) return undefined;
     const retry = (afterMs: number, reason: string): Delivery => ({
@@ -129,21 +133,21 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
     });
     const since = clock.now() - pending.at;
     if (since >= 0 && since < deps.settleMs) return retry(deps.settleMs - since, 'an answer was lost');
-    const wait = waitOf(pending.chat);
+    const wait = waitOf(chat);
     if (wait?.result === 'retry') return retry(wait.afterMs, wait.reason);
-    if (asked?.key !== pending.key) asked = { key: pending.key, found: new Map() };
-    const { found } = asked;
+    const found = searches.get(pending.key) ?? new Map<number, Probe>();
+    searches.set(pending.key, found);
     const end = clock.monotonic() + SEARCH_MS;
     try {
       const id = await findLostMessage({
         after: pending.after,
-        seen: ledger.lastOf(pending.chat),
-        dense: isSupergroup(pending.chat),
+        seen: ledger.lastOf(chat),
+        dense: isSupergroup(chat),
         probe: async (candidate) => {
           if (clock.monotonic() > end) throw new SearchEnds(retry(100, 'a lost message is looked for'));
           const known = found.get(candidate);
           if (known) return known;
-          const made = await probe(pending.chat, candidate, retry);
+          const made = await probe(chat, candidate, retry);
           found.set(candidate, made);
           return made;
         },
@@ -156,7 +160,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
       if (error.delivery) return error.delivery;
       await page.failed();
     }
-    asked = undefined;
+    searches.delete(pending.key);
     return undefined;
   }
 
@@ -179,7 +183,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   }
 
   async function sendTo(page: OpenPage, chat: string, message: Outgoing): Promise<Delivery> {
-    const unsettled = await settlePending(page, message.key);
+    const unsettled = await settlePending(page, chat, message.key);
     if (unsettled) return unsettled;
     const known = page.sentAs(message.key);
     if (known !== undefined) {
@@ -190,22 +194,25 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
     }
     const wait = waitOf(chat);
     if (wait) return wait;
-    await page.begin({ key: message.key, chat, at: clock.now() });
-    const without = { markup: false, thread: false };
+    let made = await content(message, false);
+    let plain = false;
+    let withThread = message.route.thread !== undefined;
+    await page.begin({ key: message.key, at: clock.now() });
     for (;;) {
-      const outcome = await post(chat, message, without);
+      const outcome = await post(chat, message, made, withThread);
       if (outcome.kind === 'done') {
         await page.arrived(outcome.id);
         return { result: 'sent', ref: refOf(chat, outcome.id) };
       }
       if (outcome.kind === 'unreached' && outcome.done === 'maybe') return deliveryOf(outcome);
-      if (!without.markup && isContentRefused(outcome)) {
+      if (!plain && isContentRefused(outcome)) {
         log('telegram_content_refused', { reason: outcome.description });
-        without.markup = true;
+        plain = true;
+        made = await content(message, true);
         continue;
       }
-      if (!without.thread && message.route.thread !== undefined && isThreadGone(outcome)) {
-        without.thread = true;
+      if (withThread && isThreadGone(outcome)) {
+        withThread = false;
         continue;
       }
       await page.failed();

@@ -56,10 +56,9 @@ export type Update = z.output<typeof Update>;
 /** Of these kinds Telegram tells. */
 export const ALLOWED_UPDATES = ['message', 'callback_query', 'my_chat_member'] as const;
 
-export interface Me {
-  readonly id: number;
-  readonly username: string;
-}
+/** The bot (#getme). */
+export const Me = z.looseObject({ id: z.number(), username: z.string() });
+export type Me = Readonly<z.output<typeof Me>>;
 
 export const PLATFORM = 'telegram';
 

@@ -68,15 +68,19 @@ export function failureOf(error: unknown): Failure {
     const { code, syscall } = cause as NodeJS.ErrnoException;
     if (code && (NEVER_LEFT.has(code) || syscall === 'connect')) return { kind: 'unreached', reason: code, done: 'no' };
   }
-  const coded = chain.find((cause) => typeof (cause as NodeJS.ErrnoException).code === 'string');
-  if (chain.some(({ name }) => name === 'AbortError' || name === 'TimeoutError')) {
+  const codes = chain.map((cause) => (cause as NodeJS.ErrnoException).code);
+  const late = chain.some(({ name }) => name === 'AbortError' || name === 'TimeoutError');
+  if (late || codes.some((code) => code?.endsWith('_TIMEOUT'))) {
     return { kind: 'unreached', reason: 'no answer in time', done: 'maybe' };
   }
-  return {
-    kind: 'unreached',
-    reason: coded ? String((coded as NodeJS.ErrnoException).code) : 'connection lost',
-    done: 'maybe',
-  };
+  // undici's own codes say nothing to people.
+  const known = codes.find((code) => typeof code === 'string' && !code.startsWith('UND_'));
+  return { kind: 'unreached', reason: known ?? 'connection lost', done: 'maybe' };
+}
+
+/** In Telegram's words, or in ours where it said none. */
+export function reasonOf(failure: Failure): string {
+  return failure.kind === 'refused' ? failure.description : failure.reason;
 }
 
 function causes(error: unknown): readonly Error[] {

@@ -4,18 +4,20 @@ import type { Sink } from '../../src/chat/contract.ts';
 /**
  * What is known of message ids, on disk before and after each new message. Telegram has no key by which it would know a
  * message that is sent twice, and a bot can't read what is in a chat; but ids rise, so a message whose answer was lost
- * has one above all that were known before it. Invariant: of the chats that share their ids, one new message is under
- * way at a time, and the next is not sent before it is known what became of the last.
+ * has one above all that were known before it. Invariant: in one chat one new message is under way at a time, and the
+ * next is not sent before it is known what became of the last.
  */
 
 /** A message that was handed to Telegram and not answered yet. */
-const Pending = z.object({ key: z.string(), chat: z.string(), after: z.number(), at: z.number() });
+const Pending = z.object({ key: z.string(), after: z.number(), at: z.number() });
 export type Pending = z.output<typeof Pending>;
 
+/** Of the chats that count together. */
 const Page = z.object({
   /** The highest id that was seen. */
   last: z.number(),
-  pending: Pending.optional(),
+  /** By chat. */
+  pending: z.record(z.string(), Pending),
   /** What was sent last: key, chat, id; oldest first. */
   sent: z.array(z.tuple([z.string(), z.string(), z.number()])),
 });
@@ -40,7 +42,7 @@ export interface Ledger {
   saw(chat: string, id: number): void;
   /** The highest id that was seen among the chats that count together with this one. */
   lastOf(chat: string): number;
-  /** One at a time of the chats that count together. */
+  /** One at a time in a chat. */
   exclusively<T>(chat: string, run: (page: OpenPage) => Promise<T>): Promise<T>;
 }
 
@@ -68,7 +70,8 @@ export function createLedger(memory: Sink['memory'], bot: string, log: (error: u
     if (known) return known;
     const text = await memory.get(nameOf(space));
     const page = Page.safeParse(text === undefined ? undefined : parsed(text));
-    const made = page.success ? page.data : { last: 0, sent: [] };
+    // Another chat of the same page may have read it meanwhile: there is one.
+    const made = pages.get(space) ?? (page.success ? page.data : { last: 0, pending: {}, sent: [] });
     pages.set(space, made);
     return made;
   }
@@ -84,44 +87,45 @@ export function createLedger(memory: Sink['memory'], bot: string, log: (error: u
     lastOf: (chat) => Math.max(seen.get(spaceOf(chat)) ?? 0, pages.get(spaceOf(chat))?.last ?? 0),
     async exclusively(chat, run) {
       const space = spaceOf(chat);
-      const before = queues.get(space) ?? Promise.resolve();
-      const work = before.then(async () => {
-        const page = await load(space);
-        return run({
-          get pending() {
-            return page.pending;
-          },
-          sentAs: (key) => page.sent.findLast(([one]) => one === key)?.[2],
-          forget(key) {
-            page.sent = page.sent.filter(([one]) => one !== key);
-          },
-          async begin(pending) {
-            page.last = Math.max(page.last, seen.get(space) ?? 0);
-            page.pending = { ...pending, after: page.last };
-            await save(space, page);
-          },
-          async arrived(id) {
-            const { pending } = page;
-            if (!pending) return;
-            page.last = Math.max(page.last, id);
-            page.sent = [...page.sent, [pending.key, pending.chat, id] as [string, string, number]].slice(-KEEP);
-            delete page.pending;
-            await save(space, page).catch(log);
-          },
-          async failed() {
-            delete page.pending;
-            await save(space, page).catch(log);
-          },
-        });
-      });
+      const before = queues.get(chat) ?? Promise.resolve();
+      const work = before.then(async () => run(openPage(space, chat, await load(space))));
       const settled = work.catch(() => undefined);
-      queues.set(space, settled);
+      queues.set(chat, settled);
       void settled.then(() => {
-        if (queues.get(space) === settled) queues.delete(space);
+        if (queues.get(chat) === settled) queues.delete(chat);
       });
       return work;
     },
   };
+
+  function openPage(space: string, chat: string, page: Page): OpenPage {
+    return {
+      get pending() {
+        return page.pending[chat];
+      },
+      sentAs: (key) => page.sent.findLast(([one, where]) => one === key && where === chat)?.[2],
+      forget(key) {
+        page.sent = page.sent.filter(([one]) => one !== key);
+      },
+      async begin(pending) {
+        page.last = Math.max(page.last, seen.get(space) ?? 0);
+        page.pending[chat] = { ...pending, after: page.last };
+        await save(space, page);
+      },
+      async arrived(id) {
+        const pending = page.pending[chat];
+        if (!pending) return;
+        page.last = Math.max(page.last, id);
+        page.sent = [...page.sent, [pending.key, chat, id] as [string, string, number]].slice(-KEEP);
+        delete page.pending[chat];
+        await save(space, page).catch(log);
+      },
+      async failed() {
+        delete page.pending[chat];
+        await save(space, page).catch(log);
+      },
+    };
+  }
 }
 
 function parsed(text: string): unknown {

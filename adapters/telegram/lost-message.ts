@@ -4,16 +4,19 @@
  * `there is no caption in the message to edit` (a text of the bot's own). Fettle sends texts alone and one new message at
  * a time, so a text of its own above all ids that were known before is the one that is looked for.
  *
- * In a supergroup ids have no holes but for what was deleted: its end is found by doubling and halving, then it is
- * looked back from there, since the lost message is among the newest. Elsewhere the ids are shared with other chats and
- * have holes: it is looked forward.
+ * In a supergroup ids have no holes but for what was deleted. Mostly the lost message comes right after what was known:
+ * it is looked forward a little. Where others had written much before it, it is among the newest: the end is found by
+ * doubling and halving, and it is looked back from there. Elsewhere the ids are shared with other chats and have holes:
+ * it is looked forward alone.
  */
 
 /** Ids that are asked, of which at least one is there unless all were deleted. */
 const WINDOW = 5;
 /** Ids beyond the end that are asked as well. */
 const AHEAD = 20;
-/** Messages that others may have written since. */
+/** Ids right after the last known one that are asked one by one. */
+const NEAR = 60;
+/** Messages that others may have written since, where others had written much before it. */
 const BACK = 300;
 /** Where ids have holes. */
 const FORWARD = 64;
@@ -38,6 +41,13 @@ export async function findLostMessage({ after, seen, dense, probe }: Search): Pr
     for (let id = after + 1; id <= to; id += 1) if ((await probe(id)) === 'own') return id;
     return undefined;
   }
+  let nobodys = 0;
+  for (let id = after + 1; id <= after + NEAR; id += 1) {
+    const found = await probe(id);
+    if (found === 'own') return id;
+    nobodys = found === 'none' ? nobodys + 1 : 0;
+    if (nobodys >= AHEAD && id > seen) return undefined;
+  }
   let own: number | undefined;
   const isThere = async (from: number): Promise<boolean> => {
     for (let id = from; id < from + WINDOW; id += 1) {
@@ -59,7 +69,7 @@ export async function findLostMessage({ after, seen, dense, probe }: Search): Pr
     if (await isThere(middle)) there = middle;
     else beyond = middle;
   }
-  const first = Math.max(after + 1, there - BACK);
+  const first = Math.max(after + NEAR + 1, there - BACK);
   for (let id = there + AHEAD; own === undefined && id >= first; id -= 1) {
     if ((await probe(id)) === 'own') own = id;
   }

@@ -1,8 +1,8 @@
 import type { Connection, PlatformDeps } from '../../src/chat/contract.ts';
 import type { TelegramClient } from './client.ts';
 import { isFatal } from './deliveries.ts';
-import { ALLOWED_UPDATES, type Me, PLATFORM, Update } from './events.ts';
-import { type Failure, failureOf } from './failure.ts';
+import { ALLOWED_UPDATES, Me, PLATFORM, Update } from './events.ts';
+import { type Failure, failureOf, NotTelegram, reasonOf } from './failure.ts';
 
 /**
  * Long polling (https://core.telegram.org/bots/api#getupdates). Invariant: the offset, which confirms, is never above an
@@ -62,6 +62,13 @@ export const TOKEN = { platform: PLATFORM, what: 'token', where: '@BotFather (/m
 export const TOKEN_SHAPE = /^\d{5,20}:[\w-]{30,60}$/;
 export const TOKEN_EXPECTED = 'digits, a colon and 35 letters, digits, - or _';
 
+/** @throws {NotTelegram} where the answer has no bot in it */
+export function meOf(answer: unknown): Me {
+  const me = Me.safeParse(answer);
+  if (!me.success) throw new NotTelegram(200);
+  return me.data;
+}
+
 export function createPolling(deps: PollingDeps): Polling {
   const { client, clock, log, timings } = deps;
   const stopping = new AbortController();
@@ -74,7 +81,11 @@ export function createPolling(deps: PollingDeps): Polling {
     const next = { state, ...more };
     if (JSON.stringify(before) === JSON.stringify(next)) return;
     connection = { ...next, since: before.state === state ? since : clock.now() };
-    deps.onChange();
+    try {
+      deps.onChange();
+    } catch (error) {
+      log('telegram_change_not_told', { error: String(error) });
+    }
   }
 
   function refused(failure: Failure): void {
@@ -92,8 +103,7 @@ export function createPolling(deps: PollingDeps): Polling {
     while (!stopping.signal.aborted && connection.state !== 'failed') {
       try {
         if (!me) {
-          const answer = await client.api.raw.getMe(client.within(timings.callMs, stopping.signal));
-          me = { id: answer.id, username: answer.username };
+          me = meOf(await client.api.raw.getMe(client.within(timings.callMs, stopping.signal)));
           await deps.onMe(me);
           if (connection.lastError === undefined) connected();
         }
@@ -103,6 +113,7 @@ export function createPolling(deps: PollingDeps): Polling {
           { offset, limit: 100, timeout, allowed_updates: [...ALLOWED_UPDATES] },
           client.within(timeout * 1_000 + timings.pollGraceMs, stopping.signal),
         );
+        if (!Array.isArray(updates)) throw new NotTelegram(200);
         failures = 0;
         connected();
         offset = await store(updates, offset);
@@ -117,7 +128,11 @@ export function createPolling(deps: PollingDeps): Polling {
 
   /** The next offset. Stops at the first update that could not be stored. */
   async function store(raw: readonly unknown[], offset: number): Promise<number> {
-    const numbered = raw.map((one) => ({ one, id: Number((one as { update_id?: unknown }).update_id) }));
+    const numbered = raw
+      .map((one) => ({ one, id: Number((one as { update_id?: unknown } | null)?.update_id) }))
+      .filter(({ id }) => Number.isSafeInteger(id));
+    // What has no number can't be confirmed: it comes again and again.
+    if (numbered.length < raw.length) await pause(timings.lastRetryMs);
     let next = offset;
     for (const { one, id } of numbered.sort((a, b) => a.id - b.id)) {
       const update = Update.safeParse(one);
@@ -185,8 +200,7 @@ export function createPolling(deps: PollingDeps): Polling {
     try {
       await client.api.raw.deleteWebhook({}, client.within(timings.callMs, stopping.signal));
     } catch (error) {
-      const failure = failureOf(error);
-      log('telegram_webhook_stays', { reason: failure.kind === 'refused' ? failure.description : failure.reason });
+      log('telegram_webhook_stays', { reason: reasonOf(failureOf(error)) });
     }
   }
 

@@ -27,7 +27,7 @@ export function chooseProxy(
 function proxyOf(address: string): ProxyChoice {
   // `proxy.example:3128`, as curl takes it.
   const spelled = /^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `http://${address}`;
-  if (!URL.canParse(spelled)) return { kind: 'unusable', shown: 'not an address' };
+  if (!URL.canParse(spelled)) return { kind: 'unusable', shown: 'the proxy that is set' };
   const url = new URL(spelled);
   const shown = `${url.protocol}//${url.host}`;
   const usable = url.protocol === 'http:' || url.protocol === 'https:';

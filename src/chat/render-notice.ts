@@ -1,15 +1,19 @@
 import { describeSource, type Source } from '../domain/app.ts';
+import type { ErrorData } from '../domain/errors.ts';
+import { shortNotes } from '../domain/notes.ts';
 import type { Release } from '../domain/release.ts';
 import type { Field, Language, Reply } from '../domain/reply.ts';
+import { timeInWords } from '../domain/wall-clock.ts';
+import { platformName } from './messages/format.ts';
 import { MESSAGES, type Messages, type UpdateLike } from './messages/index.ts';
-import { WITHDRAWN } from './messages/notices.ts';
+import { withdrawnFor } from './messages/notices.ts';
 import { finalCard } from './render-update.ts';
 
 /** What is told unasked, as cards. Pure. */
 
-/** So much of the notes. */
-const NOTES_LINES = 8;
-const NOTES_CHARACTERS = 600;
+/** Rows and buttons of a digest: what fits on a phone, and what every platform takes. */
+const MOST_ROWS = 20;
+const MOST_BUTTONS = 4;
 
 /** A release that is news. */
 export interface News {
@@ -20,6 +24,8 @@ export interface News {
   readonly release: Release;
   /** Releases that an update jumps over. */
   readonly between: number;
+  /** What vouches for it: a signature, or its source alone (the default). */
+  readonly trust?: 'signed' | 'source' | 'none' | undefined;
 }
 
 /** A person is to decide. */
@@ -53,7 +59,8 @@ export function graceCard(news: News, id: string, graceMs: number, language: Lan
   const card = facts(news, messages, now);
   return {
     ...card,
-    text: [...(card.text ?? []), messages.notices.begins(app, release.version, grace)],
+    // What will happen comes before what it is about.
+    text: [messages.notices.begins(app, release.version, grace), ...(card.text ?? [])],
     buttons: [{ label: messages.cards.cancel, command: `/update cancel ${id}` }],
   };
 }
@@ -61,7 +68,7 @@ export function graceCard(news: News, id: string, graceMs: number, language: Lan
 /** It did not begin, or ended before it did anything: the card says why. */
 export function withdrawnCard(update: UpdateLike, language: Language): Reply {
   const { notices } = MESSAGES[language];
-  const reason = WITHDRAWN.find((known) => known === update.note?.data.reason);
+  const reason = withdrawnFor(update);
   return {
     tone: 'info',
     title: notices.withdrawnTitle(update.app, update.to),
@@ -95,24 +102,35 @@ export function digestCard(news: readonly News[], language: Language): Reply {
     title: notices.digestTitle(news.length),
     table: {
       columns: notices.columns,
-      rows: news.map(({ app, from, release }) => [app, from, release.version]),
+      rows: news.slice(0, MOST_ROWS).map(({ app, from, release }) => [app, from, release.version]),
     },
-    buttons: news.map(({ app, release }) => ({
+    buttons: news.slice(0, MOST_BUTTONS).map(({ app, release }) => ({
       label: notices.updateApp(app, release.version),
       command: `/update now ${app}@${release.version}`,
     })),
+    ...(news.length > MOST_BUTTONS
+      ? { hints: [...(news.length > MOST_ROWS ? [notices.more(news.length - MOST_ROWS)] : []), '/update now APP'] }
+      : {}),
   };
 }
 
+/** Who reads a card, and when. */
+export interface Reading {
+  readonly language: Language;
+  /** IANA name: times are shown in it. */
+  readonly timezone: string;
+  readonly now: number;
+}
+
 /** A source whose index nobody vouches for any more, or soon. */
-export function expiryCard(app: string, source: Source, expiresAt: number, language: Language, now: number): Reply {
-  const { notices } = MESSAGES[language];
-  const past = expiresAt <= now;
-  const when = new Date(expiresAt).toISOString().slice(0, 16).replace('T', ' ');
+export function expiryCard(app: string, source: Source, expiresAt: number, reading: Reading): Reply {
+  const { notices } = MESSAGES[reading.language];
+  const past = expiresAt <= reading.now;
+  const when = timeInWords(expiresAt, reading.now, reading.timezone);
   return {
     tone: 'warn',
     title: notices.expiresTitle(app, past),
-    text: [notices.expires(describeSource(source), `${when} UTC`, past)],
+    text: [notices.expires(describeSource(source), when, past)],
     hints: [notices.expiresNext],
   };
 }
@@ -120,18 +138,17 @@ export function expiryCard(app: string, source: Source, expiresAt: number, langu
 /** An app that ends again and again. Going back is offered where there is something else to go back to. */
 export function crashCard(
   report: { readonly app: string; readonly version?: string | undefined; readonly lastGood?: string | undefined },
-  crashing: { readonly since: number; readonly times: number },
-  device: string,
-  language: Language,
+  crashing: { readonly since: number; readonly times: number; readonly on: string },
+  { language, timezone, now }: Reading,
 ): Reply {
   const { notices } = MESSAGES[language];
   const { app, version, lastGood } = report;
-  const when = new Date(crashing.since).toISOString().slice(11, 16);
+  const when = timeInWords(crashing.since, now, timezone);
   const back = lastGood !== undefined && lastGood !== version ? lastGood : undefined;
   return {
     tone: 'bad',
     title: notices.crashesTitle(app, version),
-    text: [notices.crashes(app, crashing.times, when, device)],
+    text: [notices.crashes(app, crashing.times, when, crashing.on)],
     buttons: [
       ...(back === undefined
         ? []
@@ -141,22 +158,56 @@ export function crashCard(
   };
 }
 
+/** A chat that is away, or has failed. */
+export interface Away {
+  readonly platform: string;
+  readonly problem: { readonly code: string; readonly data: ErrorData };
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  /** How often within the hour, this time included. */
+  readonly times: number;
+}
+
+/** For the chats that are there. */
+export function awayCard({ platform, problem, since, times }: Away, { language, timezone, now }: Reading): Reply {
+  const messages = MESSAGES[language];
+  const { notices } = messages;
+  const { text, next } = messages.problem(problem.code, problem.data, now);
+  return {
+    tone: 'bad',
+    title: notices.awayTitle(platformName(platform)),
+    text: [text, notices.away(timeInWords(since, now, timezone)), ...(times > 1 ? [notices.awayTimes(times)] : [])],
+    ...(next ? { hints: [next] } : {}),
+    buttons: [{ label: notices.status, command: '/update status' }],
+  };
+}
+
+/** It is back. @param awayMs how long it was away */
+export function backCard(platform: string, awayMs: number, language: Language): Reply {
+  const messages = MESSAGES[language];
+  return {
+    tone: 'good',
+    title: messages.notices.backTitle(platformName(platform)),
+    text: [messages.notices.back(messages.duration(Math.max(1_000, Math.round(awayMs / 1_000) * 1_000)))],
+  };
+}
+
 /** What somebody did on a device itself. */
 export function onDeviceCard(update: UpdateLike, by: string, device: string, language: Language): Reply {
   const card = finalCard(update.outcome, update, language, { admin: true });
   return { ...card, text: [MESSAGES[language].notices.onDevice(by, device), ...(card.text ?? [])] };
 }
 
-function facts({ app, from, release, between }: News, messages: Messages, now: number): Reply {
+function facts({ app, from, release, between, trust }: News, messages: Messages, now: number): Reply {
   const { notices } = messages;
-  const notes = release.notes?.trim().slice(0, NOTES_CHARACTERS).split('\n').slice(0, NOTES_LINES) ?? [];
   const fields: Field[] = [{ name: notices.fieldVersion, value: `${from} → ${release.version}` }];
   if (release.size !== undefined) fields.push({ name: notices.fieldSize, value: messages.bytes(release.size) });
   if (release.publishedAt !== undefined) {
     fields.push({ name: notices.fieldPublished, value: messages.relative(release.publishedAt, now) });
   }
   if (between > 0) fields.push({ name: notices.fieldBetween, value: String(between) });
-  const text = notes.filter((line) => line !== '');
+  fields.push({ name: notices.fieldTrust, value: notices.trust[trust ?? 'source'] });
+  const text = shortNotes(release.notes);
   return {
     tone: 'info',
     title: notices.available(app, release.version),

@@ -5,6 +5,10 @@ import { MESSAGES, type Messages, type OutcomeLike, type UpdateLike } from './me
 
 /** An update as a card: while it runs, and once it is over. Pure. */
 
+/** The end of a log, as far as a phone shows it; `/update logs` has the rest. */
+const LOG_LINES = 12;
+const LOG_WIDTH = 300;
+
 /** What a person sees as the steps, in order. States of one step share a place. */
 const STEPS: Readonly<Record<'replace' | 'restart' | 'restore' | 'revert', readonly (readonly UpdateState[])[]>> = {
   replace: [
@@ -61,8 +65,8 @@ export function progressCard(update: UpdateLike, language: Language): Reply {
 function lockButtons({ id, state, note }: UpdateLike, { cards }: Messages): Button[] {
   if (state !== 'waiting' || note?.code !== 'locked_by_app') return [];
   return [
-    { label: cards.force, command: `/update force ${id}`, style: 'danger' },
     { label: cards.hold, command: `/update hold ${id}` },
+    { label: cards.force, command: `/update force ${id}`, style: 'danger' },
   ];
 }
 
@@ -199,7 +203,9 @@ function succeeded({ outcome, update, messages }: Facts): Reply {
         ? [{ name: cards.fieldProof, value: outcome.proof === 'reported' ? cards.proofReported : cards.proofSlot }]
         : []),
       ...took({ outcome, update, messages }),
-      ...(outcome?.backup === undefined ? [] : [{ name: cards.fieldBackup, value: `${app}/${outcome.backup}` }]),
+      ...(outcome?.backup === undefined
+        ? []
+        : [{ name: cards.fieldBackup, value: cards.savedAs(`${app}/${outcome.backup}`) }]),
     ],
     ...(kind === 'update' && from && from !== to
       ? { buttons: [{ label: cards.rollBack, command: `/update rollback ${app}` }] }
@@ -230,13 +236,18 @@ function restored(facts: Facts): Reply {
   };
 }
 
+/** Chinese has no space between sentences. */
+function sentences(all: readonly string[], { language }: Messages): string {
+  return all.join(language === 'zh' ? '' : ' ');
+}
+
 /** What became of the data after an update went back. */
 function dataAfter({ outcome, update, messages }: Facts): string {
   const { cards } = messages;
   const restore = update.kind === 'restore';
   const untouched = update.app === 'hub' ? cards.databaseKept : cards.dataKept;
   const kept = outcome?.dataRestored ? (restore ? cards.dataFromBefore : cards.dataRestored) : untouched;
-  return [outcome?.dataLeft ? cards.dataLeft : kept, ...aside({ outcome, update, messages })].join(' ');
+  return sentences([outcome?.dataLeft ? cards.dataLeft : kept, ...aside({ outcome, update, messages })], messages);
 }
 
 /** What is missing of a backup, or of the data that was brought back. */
@@ -271,18 +282,29 @@ function rolledBack(facts: Facts): Reply {
         : cards.rolledBack(update.app, update.kind === 'restart' ? undefined : tried),
     text: [
       ...(why ? [why.text] : []),
-      [
-        cards.serving(update.app, running),
-        ...(outcome?.outageMs === undefined ? [] : [cards.outage(messages.duration(outcome.outageMs))]),
-      ].join(' '),
+      sentences(
+        [
+          cards.serving(update.app, running),
+          ...(outcome?.outageMs === undefined ? [] : [cards.outage(messages.duration(outcome.outageMs))]),
+        ],
+        messages,
+      ),
       dataAfter(facts),
       ...gaps(facts),
     ],
-    fields: took(facts),
     ...log(outcome, update.app, messages, audience),
     ...hints(why?.next),
-    buttons: [{ label: cards.showLog, command: `/update logs ${update.id}` }],
+    buttons: [tryAgain(update, messages), showLog(update, messages)],
   };
+}
+
+/** By the version that was tried; what refuses it says what to do. */
+function tryAgain(update: UpdateLike, { cards }: Messages): Button {
+  return { label: cards.tryAgain, command: commandOf(update) };
+}
+
+function showLog({ id }: UpdateLike, { cards }: Messages): Button {
+  return { label: cards.showLog, command: `/update logs ${id}` };
 }
 
 function failed(facts: Facts): Reply {
@@ -301,8 +323,8 @@ function failed(facts: Facts): Reply {
     ...hints(why?.next),
     // A backup that is not whole will not be whole the next time.
     ...(update.kind === 'restore' && ['backup_failed', 'unknown_backup'].includes(outcome?.problem?.code ?? '')
-      ? {}
-      : { buttons: [{ label: cards.tryAgain, command: commandOf(update) }] }),
+      ? { buttons: [showLog(update, messages)] }
+      : { buttons: [{ ...tryAgain(update, messages), style: 'primary' as const }, showLog(update, messages)] }),
   };
 }
 
@@ -322,7 +344,10 @@ function rollbackFailed(facts: Facts): Reply {
     ],
     ...log(outcome, update.app, messages, audience),
     hints: [cards.rescue(update.app)],
-    buttons: [{ label: cards.showLog, command: `/update logs ${update.id}` }],
+    buttons: [
+      { label: cards.restart, command: `/update restart ${update.app}`, style: 'primary' },
+      showLog(update, messages),
+    ],
   };
 }
 
@@ -345,7 +370,7 @@ function timedOut(facts: Facts): Reply {
     title: cards.timedOut(update.app, update.to, update.kind),
     text: [why?.text ?? cards.timedOutWhy],
     ...hints(why?.next),
-    buttons: [{ label: cards.tryAgain, command: commandOf(update) }],
+    buttons: [{ ...tryAgain(update, messages), style: 'primary' }],
   };
 }
 
@@ -366,7 +391,8 @@ function took({ outcome, update, messages }: Pick<Facts, 'outcome' | 'update' | 
 function log(outcome: OutcomeLike | undefined, app: string, messages: Messages, audience: Audience) {
   const tail = outcome?.logTail?.trimEnd();
   if (!audience.admin || !tail) return {};
-  return { code: `${messages.cards.logOf(app)}\n${tail.split('\n').slice(-12).join('\n')}` };
+  const lines = tail.split('\n').slice(-LOG_LINES);
+  return { code: [messages.cards.logOf(app), ...lines.map((line) => line.slice(0, LOG_WIDTH))].join('\n') };
 }
 
 function hints(next: string | undefined) {

@@ -10,6 +10,7 @@ import { readMeta, writeMeta } from '../store/meta.ts';
 import type { Database } from '../store/schema.ts';
 import type { CommandAnswer, CommandTable } from './command-table.ts';
 import type { Request, Sink } from './contract.ts';
+import { createLanguages } from './languages.ts';
 import { MESSAGES, type Messages } from './messages/index.ts';
 import type { Outbox } from './outbox.ts';
 import { createRateLimiter, type Rate } from './rate-limit.ts';
@@ -77,6 +78,7 @@ export interface Router {
 export function createRouter(deps: RouterDeps): Router {
   const { db, clock, log } = deps;
   const stopping = new AbortController();
+  const languages = createLanguages(db);
   const lanes = new Map<string, Lane>();
   /** Events that are queued or run, so that a start in between does not queue them twice. */
   const queued = new Set<string>();
@@ -118,10 +120,11 @@ export function createRouter(deps: RouterDeps): Router {
 
   async function handle(platform: string, request: Request): Promise<void> {
     if (stopping.signal.aborted) return;
-    const language = request.locale ?? deps.language();
+    const spoken = await languages.of(platform, request);
+    const language = spoken ?? deps.language();
     let answer: CommandAnswer | 'silence';
     try {
-      answer = await answerTo(platform, request, language);
+      answer = await answerTo(platform, { ...request, locale: spoken }, language);
     } catch (error) {
       // The hub is stopping: the event stays unfinished and runs again.
       if (stopping.signal.aborted) return;

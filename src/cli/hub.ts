@@ -26,6 +26,7 @@ import { createReleaseChecker, createReleaseSources, createSeenInStore } from '.
 import { createAnnouncer } from '../rollout/announce.ts';
 import { createApprovals } from '../rollout/approvals.ts';
 import { createChoices } from '../rollout/choices.ts';
+import { createConnections } from '../rollout/connections.ts';
 import { createDeviceSettings } from '../rollout/device-settings.ts';
 import { createEngine } from '../rollout/engine.ts';
 import { createRequests, type RequestedApp } from '../rollout/requests.ts';
@@ -39,7 +40,7 @@ import { openStore } from '../store/open.ts';
 import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
-import { chatStatuses } from './chat-status.ts';
+import { withHeard } from './chat-status.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
@@ -171,10 +172,11 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     version: VERSION,
     adapters,
   });
+  const connections = createConnections({ db, clock, adapters, announcer, outbox, log: logEvent });
   const router = createRouter({
     db,
     clock,
-    commands: createCommandTable({ commands: COMMANDS, services }),
+    commands: createCommandTable({ commands: COMMANDS, services, phrases: loaded.phrases }),
     outbox,
     roleOf: people.roleOf,
     personOf: people.personOf,
@@ -185,6 +187,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
     onAdmin: people.adminSpoke,
     onAnswered: () => handsOff.soon(),
+    onConnection: connections.changed,
     redact,
     log: logEvent,
   });
@@ -248,9 +251,15 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       ready: waitingFor.length === 0,
       waitingFor,
       problems: problems.map(redact),
+      chats: await withHeard(
+        db,
+        services.adapters().flatMap(({ own, lastError, ...chat }) => {
+          if (own) return [];
+          return [{ ...chat, ...(lastError === undefined ? {} : { lastError: redact(lastError) }) }];
+        }),
+      ),
       ...(Object.keys(platforms).length > 0 && !(await people.claimed()) ? { unclaimed: true } : {}),
       apps: (device?.apps ?? []).map(({ app, version, health, address }) => ({ app, version, health, address })),
-      chats: await chatStatuses({ adapters, db, language: settings.current().language, redact }),
     };
   }
 
@@ -262,6 +271,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   await router.start();
   for (const adapter of adapters) await adapter.start(router.sink(adapter.platform));
   await readiness.start();
+  await connections.start();
   await handsOff.start();
   schedule.start();
   logLine(`hub ${VERSION} listens on 127.0.0.1:${port}`);
@@ -271,6 +281,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     told.aborted ? resolve() : told.addEventListener('abort', () => resolve(), { once: true }),
   );
   await readiness.stop();
+  await connections.stop();
   for (const adapter of adapters) await adapter.stop();
   await router.stop();
   deviceSettings.stop();
@@ -355,7 +366,7 @@ function selfApps({ fettle }: HubConfig): RequestedApp[] {
 export async function rehearseHub({ layout, config }: RoleOptions, db: string | undefined): Promise<void> {
   if (db === undefined) throw new FettleError('bad_arguments', { data: { reason: '--rehearse needs --db COPY' } });
   const loaded = loadConfig(config ?? layout.config).config;
-  createCommandTable({ commands: COMMANDS, services: undefined as never });
+  createCommandTable({ commands: COMMANDS, services: undefined as never, phrases: loaded.phrases });
   requestedApps(loaded);
   const store = await openStore(db);
   await listDevices(store.db);

@@ -45,7 +45,7 @@ function commandSection(command: Command): string {
   }
   lines.push(command.examples.map(({ text, help }) => `- \`${text}\`: ${help.en} / ${help.zh}`).join('\n'));
   if (command.aliases.length > 0) lines.push(`Also: ${command.aliases.map((alias) => `\`/${alias}\``).join(', ')}`);
-  if (command.phrases.length > 0) lines.push(`Or say: ${command.phrases.join(' · ')}`);
+  if (command.phrases.length > 0) lines.push(`Or say: ${command.phrases.map(({ say }) => say).join(' · ')}`);
   return lines.join('\n\n');
 }
 

@@ -51,7 +51,25 @@ const TEXT = { en: EN, zh: ZH };
 /** `/update auto`: updates that nobody has to ask for. */
 export const auto = defineCommand({
   name: 'update auto',
-  phrases: ['自动更新', 'auto update'],
+  phrases: [
+    '自动更新',
+    'auto update',
+    'auto updates',
+    { say: '打开自动更新', args: 'on' },
+    { say: '开启自动更新', args: 'on' },
+    { say: '开自动更新', args: 'on' },
+    { say: '自动更新打开', args: 'on' },
+    { say: '关闭自动更新', args: 'off' },
+    { say: '关掉自动更新', args: 'off' },
+    { say: '停止自动更新', args: 'off' },
+    { say: 'turn on auto update', args: 'on' },
+    { say: 'turn auto update on', args: 'on' },
+    { say: 'turn on automatic updates', args: 'on' },
+    { say: 'turn off auto update', args: 'off' },
+    { say: 'turn auto update off', args: 'off' },
+    { say: 'turn off automatic updates', args: 'off' },
+  ],
+  label: { en: 'Automatic updates', zh: '自动更新' },
   role: 'admin',
   args: z.object({
     mode: argument(z.enum(['on', 'minor', 'off'] satisfies readonly Auto[]).optional(), {

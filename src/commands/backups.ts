@@ -45,7 +45,8 @@ const TEXT = { en: EN, zh: ZH };
 export const backups = defineCommand({
   name: 'update backups',
   aliases: ['update backup'],
-  phrases: ['备份', '备份列表', '查看备份', 'backups'],
+  phrases: ['备份', '备份列表', '查看备份', '有哪些备份', 'backups', 'list backups', 'show backups'],
+  label: { en: 'Backups', zh: '备份' },
   role: 'operator',
   args: z.object({
     app: argument(z.string().optional(), { kind: 'app', help: { en: 'one app', zh: '某个应用' } }),

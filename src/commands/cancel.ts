@@ -18,7 +18,8 @@ const TEXT = {
 /** `/update cancel`: stops what has not reached the switch. */
 export const cancel = defineCommand({
   name: 'update cancel',
-  phrases: ['取消更新', '取消', 'cancel'],
+  phrases: ['取消更新', '取消', '停止更新', '不更新了', 'cancel', 'cancel the update', 'stop the update'],
+  label: { en: 'Cancel', zh: '取消' },
   role: 'operator',
   args: z.object({
     id: argument(z.string().optional(), {

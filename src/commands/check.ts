@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { describeSource } from '../domain/app.ts';
+import { shortNotes } from '../domain/notes.ts';
 import type { Release } from '../domain/release.ts';
 import type { Field, Reply } from '../domain/reply.ts';
 import { compareVersions } from '../domain/version.ts';
@@ -55,12 +56,28 @@ const ZH: typeof EN = {
 };
 const TEXT = { en: EN, zh: ZH };
 
-const NOTES_LINES = 8;
-
 /** `/update check`: asks the source now. */
 export const check = defineCommand({
   name: 'update check',
-  phrases: ['检查更新', '有更新吗', '有新版本吗', 'check for updates'],
+  phrases: [
+    '检查更新',
+    '检查新版本',
+    '有更新吗',
+    '有没有更新',
+    '有新版本吗',
+    '有没有新版本',
+    '看看有没有更新',
+    'check for updates',
+    'check updates',
+    'check update',
+    'any updates',
+    'any update',
+    'is there an update',
+    'are there updates',
+    'whats new',
+    '有什么新版本',
+  ],
+  label: { en: 'Check for updates', zh: '检查更新' },
   role: 'viewer',
   args: z.object({
     app: argument(z.string(), { kind: 'app', help: { en: 'whose source to ask', zh: '要检查的应用' } }),
@@ -108,11 +125,10 @@ export const check = defineCommand({
       return { reply: { tone: 'info', title, ...said } };
     }
     const { version } = release;
-    const notes = release.notes?.trim().split('\n').slice(0, NOTES_LINES);
     const reply: Reply = {
       tone: offer.warning ? 'warn' : 'info',
       title: running === undefined ? text.installable(app, version) : text.newer(app, version),
-      text: [...(notes ?? []), ...(found.blocked ? [text.blocked(version)] : []), ...remarks],
+      text: [...shortNotes(release.notes), ...(found.blocked ? [text.blocked(version)] : []), ...remarks],
       fields,
       ...waysOn(app, version, { blocked: found.blocked, pinned: choice.pinned !== undefined }, text),
     };

@@ -106,13 +106,25 @@ export interface Example {
   readonly help: Localized;
 }
 
+/** What people say, and the arguments that it means. */
+export interface Phrase {
+  readonly say: string;
+  /** As text; empty where it means the bare command. */
+  readonly args: string;
+}
+
 /** What a command's file says. */
 export interface CommandDeclaration<S extends z.ZodObject> {
   /** As typed after the slash: `update now`. */
   readonly name: string;
   readonly aliases?: readonly string[] | undefined;
-  /** What people say instead when they talk to the bot. Configuration may add to these. */
-  readonly phrases?: readonly string[] | undefined;
+  /**
+   * What people say instead when they talk to the bot; `args` stands for what a phrase says beside the command. Two commands
+   * with one phrase: the bot asks which. Configuration may add to these.
+   */
+  readonly phrases?: readonly (string | Phrase)[] | undefined;
+  /** A word or two for a button. */
+  readonly label?: Localized | undefined;
   readonly role: Role;
   /** Taken from strangers as well, who have no role: what it does decides whether they may. */
   readonly open?: boolean | undefined;
@@ -133,7 +145,8 @@ export interface CommandDeclaration<S extends z.ZodObject> {
 export interface Command {
   readonly name: string;
   readonly aliases: readonly string[];
-  readonly phrases: readonly string[];
+  readonly phrases: readonly Phrase[];
+  readonly label?: Localized | undefined;
   readonly role: Role;
   readonly open?: boolean | undefined;
   readonly help: Localized;
@@ -154,7 +167,7 @@ export function defineCommand<S extends z.ZodObject>(declaration: CommandDeclara
   return {
     ...rest,
     aliases,
-    phrases,
+    phrases: phrases.map((phrase) => (typeof phrase === 'string' ? { say: phrase, args: '' } : phrase)),
     arguments: Object.entries(args.shape).map(([key, schema]) => describe(declaration.name, key, schema as z.ZodType)),
     check: (raw) => args.safeParse(raw),
     run: async (context, raw) => run(context, args.parse(raw)),

@@ -24,7 +24,8 @@ const TEXT = { en: EN, zh: ZH };
 /** `/update history`: what was done, by whom, and how it ended. */
 export const history = defineCommand({
   name: 'update history',
-  phrases: ['更新历史', '更新记录', 'history'],
+  phrases: ['更新历史', '更新记录', '历史', 'history', 'update history'],
+  label: { en: 'History', zh: '历史' },
   role: 'viewer',
   args: z.object({
     app: argument(z.string().optional(), { kind: 'app', help: { en: 'one app', zh: '某个应用' } }),

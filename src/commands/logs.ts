@@ -13,7 +13,8 @@ const TEXT = {
 export const logs = defineCommand({
   name: 'update logs',
   aliases: ['update log'],
-  phrases: ['日志', '查看日志', 'logs'],
+  phrases: ['日志', '查看日志', '看日志', '看看日志', 'logs', 'log', 'show the log', 'show logs'],
+  label: { en: 'Logs', zh: '日志' },
   role: 'operator',
   args: z.object({
     id: argument(z.string().optional(), {

@@ -15,12 +15,22 @@ export interface Parsed {
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
+/** It may mean several commands, or it only asks about one: the person is asked. */
+export interface Unsure {
+  readonly said: string;
+  /** As text. */
+  readonly choices: readonly string[];
+}
+
 /**
  * @throws {FettleError} `unknown_command` · `bad_arguments` · `unknown_app` · `unknown_update` · `app_needed`, each with what
- *   the catalogue and the buttons need
+ *   the catalogue and the buttons need. In `unknown_command`, `spoken` is true of a text that is no try at a command.
  */
-export function parse(text: string, around: Surroundings): Parsed {
-  const { command, words } = findCommand(fold(text), around);
+export function parse(text: string, around: Surroundings): Parsed | Unsure {
+  const folded = fold(text);
+  const said = folded.startsWith('/') || QUOTED.test(folded) ? undefined : saidIn(folded, around);
+  if (said && 'choices' in said) return said;
+  const { command, words } = said ?? findCommand(folded, around);
   const raw = readArguments(command, words, around);
   const checked = command.check(raw);
   if (!checked.success) {
@@ -35,19 +45,36 @@ export function parse(text: string, around: Surroundings): Parsed {
   return { command, raw };
 }
 
+/** Quotes keep words together that a phrase would take apart. */
+const QUOTED = /(?:^| )["'“”‘’「」『』]/u;
+
 interface Found {
   readonly command: Command;
   readonly words: readonly Word[];
 }
 
+/** What a phrase means, where the text is one. */
+function saidIn(text: string, around: Surroundings): Found | Unsure | undefined {
+  const names = new Set(
+    [...around.settings.apps.map(({ name }) => name), ...around.devices].map((n) => n.toLowerCase()),
+  );
+  const said = around.phrases.meaning(text, names);
+  if (!said) return undefined;
+  const [line = '', ...others] = said.commands;
+  if (others.length > 0) return { said: text, choices: said.commands };
+  const found = tryCommand(fold(line), around);
+  // The configuration names a command that there is not.
+  if (!found) throw new FettleError('unknown_command', { data: { typed: line.slice(0, 60), nearest: [], try: [] } });
+  // A question changes nothing.
+  if (said.question && found.command.role !== 'viewer') return { said: text, choices: [line] };
+  return found;
+}
+
 function findCommand(text: string, around: Surroundings): Found {
   const direct = tryCommand(text, around);
   if (direct) return direct;
-  const said = phraseOf(text, around);
-  if (said !== undefined) {
-    const found = tryCommand(fold(said), around);
-    if (found) return found;
-  }
+  const behind = text.startsWith('/') ? undefined : withRest(text, around);
+  if (behind) return behind;
   const words = splitWords(text);
   const typed = words
     .slice(0, 3)
@@ -55,7 +82,8 @@ function findCommand(text: string, around: Surroundings): Found {
     .join(' ')
     .slice(0, 60);
   const nearest = withApp(words, around) ?? nearestCommands(words, around.commands).map((c) => `/${c.name}`);
-  throw new FettleError('unknown_command', { data: { typed, nearest, try: nearest } });
+  const spoken = !text.startsWith('/') && nearest.length === 0;
+  throw new FettleError('unknown_command', { data: { typed, nearest, try: nearest, spoken } });
 }
 
 /** The longest name or alias that the words begin with. */
@@ -109,23 +137,21 @@ function afterName(words: readonly Word[], length: number): readonly Word[] {
   });
 }
 
-/** A phrase alone, or a phrase and arguments behind it. */
-function phraseOf(text: string, around: Surroundings): string | undefined {
-  const said = text.replace(/[。！!?？.,，~]+$/u, '').toLowerCase();
-  const table = new Map<string, string>();
-  for (const command of around.commands) {
-    for (const phrase of command.phrases) table.set(fold(phrase).toLowerCase(), `/${command.name}`);
+/** A phrase with something behind it that is no known name: what it means says what is wrong with that. */
+function withRest(text: string, around: Surroundings): Found | undefined {
+  const words = text.split(' ');
+  for (let length = Math.min(words.length - 1, MOST_WORDS); length > 0; length -= 1) {
+    const said = around.phrases.meaning(words.slice(0, length).join(' '), NO_NAMES);
+    const [line] = said?.commands.length === 1 ? said.commands : [];
+    const found = line === undefined ? undefined : tryCommand(fold(line), around);
+    if (found) return { command: found.command, words: [...found.words, ...splitWords(words.slice(length).join(' '))] };
   }
-  for (const [phrase, command] of Object.entries(around.phrases)) table.set(fold(phrase).toLowerCase(), command);
-  const exact = table.get(said);
-  if (exact !== undefined) return exact;
-  let best: { phrase: string; command: string } | undefined;
-  for (const [phrase, command] of table) {
-    const fits = said.startsWith(`${phrase} `);
-    if (fits && phrase.length > (best?.phrase.length ?? 0)) best = { phrase, command };
-  }
-  return best ? `${best.command} ${said.slice(best.phrase.length).trim()}` : undefined;
+  return undefined;
 }
+
+/** Of a phrase. */
+const MOST_WORDS = 8;
+const NO_NAMES: ReadonlySet<string> = new Set();
 
 function nearestCommands(words: readonly Word[], commands: readonly Command[]): readonly Command[] {
   const typed = commandWords(words).filter((word) => word !== '');

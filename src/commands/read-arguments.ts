@@ -2,6 +2,7 @@ import { distance } from 'fastest-levenshtein';
 import { FettleError } from '../domain/errors.ts';
 import { readVersion } from '../domain/version.ts';
 import type { Argument, Command } from './contract.ts';
+import type { PhraseBook } from './phrases.ts';
 import type { Settings } from './services.ts';
 import { usage } from './usage.ts';
 import type { Word } from './words.ts';
@@ -12,8 +13,8 @@ export interface Surroundings {
   readonly settings: Settings;
   /** Names and ids. */
   readonly devices: readonly string[];
-  /** What people say → the command that it means. */
-  readonly phrases: Readonly<Record<string, string>>;
+  /** What people say instead of commands. */
+  readonly phrases: PhraseBook;
 }
 
 const UPDATE_ID = /^u-[a-z0-9]{2,20}$/;

@@ -5,7 +5,20 @@ import { startedOrForced } from './force.ts';
 /** `/update restart`: the same version again, proven as after an update. */
 export const restart = defineCommand({
   name: 'update restart',
-  phrases: ['重启', '重启一下', 'restart'],
+  phrases: [
+    '重启',
+    '重启一下',
+    '重新启动',
+    '编译重启',
+    'restart',
+    'reboot',
+    'rebuild and restart',
+    { say: '重启自己', args: 'hub' },
+    { say: '重启你自己', args: 'hub' },
+    { say: 'restart yourself', args: 'hub' },
+    { say: 'reboot yourself', args: 'hub' },
+  ],
+  label: { en: 'Restart', zh: '重启' },
   role: 'operator',
   args: z.object({
     app: argument(z.string(), { kind: 'app', help: { en: 'what to restart', zh: '要重启的应用' } }),

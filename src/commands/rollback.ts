@@ -5,7 +5,20 @@ import { startedOrForced } from './force.ts';
 /** `/update rollback`: back to the previous good release. */
 export const rollback = defineCommand({
   name: 'update rollback',
-  phrases: ['回滚', '回退', '退回上一个版本', 'rollback', 'roll back'],
+  phrases: [
+    '回滚',
+    '回退',
+    '退回',
+    '退回上一个版本',
+    '回到上一个版本',
+    '回滚到上一个版本',
+    '恢复上一个版本',
+    'rollback',
+    'roll back',
+    'go back',
+    'back to the previous version',
+  ],
+  label: { en: 'Roll back', zh: '回滚' },
   role: 'operator',
   args: z.object({
     app: argument(z.string(), { kind: 'app', help: { en: 'what to bring back', zh: '要回退的应用' } }),

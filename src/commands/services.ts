@@ -297,8 +297,10 @@ export interface UpdateView {
   readonly requestedAt: number;
   readonly stateAt: number;
   readonly endedAt?: number | undefined;
+  /** Of an `announced` one: when its grace is over. */
+  readonly beginsAt?: number | undefined;
   readonly progress?: Progress | undefined;
-  /** What is being waited for. */
+  /** What is being waited for; or why it did not begin. */
   readonly note?: Problem | undefined;
   readonly cancelRequested: boolean;
   /** Absent while it runs, and where it ended without the device (`timed-out`). */
@@ -319,6 +321,10 @@ export interface AdapterView {
   readonly state: 'connected' | 'connecting' | 'unattended' | 'failed' | 'stopped';
   readonly since: number;
   readonly lastError?: string | undefined;
+  /** Why it is not connected, for people. */
+  readonly problem?: { readonly code: ErrorCode; readonly data: ErrorData } | undefined;
+  /** It comes with the hub and needs no configuration: the terminal. */
+  readonly own?: boolean | undefined;
 }
 
 export type LogQuery =

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { FettleError } from '../domain/errors.ts';
+import { nameOfPlatform } from '../domain/platform-name.ts';
 import type { Field, Reply } from '../domain/reply.ts';
 import { isFinal } from '../domain/update.ts';
 import { newestFirst } from '../domain/version.ts';
+import { timeInWords } from '../domain/wall-clock.ts';
 import type { AppReport } from '../protocol/messages.ts';
 import { autoWord } from './auto.ts';
 import { argument, type CommandContext, type CommandResult, defineCommand } from './contract.ts';
-import type { DeviceView, UpdateView } from './services.ts';
+import type { AdapterView, DeviceView, UpdateView } from './services.ts';
 
 const EN = {
   title: 'Status',
@@ -38,10 +40,17 @@ const EN = {
   online: 'online',
   noApps: 'No device has reported an app yet.',
   noDevices: 'No device is connected.',
-  crashing: (times: number, since: string) => `keeps crashing, ${times} times since ${since} UTC`,
+  crashing: (times: number, since: string) => `keeps crashing, ${times} times since ${since}`,
+  begins: (when: string, relative: string) => `begins by itself at ${when} (${relative})`,
   runs: (app: string, version: string, health: string) => `${app} ${version}: ${health}`,
   notInstalled: (app: string) => `${app} is not installed`,
-  connection: { connecting: 'connecting', failed: 'failed', stopped: 'stopped' },
+  connection: {
+    connected: (since: string) => `connected since ${since}`,
+    unattended: (since: string) => `ready since ${since}`,
+    connecting: (since: string) => `connecting since ${since}`,
+    failed: (since: string) => `failed since ${since}`,
+    stopped: (since: string) => `stopped since ${since}`,
+  },
   update: (id: string) => `Update ${id}`,
 };
 const ZH: typeof EN = {
@@ -74,10 +83,17 @@ const ZH: typeof EN = {
   online: '在线',
   noApps: '还没有设备报告任何应用。',
   noDevices: '没有设备连接。',
-  crashing: (times, since) => `反复崩溃，自 ${since}（UTC）起 ${times} 次`,
+  crashing: (times, since) => `反复崩溃，自 ${since} 起 ${times} 次`,
+  begins: (when, relative) => `将于 ${when} 自动开始（${relative}）`,
   runs: (app, version, health) => `${app} ${version}：${health}`,
   notInstalled: (app) => `${app} 尚未安装`,
-  connection: { connecting: '连接中', failed: '失败', stopped: '已停止' },
+  connection: {
+    connected: (since) => `已连接，自 ${since}`,
+    unattended: (since) => `就绪，自 ${since}`,
+    connecting: (since) => `正在连接，自 ${since}`,
+    failed: (since) => `失败，自 ${since}`,
+    stopped: (since) => `已停止，自 ${since}`,
+  },
   update: (id) => `更新 ${id}`,
 };
 const TEXT = { en: EN, zh: ZH };
@@ -85,7 +101,36 @@ const TEXT = { en: EN, zh: ZH };
 /** `/update status`: of everything, an app, a device or an update. */
 export const status = defineCommand({
   name: 'update status',
-  phrases: ['状态', '更新状态', 'status'],
+  phrases: [
+    '状态',
+    '更新状态',
+    '运行状态',
+    '看看状态',
+    '查看状态',
+    '看状态',
+    '现在是什么版本',
+    '是什么版本',
+    '什么版本',
+    '现在什么版本',
+    '当前版本',
+    '版本号',
+    '你怎么样',
+    '怎么样了',
+    '还好吗',
+    'status',
+    'how are you',
+    'how are you doing',
+    'how is it going',
+    'how are things',
+    'what version',
+    'which version',
+    'what version is it',
+    'what version is running',
+    'what version are you',
+    'which version is running',
+    'version',
+  ],
+  label: { en: 'Status', zh: '状态' },
   role: 'viewer',
   args: z.object({
     app: argument(z.string().optional(), { kind: 'app', help: { en: 'one app', zh: '某个应用' } }),
@@ -111,7 +156,8 @@ export const status = defineCommand({
   },
 });
 
-function ofUpdate(update: UpdateView, { language, words, now }: CommandContext): Reply {
+function ofUpdate(update: UpdateView, context: CommandContext): Reply {
+  const { language, words, now } = context;
   const text = TEXT[language];
   const over = isFinal(update.state);
   const step = [update.from, update.to].filter((version) => version !== undefined).join(' → ');
@@ -122,9 +168,9 @@ function ofUpdate(update: UpdateView, { language, words, now }: CommandContext):
       : '';
   return {
     tone: over ? (update.state === 'succeeded' ? 'good' : 'warn') : 'busy',
-    title: `${text.update(update.id)}: ${update.app}`,
+    title: `${text.update(update.id)}${language === 'zh' ? '：' : ': '}${update.app}`,
     fields: [
-      { name: text.state, value: `${over ? words.outcome(update) : words.state(update.state)}${detail}` },
+      { name: text.state, value: `${over ? words.outcome(update) : stateOf(update, context)}${detail}` },
       ...(step && update.from !== update.to ? [{ name: text.step, value: step }] : []),
       ...(update.backup === undefined ? [] : [{ name: text.backup, value: `${update.app}/${update.backup}` }]),
       ...(over && outage !== undefined ? [{ name: text.outage, value: words.duration(outage) }] : []),
@@ -159,7 +205,14 @@ async function ofApp(app: string, devices: readonly DeviceView[], context: Comma
       : [{ name: text.held, value: choice.pinnedBy ? text.by(choice.pinned, choice.pinnedBy) : choice.pinned }]),
     ...(choice.skipped.length > 0 ? [{ name: text.skipped, value: newestFirst(choice.skipped).join(', ') }] : []),
     ...(warning ? [{ name: text.warning, value: words.problem(warning.code, warning.data).text }] : []),
-    ...(active ? [{ name: text.doing, value: `${active.id}: ${words.state(active.state)}` }] : []),
+    ...(active
+      ? [
+          {
+            name: text.doing,
+            value: `${active.id}: ${[stepOf(active), stateOf(active, context)].filter((part) => part !== '').join(', ')}`,
+          },
+        ]
+      : []),
     ...(past ? [{ name: text.last, value: lastUpdate(past, context) }] : []),
   ];
   if (!first) return { tone: 'info', title: text.notInstalled(app), fields: shared, hints: [`/update now ${app}`] };
@@ -216,7 +269,10 @@ async function ofDevices(devices: readonly DeviceView[], all: boolean, context: 
       report.address ?? '',
     ]),
   );
-  const down = services.adapters().filter(({ state }) => state !== 'connected' && state !== 'unattended');
+  const isDown = ({ state }: AdapterView) => state !== 'connected' && state !== 'unattended';
+  // The terminal is always there: it is worth a word only where it is not.
+  const chats = services.adapters().filter((chat) => !chat.own || isDown(chat));
+  const down = chats.filter(isDown);
   const ill = devices.some(
     (d) => !d.connected || d.apps.some((r) => r.version !== undefined && (r.health !== 'healthy' || r.crashing)),
   );
@@ -235,20 +291,49 @@ async function ofDevices(devices: readonly DeviceView[], all: boolean, context: 
     fields: [
       ...active.map((update) => ({
         name: update.id,
-        value: `${update.app} ${[update.from, update.to].filter(Boolean).join(' → ')}: ${words.state(update.state)}`,
+        value: `${update.app} ${stepOf(update)}: ${stateOf(update, context)}`.replace(' :', ':'),
       })),
-      ...(all ? down : []).map(({ platform, state, since, lastError }) => ({
-        name: platform,
-        value: `${state in text.connection ? text.connection[state as keyof typeof text.connection] : state}, ${words.relative(since, now)}${lastError ? ` (${lastError})` : ''}`,
+      ...(all ? chats : []).map((chat) => ({
+        name: nameOfPlatform(chat.platform),
+        value: chatState(chat, context),
       })),
     ],
   };
 }
 
 /** What an app that keeps crashing is at this moment says little. */
-function healthWord({ health, crashing }: AppReport, { language, words }: CommandContext): string {
+function healthWord({ health, crashing }: AppReport, context: CommandContext): string {
+  const { language, words } = context;
   if (!crashing) return words.health(health);
-  return TEXT[language].crashing(crashing.times, new Date(crashing.since).toISOString().slice(11, 16));
+  return TEXT[language].crashing(crashing.times, clock(crashing.since, context));
+}
+
+function stepOf({ kind, from, to }: UpdateView): string {
+  if (kind === 'restart') return '';
+  return (from === to ? [to] : [from, to]).filter((version) => version !== undefined).join(' → ');
+}
+
+/** Where it stands; one that begins by itself says when. */
+function stateOf(update: UpdateView, context: CommandContext): string {
+  const { words, now, language } = context;
+  if (update.beginsAt === undefined) return words.state(update.state);
+  return TEXT[language].begins(clock(update.beginsAt, context), words.relative(update.beginsAt, now));
+}
+
+/** Since when it is how it is; what is wrong, and what to do about it. */
+function chatState(chat: AdapterView, context: CommandContext): string {
+  const { platform, state, since, problem, lastError } = chat;
+  const head = TEXT[context.language].connection[state](clock(since, context));
+  if (state === 'connected' || state === 'unattended') return head;
+  if (!problem) return `${head}${lastError ? ` (${lastError})` : ''}`;
+  const { text, next } = context.words.problem(problem.code, { platform, ...problem.data });
+  return context.language === 'zh'
+    ? `${head}。${text}${next ?? ''}`
+    : [`${head}.`, text, next].filter((part) => part).join(' ');
+}
+
+function clock(at: number, { services, now }: CommandContext): string {
+  return timeInWords(at, now, services.preferences.current().timezone);
 }
 
 function deviceState(device: DeviceView | undefined, { language, words, now }: CommandContext): string {

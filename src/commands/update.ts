@@ -45,11 +45,15 @@ const ZH: typeof EN = {
 };
 const TEXT = { en: EN, zh: ZH };
 
+/** More are a wall; the commands are in the hints. */
+const MOST_BUTTONS = 4;
+
 /** `/update`: everything at a glance. */
 export const update = defineCommand({
   name: 'update',
   aliases: ['update overview'],
-  phrases: ['更新概览', '概览', 'overview'],
+  phrases: ['更新概览', '概览', '总览', 'overview'],
+  label: { en: 'Overview', zh: '概览' },
   role: 'viewer',
   args: z.object({}),
   help: {
@@ -67,17 +71,14 @@ export const update = defineCommand({
       tone: 'info',
       title: text.title(version),
       table: { columns: [text.app, text.runs, text.newest, text.auto, text.last], rows: lines.map((line) => line.row) },
-      buttons: lines.flatMap((line) =>
-        line.offer
-          ? [
-              {
-                label: text.updateTo(line.app, line.offer),
-                command: `/update now ${line.app}`,
-                style: 'primary' as const,
-              },
-            ]
-          : [],
-      ),
+      buttons: lines
+        .flatMap(({ app, offer }) => (offer === undefined ? [] : [{ app, offer }]))
+        .slice(0, MOST_BUTTONS)
+        .map(({ app, offer }) => ({
+          label: text.updateTo(app, offer),
+          command: `/update now ${app}`,
+          style: 'primary' as const,
+        })),
       hints: text.hints,
     };
     return { reply };

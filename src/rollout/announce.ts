@@ -15,11 +15,12 @@ export interface Announcement {
    * admins, and who became or ceased to be one.
    */
   readonly about: 'news' | 'failure' | 'always';
-  readonly reply: (language: Language) => Reply;
+  /** In the chat's language, with times in the hub's time zone. */
+  readonly reply: (language: Language, timezone: string) => Reply;
   /** Nothing more is said about it: it is tried for longer, and sent anew where it can't be edited. */
   readonly final?: boolean | undefined;
-  /** Whoever reads this chat is told there in another way. */
-  readonly except?: Pick<Route, 'platform' | 'chat'> | undefined;
+  /** Whoever reads this chat is told there in another way; without a chat, nobody can be told on that platform. */
+  readonly except?: { readonly platform: string; readonly chat?: string | undefined } | undefined;
   /** Only where a message of this key is: what a chat was never told is not taken back there. */
   readonly onlyShown?: boolean | undefined;
   /** Milliseconds since 1970. */
@@ -47,17 +48,16 @@ export function createAnnouncer(deps: {
     tells,
     async announce(trx, { key, about, reply, final, except, onlyShown, now }) {
       if (!tells(about)) return false;
+      const { language, timezone } = deps.settings.current();
       const chats = (await adminChats(trx)).filter(
-        ({ route }) =>
-          deps.platforms.includes(route.platform) &&
-          !(route.platform === except?.platform && route.chat === except.chat),
+        ({ route }) => deps.platforms.includes(route.platform) && !isExcept(route, except),
       );
       for (const chat of chats) {
         if (onlyShown && !(await readMessage(trx, `${key}@${chat.id}`))) continue;
         await deps.outbox.put(trx, {
           key: `${key}@${chat.id}`,
           route: chat.route,
-          reply: reply(chat.language ?? deps.settings.current().language),
+          reply: reply(chat.language ?? language, timezone),
           final: final ?? false,
           // What nobody asked for can't have failed whoever reads it: scripts end with 0.
           failed: false,
@@ -67,4 +67,8 @@ export function createAnnouncer(deps: {
       return chats.length > 0;
     },
   };
+}
+
+function isExcept(route: Route, except: Announcement['except']): boolean {
+  return route.platform === except?.platform && (except.chat === undefined || except.chat === route.chat);
 }

@@ -24,7 +24,7 @@ export async function announceCrashes(
     const told = await announcer.announce(trx, {
       key: `notice/crashes/${app}/${notice.version}`,
       about: 'failure',
-      reply: (language) => crashCard(report, crashing, device.name, language),
+      reply: (language, timezone) => crashCard(report, { ...crashing, on: device.name }, { language, timezone, now }),
       now,
     });
     // With notifications off, or before any admin has spoken, it is told when that changes, if it still crashes.

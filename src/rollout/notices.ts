@@ -166,7 +166,8 @@ export function createNotices(deps: NoticesDeps): Notices {
       if (await findNotice(db, notice.kind, notice.app, notice.version)) continue;
       await change(async (trx) => {
         const key = `notice/expiry/${app.name}/${notice.version}`;
-        const reply = (language: 'en' | 'zh') => expiryCard(app.name, source, expiresAt, language, now);
+        const reply = (language: 'en' | 'zh', timezone: string) =>
+          expiryCard(app.name, source, expiresAt, { language, timezone, now });
         if (await announcer.announce(trx, { key, about: 'failure', reply, now })) await addNotice(trx, notice);
       });
     }

@@ -1,4 +1,5 @@
 import type { HubSettings } from '../domain/settings.ts';
+import { wallClock } from '../domain/wall-clock.ts';
 
 /**
  * Quiet hours and the digest's time: minutes of the day in the setting's time zone, also on the days on which the
@@ -12,29 +13,6 @@ const DAY = 24 * 60;
 const LARGEST_CHANGE = 180;
 
 type Quiet = NonNullable<HubSettings['quiet']>;
-
-const formats = new Map<string, Intl.DateTimeFormat>();
-
-/**
- * What a clock on the wall shows: the day (`2026-11-21`) and the minute of the day. The default zone is looked at
- * without Intl, whose tables are 8 MB of a hub that is otherwise idle.
- */
-export function wallClock(at: number, timezone: string): { readonly day: string; readonly minute: number } {
-  if (timezone === 'UTC')
-    return { day: new Date(at).toISOString().slice(0, 10), minute: Math.floor(at / MINUTE) % DAY };
-  let format = formats.get(timezone);
-  if (!format) {
-    const fields = { year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit' } as const;
-    format = new Intl.DateTimeFormat('en-US', { ...fields, timeZone: timezone, hourCycle: 'h23' });
-    formats.set(timezone, format);
-  }
-  const parts = new Map(format.formatToParts(at).map(({ type, value }) => [type, value]));
-  const part = (name: Intl.DateTimeFormatPartTypes) => parts.get(name) ?? '';
-  return {
-    day: `${part('year')}-${part('month')}-${part('day')}`,
-    minute: Number(part('hour')) * 60 + Number(part('minute')),
-  };
-}
 
 /** Is it quiet at `at`? From equal to to: never. */
 export function isQuiet(settings: Pick<HubSettings, 'quiet' | 'timezone'>, at: number): boolean {

@@ -124,7 +124,12 @@ export function createServices(deps: ServicesDeps): Services {
         apps: device.apps,
       }));
     },
-    adapters: () => deps.adapters.map((adapter) => ({ platform: adapter.platform, ...adapter.connection() })),
+    adapters: () =>
+      deps.adapters.map((adapter) => ({
+        platform: adapter.platform,
+        own: adapter.adminChat !== undefined,
+        ...adapter.connection(),
+      })),
     async readLog(of, signal) {
       if ('update' in of) return logOfUpdate(db, of.update, of.lines);
       const app = appOf(of.app);

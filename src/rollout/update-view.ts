@@ -22,6 +22,7 @@ export function viewOf(row: UpdateRow, deviceName: string): UpdateView {
     requestedAt: row.requested_at,
     stateAt: row.state_at,
     endedAt: row.ended_at ?? undefined,
+    beginsAt: row.state === 'announced' ? (row.deadline_at ?? undefined) : undefined,
     progress: progress.success ? progress.data : undefined,
     note: note.success ? note.data : undefined,
     cancelRequested: row.cancel_requested === 1,

@@ -1,6 +1,7 @@
 import { createTelegramAdapter } from '../../adapters/telegram/adapter.ts';
-import { FAST, makeDeps } from '../support/telegram/adapter.ts';
+import { makeDeps } from '../support/telegram/adapter.ts';
 import { startTelegram } from '../support/telegram/index.ts';
+import { FAST } from '../support/telegram/timings.ts';
 import { until } from '../support/until.ts';
 import { adapterContract, type Stage } from './adapter.ts';
 

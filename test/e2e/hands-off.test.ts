@@ -167,7 +167,7 @@ process.on('SIGTERM', () => process.exit(0));
     const chat = openChat();
     await until('the notice', () => chat.shown().includes('/update later web@1.1.0'));
     const again = openChat();
-    expect(await say('/help')).toContain('/update later');
+    expect(await say('/help all')).toContain('/update later');
     expect(count(chat.shown() + again.shown(), '/update later web@1.1.0')).toBe(1);
   });
 

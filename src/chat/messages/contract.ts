@@ -114,6 +114,9 @@ export interface CardTexts {
   readonly tryAgain: string;
   readonly rollBack: string;
   readonly showLog: string;
+  readonly restart: string;
+  /** What was saved, and under which name. */
+  readonly savedAs: (backup: string) => string;
   readonly restartTitle: (app: string) => string;
   readonly rollbackTitle: (app: string, to: string | undefined) => string;
   /** What is being done in a state, for the progress line. */

@@ -6,6 +6,7 @@ import { people } from './en-people.ts';
 import { problems } from './en-problems.ts';
 import { because, duration, relative, STATES, v } from './en-words.ts';
 import { about, formatBytes } from './format.ts';
+import { withdrawnFor } from './notices.ts';
 
 /** English. */
 
@@ -19,7 +20,9 @@ const cards: CardTexts = {
   hold: 'Hold',
   tryAgain: 'Try again',
   rollBack: 'Roll back',
-  showLog: 'Show the log',
+  showLog: 'Logs',
+  restart: 'Restart',
+  savedAs: (backup) => `its data, as ${backup}`,
   restartTitle: (name) => `${name}: restart`,
   rollbackTitle: (name, to) => `${name}: back to ${to ?? 'the last good version'}`,
   doing: {
@@ -131,6 +134,10 @@ function outcome(update: UpdateLike): string {
     case 'rolled-back':
     case 'rollback-failed':
       return `${STATES[update.state]}${why}`;
+    case 'cancelled': {
+      const reason = withdrawnFor(update);
+      return reason ? `${STATES.cancelled}: ${notices.withdrawn[reason].replace(/[.]$/, '')}` : STATES.cancelled;
+    }
     default:
       return STATES[update.state];
   }

@@ -1,4 +1,5 @@
 import type { ErrorData } from '../../domain/errors.ts';
+import { nameOfPlatform } from '../../domain/platform-name.ts';
 import type { UpdateLike } from './contract.ts';
 
 /** Numbers for people: decimal units, one digit where it says something. Shared by the languages. */
@@ -104,15 +105,7 @@ export function about(update: UpdateLike, data: ErrorData): ErrorData {
   return { app: update.app, ...(version === undefined ? {} : { version }), ...data };
 }
 
-const PLATFORMS: Readonly<Record<string, string>> = {
-  feishu: 'Feishu',
-  discord: 'Discord',
-  telegram: 'Telegram',
-  terminal: 'the terminal',
-};
-
 /** A platform as people call it. */
 export function platformName(value: Parameters<typeof text>[0]): string {
-  const name = text(value);
-  return PLATFORMS[name] ?? name;
+  return nameOfPlatform(text(value));
 }

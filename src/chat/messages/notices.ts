@@ -1,3 +1,5 @@
+import type { ErrorData } from '../../domain/errors.ts';
+
 /** Why an announced automatic update did not begin. A text for each in every language. */
 export const WITHDRAWN = [
   /** A person began something else with the app. */
@@ -24,6 +26,13 @@ export const WITHDRAWN = [
 ] as const;
 export type Withdrawn = (typeof WITHDRAWN)[number];
 
+/** Why an announced update did not begin; `undefined` where somebody cancelled it, or it was none. */
+export function withdrawnFor(update: {
+  readonly note?: { readonly data: ErrorData } | undefined;
+}): Withdrawn | undefined {
+  return WITHDRAWN.find((known) => known === update.note?.data.reason);
+}
+
 /** Wording of what nobody asked for: news, automatic updates, warnings. */
 export interface NoticeTexts {
   readonly available: (app: string, version: string) => string;
@@ -31,6 +40,10 @@ export interface NoticeTexts {
   readonly fieldSize: string;
   readonly fieldPublished: string;
   readonly fieldBetween: string;
+  readonly fieldTrust: string;
+  readonly trust: Readonly<Record<'signed' | 'source' | 'none', string>>;
+  /** Rows that a digest has no room for. */
+  readonly more: (count: number) => string;
   readonly update: string;
   readonly later: string;
   readonly skip: string;
@@ -47,8 +60,15 @@ export interface NoticeTexts {
   readonly expires: (source: string, when: string, past: boolean) => string;
   readonly expiresNext: string;
   readonly crashesTitle: (app: string, version: string | undefined) => string;
-  /** `when` is a time of day in UTC. */
+  /** `when` is a time. */
   readonly crashes: (app: string, times: number, when: string, device: string) => string;
+  /** A chat is not connected. */
+  readonly awayTitle: (platform: string) => string;
+  readonly away: (when: string) => string;
+  readonly awayTimes: (times: number) => string;
+  readonly backTitle: (platform: string) => string;
+  readonly back: (away: string) => string;
+  readonly status: string;
   readonly rollBackTo: (version: string) => string;
   readonly logs: string;
   /** Somebody did it on the device itself. */

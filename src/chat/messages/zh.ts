@@ -2,6 +2,7 @@ import type { ErrorData } from '../../domain/errors.ts';
 import { isErrorCode } from '../../domain/errors.ts';
 import type { CardTexts, Messages, UpdateLike } from './contract.ts';
 import { about, formatBytes } from './format.ts';
+import { withdrawnFor } from './notices.ts';
 import { notices } from './zh-notices.ts';
 import { people } from './zh-people.ts';
 import { problems } from './zh-problems.ts';
@@ -21,7 +22,9 @@ const cards: CardTexts = {
   hold: '继续等待',
   tryAgain: '重试',
   rollBack: '回滚',
-  showLog: '查看日志',
+  showLog: '日志',
+  restart: '重启',
+  savedAs: (backup) => `数据，${backup}`,
   restartTitle: (name) => `${name}：重启`,
   rollbackTitle: (name, to) => `${name}：回到 ${to ?? '上一个正常版本'}`,
   doing: {
@@ -128,6 +131,10 @@ function outcome(update: UpdateLike): string {
     case 'rolled-back':
     case 'rollback-failed':
       return `${STATES[update.state]}${why}`;
+    case 'cancelled': {
+      const reason = withdrawnFor(update);
+      return reason ? `${STATES.cancelled}：${notices.withdrawn[reason].replace(/。$/, '')}` : STATES.cancelled;
+    }
     default:
       return STATES[update.state];
   }

@@ -229,6 +229,10 @@ function createMessage({ world, parts, body }: Asked): Answer {
   const refusal = refuseAccess(world, parts[1], true) ?? refuseMessage(body, true);
   if (refusal) return refused(refusal);
   const given = body as MessageBody;
+  if (world.refuseEmbeds && (given.embeds ?? []).length > 0) {
+    world.refuseEmbeds = false;
+    return refused({ status: 400, code: 50035, message: 'Invalid Form Body: embeds' });
+  }
   const channel = world.channels.get(parts[1] ?? '') as Channel;
   const reference = given.message_reference;
   if (reference && world.denied.has('history') && channel.guild !== undefined) {

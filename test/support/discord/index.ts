@@ -49,6 +49,15 @@ export interface DiscordPlatform extends ChatPlatform {
   invite(): void;
   deny(...what: ('send' | 'history' | 'commands')[]): void;
   setPermissions(bits: bigint): void;
+  /** Events wait from now on; and are told. */
+  hold(): void;
+  release(): void;
+  /** The next message with an embed is refused as malformed. */
+  refuseEmbeds(): void;
+  /** From now on the API refuses the token; the gateway goes on. */
+  revokeApi(): void;
+  /** The ports of every connection that was made here. */
+  readonly peers: readonly number[];
   readonly identified: number;
   readonly resumed: number;
   readonly closed: boolean;
@@ -65,6 +74,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
   let closed = false;
   /** An event that waits for the next one. */
   let held: (() => void) | undefined;
+  let holding: (() => void)[] | undefined;
   const onCall = (call: Omit<Call, 'at'>) => {
     calls.push({ at: world.now(), ...call });
     if (call.what !== 'other') world.say(`bot  ${call.name} → ${call.answered}${wordsOfCall(call)}`);
@@ -80,12 +90,17 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     );
   });
   server.on('upgrade', (request, socket, head) => gateway.upgrade(request, socket, head));
+  const peers: number[] = [];
+  server.on('connection', ({ remotePort }) => void peers.push(remotePort ?? 0));
   server.on('clientError', (_, socket) => socket.destroy());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   port = (server.address() as AddressInfo).port;
 
   function tell(told: Told, direct: boolean): void {
-    const send = () => gateway.dispatch(told.type, told.payload, direct);
+    const send = () => {
+      if (holding) holding.push(send);
+      else gateway.dispatch(told.type, told.payload, direct);
+    };
     const fault = world.takeFault('event');
     const before = held;
     held = undefined;
@@ -296,6 +311,21 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     setPermissions(bits) {
       world.permissions = bits;
     },
+    hold() {
+      holding = [];
+    },
+    release() {
+      const waiting = holding ?? [];
+      holding = undefined;
+      for (const send of waiting) send();
+    },
+    refuseEmbeds() {
+      world.refuseEmbeds = true;
+    },
+    revokeApi() {
+      world.revoked = true;
+    },
+    peers,
     get identified() {
       return gateway.identified();
     },

@@ -155,6 +155,8 @@ export function createWorld() {
     /** Commands by where they are registered: `global`, or the id of a guild. */
     commands: new Map<string, readonly unknown[]>(),
     revoked: false,
+    /** The next message with an embed is refused. */
+    refuseEmbeds: false,
     /** The bot was removed from the guild. */
     kicked: false,
     /** What the bot may not do in the guild: `send`, `history`, `commands`. */

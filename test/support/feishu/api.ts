@@ -139,7 +139,7 @@ export function createApi({ state, messages, faults, now, newId, clientConfig, r
     if (name === 'POST /open-apis/auth/v3/tenant_access_token/internal') return [...giveToken(body), 'other'];
     if (name === 'POST /callback/ws/endpoint') return [...whereToConnect(body), 'connect'];
     const bot = name === 'GET /open-apis/bot/v3/info';
-    if (!bot && !routed) return [404, { code: 99991400, msg: 'no such address' }, 'other'];
+    if (!bot && !routed) return [404, '404 page not found', 'other'];
     const denied = authorized(request);
     if (denied) return [denied.status, denied, routed?.what ?? 'other'];
     if (bot) {

@@ -69,7 +69,7 @@ export function createChats(now: () => number): Chats {
   return {
     all,
     add(given) {
-      const nextId = given.type === 'supergroup' ? counter(7_000) : box;
+      const nextId = given.type === 'supergroup' ? counter(0) : box;
       const chat: Chat = { ...given, topics: new Set(), messages: new Map(), movedTo: undefined, nextId };
       all.set(chat.id, chat);
       return chat;

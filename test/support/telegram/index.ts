@@ -53,6 +53,12 @@ export interface TelegramPlatform extends ChatPlatform {
   rival(on: boolean): void;
   webhook(address: string): void;
   limitSends(perMinute: number): void;
+  limitProbes(count: number): void;
+  /** The next polls are taken and never answered, as on a connection that died without a word. */
+  silence(times: number): void;
+  refuseMarkup(on: boolean): void;
+  /** So many registrations of commands are answered 500. */
+  refuseMenus(times: number): void;
   registered(): readonly Commands[];
   /** Presses (by event) that were answered. */
   pressAnswered(eventId: string): boolean;
@@ -258,6 +264,10 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     rival: (on) => updates.rival(on),
     webhook: (address) => updates.webhook(address),
     limitSends: (perMinute) => server.limitSends(perMinute),
+    silence: (times) => server.silence(times),
+    limitProbes: (count) => server.limitProbes(count),
+    refuseMenus: (times) => server.refuseMenus(times),
+    refuseMarkup: (on) => methods.refuseMarkup(on),
     registered: () => methods.registered(),
     pressAnswered: (eventId) => methods.answered().has(queries.get(eventId) ?? ''),
     calls: () => server.calls,

@@ -67,17 +67,21 @@ export interface Methods {
   expectAnswer(queryId: string): void;
   /** Presses that were answered. */
   answered(): ReadonlySet<string>;
+  /** From now on no text with HTML is good enough. */
+  refuseMarkup(on: boolean): void;
 }
 
 export function createMethods({ bot, chats, updates, now, note }: MethodsDeps): Methods {
   const registered = new Map<string, Commands>();
   const queries = new Set<string>();
   const answered = new Set<string>();
+  let markupRefused = false;
 
   function textOf(parameters: Parameters): Marked {
     const { text, parse_mode: mode } = parameters;
     if (typeof text !== 'string') throw badRequest('message text is empty');
     if (mode !== undefined && mode !== 'HTML') throw badRequest('unsupported parse_mode');
+    if (mode === 'HTML' && markupRefused) throw badRequest("can't parse entities: refused by the test");
     const marked = mode === 'HTML' ? parseHtml(text) : trimmed({ text, entities: [] });
     if (marked.text === '') throw badRequest('message text is empty');
     if (marked.text.length > MAX_TEXT) throw badRequest('message is too long');
@@ -207,6 +211,9 @@ export function createMethods({ bot, chats, updates, now, note }: MethodsDeps): 
     registered: () => [...registered.values()],
     expectAnswer: (id) => void queries.add(id),
     answered: () => answered,
+    refuseMarkup(on) {
+      markupRefused = on;
+    },
   };
 }
 

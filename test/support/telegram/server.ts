@@ -26,6 +26,12 @@ export interface HttpServer {
   fault(fault: Fault): void;
   /** At most so many new messages of a chat in a minute (core.telegram.org/bots/faq#my-bot-is-hitting-limits). */
   limitSends(perMinute: number): void;
+  /** So many registrations of commands are answered 500. */
+  refuseMenus(times: number): void;
+  /** The next polls are taken and never answered. */
+  silence(times: number): void;
+  /** After each so many looks for a message, one is answered 429 and a second must pass. */
+  limitProbes(count: number): void;
   disconnect(): void;
   close(): Promise<void>;
 }
@@ -47,6 +53,11 @@ export async function startHttpServer({ methods, updates, now, token }: HttpServ
   const faults: { fault: CallFault; left: number }[] = [];
   const sends = new Map<string, number[]>();
   let perMinute = Number.POSITIVE_INFINITY;
+  let probesLeft = Number.POSITIVE_INFINITY;
+  let probesEach = Number.POSITIVE_INFINITY;
+  let quietUntil = 0;
+  let silent = 0;
+  let menusRefused = 0;
 
   function takeFault(what: What): CallFault | undefined {
     const found = faults.find(({ fault, left }) => fault.on === what && left > 0);
@@ -60,6 +71,16 @@ export async function startHttpServer({ methods, updates, now, token }: HttpServ
     const recent = (sends.get(chat) ?? []).filter((sent) => sent > at - 60_000);
     if (recent.length >= perMinute) throw tooMany(Math.ceil(((recent[0] ?? at) + 60_000 - at) / 1_000));
     sends.set(chat, [...recent, at]);
+  }
+
+  /** @throws {Refusal} 429 */
+  function countProbe(): void {
+    if (now() < quietUntil) throw tooMany(Math.ceil((quietUntil - now()) / 1_000));
+    probesLeft -= 1;
+    if (probesLeft >= 0) return;
+    probesLeft = probesEach;
+    quietUntil = now() + 1_000;
+    throw tooMany(1);
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -82,8 +103,17 @@ export async function startHttpServer({ methods, updates, now, token }: HttpServ
       if (fault?.do === 'drop') return finish(what, 'dropped', () => request.socket.destroy());
       if (fault?.do === 'rate-limit') throw tooMany(Math.max(1, Math.ceil(fault.retryAfterMs / 1_000)));
       if (fault?.do === 'status') throw statusRefusal(fault.status);
+      if (method === 'getUpdates' && silent > 0) {
+        silent -= 1;
+        return finish(what, 'dropped', () => undefined);
+      }
       const poll = method === 'getUpdates' ? startPoll(body) : undefined;
       if (poll) response.once('close', poll.leave);
+      if (what === 'register' && menusRefused > 0) {
+        menusRefused -= 1;
+        throw statusRefusal(500);
+      }
+      if (method === 'editMessageCaption') countProbe();
       if (method === 'sendMessage') countSend(String(body.chat_id));
       const result = poll ? resultOf(await poll.answer) : { value: methods.call(method, body), lose: false };
       if (result.lose || fault?.do === 'lose-answer') return finish(what, 'dropped', () => request.socket.destroy());
@@ -136,6 +166,16 @@ export async function startHttpServer({ methods, updates, now, token }: HttpServ
     },
     limitSends(count) {
       perMinute = count;
+    },
+    refuseMenus(times) {
+      menusRefused = times;
+    },
+    silence(times) {
+      silent = times;
+    },
+    limitProbes(count) {
+      probesLeft = count;
+      probesEach = count;
     },
     disconnect,
     async close() {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { OutcomeLike, UpdateLike } from '../../../src/chat/messages/index.ts';
+import { digestCard } from '../../../src/chat/render-notice.ts';
 import { endedBadly, finalCard, progressCard } from '../../../src/chat/render-update.ts';
 import { LANGUAGES } from '../../../src/domain/reply.ts';
 import { isFinal, UPDATE_KINDS, UPDATE_STATES } from '../../../src/domain/update.ts';
@@ -132,6 +133,50 @@ test('rolled back says: what failed, what serves, what became of the data; the l
   expect(finalCard(rolledBack, view, 'en', { admin: false }).code).toBeUndefined();
 });
 
+test('a failure offers another try and the log, and shows no more of it than a phone does', () => {
+  const logTail = Array.from({ length: 40 }, (_, i) => `line ${i} ${'x'.repeat(1_000)}`).join('\n');
+  const bad: OutcomeLike = { ...outcome, state: 'rolled-back', running: '2.0.2', logTail };
+  const card = finalCard(bad, { ...update, state: 'rolled-back' }, 'zh', admin);
+  expect(card.buttons).toEqual([
+    { label: '重试', command: '/update now web@3.0.1' },
+    { label: '日志', command: '/update logs u-7k2m' },
+  ]);
+  expect(card.code?.split('\n')).toHaveLength(13);
+  expect(card.code?.length).toBeLessThan(4_000);
+  const lost = finalCard(
+    { ...outcome, state: 'rollback-failed' },
+    { ...update, state: 'rollback-failed' },
+    'en',
+    admin,
+  );
+  expect(lost.buttons?.[0]).toEqual({ label: 'Restart', command: '/update restart web', style: 'primary' });
+});
+
+test('what was backed up is said, and under which name', () => {
+  const card = finalCard({ ...outcome, backup: 7 }, { ...update, state: 'succeeded' }, 'en', admin);
+  expect(card.fields).toContainEqual({ name: 'backup', value: 'its data, as web/7' });
+});
+
+test('an app that may not be stopped: to go on waiting comes first, and to stop it all the same looks dangerous', () => {
+  const note = { code: 'locked_by_app', data: { reason: 'a backup runs' } };
+  expect(progressCard({ ...update, state: 'waiting', note }, 'en').buttons).toEqual([
+    { label: 'Hold', command: '/update hold u-7k2m' },
+    { label: 'Force', command: '/update force u-7k2m', style: 'danger' },
+    { label: 'Cancel', command: '/update cancel u-7k2m' },
+  ]);
+});
+
+test('a digest of many apps has a few buttons, and says what it leaves out', () => {
+  const release = { version: '2.0.0', channel: 'stable', digest: 'sha512-x', artifacts: [] };
+  const news = Array.from({ length: 30 }, (_, i) => ({ app: `app-${i}`, from: '1.0.0', release, between: 0 }));
+  const card = digestCard(news, 'en');
+  expect(card.buttons).toHaveLength(4);
+  expect(card.table?.rows).toHaveLength(20);
+  expect(card.hints?.[0]).toBe('and 10 more');
+  const [one] = news;
+  expect(one && digestCard([one], 'zh').hints).toBeUndefined();
+});
+
 test('rollback-failed says what to do on the device', () => {
   const card = finalCard(
     { ...outcome, state: 'rollback-failed', running: undefined },
@@ -228,7 +273,7 @@ describe('a restore', () => {
       "Backup web/3 can't be put back: site/x (its hash).",
       'web 3.0.1 never noticed and runs on.',
     ]);
-    expect(card.buttons).toBeUndefined();
+    expect(card.buttons?.map(({ command }) => command)).toEqual(['/update logs u-7k2m']);
     expect(progressCard({ ...restore, state: 'starting' }, 'en')).toMatchObject({
       title: 'web: restore of backup web/3',
       progress: { label: 'putting the backup in place', step: 3, steps: 4 },

@@ -281,3 +281,25 @@ test('a chat in which an admin gave a command is made known; others are not', as
   await answers(4);
   expect(admins).toEqual(['c1 zh']);
 });
+
+test("the language of whoever asks: the account's, that of the text, that of before, over a restart", async () => {
+  behaviour = async (_, call) => ({ reply: { tone: 'info', title: call.language } });
+  const ask = async (text: string, values: Partial<Request> = {}) => {
+    const n = chat.shown.length + 1;
+    await accept(request(text, values));
+    await answers(n);
+    return titles().at(-1);
+  };
+  expect(await ask('/x')).toBe('en');
+  expect(await ask('/x 重启')).toBe('zh');
+  expect(await ask('/x')).toBe('zh');
+  expect(admins).toEqual(['c1 undefined', 'c1 zh', 'c1 zh']);
+  expect(await ask('/x', { person: 'olga' })).toBe('en');
+  await stopHub();
+  await startHub();
+  expect(await ask('/x')).toBe('zh');
+  expect(await ask('/x 重启', { locale: 'en' })).toBe('en');
+  expect(await ask('/x')).toBe('en');
+  // Not Chinese, though it has characters that Chinese has.
+  expect(await ask('/x 更新して', { person: 'vic' })).toBe('en');
+});

@@ -6,6 +6,7 @@ import { COMMANDS, createCommandTable } from '../../../src/commands/index.ts';
 import { PLAN_STEPS } from '../../../src/commands/services.ts';
 import type { Role } from '../../../src/domain/app.ts';
 import { LANGUAGES, type Language } from '../../../src/domain/reply.ts';
+import { timeInWords } from '../../../src/domain/wall-clock.ts';
 import { createWorld, type World } from '../../support/services.ts';
 
 let counter = 0;
@@ -124,9 +125,130 @@ test("an app's own log is for admins", async () => {
 
 test('/help shows a person only what they may do', async () => {
   const world = createWorld();
-  const rows = (await reply(world, '/help', { role: 'viewer' })).table?.rows.map(([command]) => command) ?? [];
+  const rows = (await reply(world, '/help all', { role: 'viewer' })).table?.rows.map(([command]) => command) ?? [];
   expect(rows).toContain('/update check [app]');
   expect(rows.join(' ')).not.toContain('/update now');
+});
+
+describe('what is not clear is asked, and nothing is run', () => {
+  const buttons = async (text: string, options: { language?: Language; role?: Role } = {}) => {
+    const world = createWorld({ defaultApp: 'web' });
+    const { title, buttons } = await reply(world, text, options);
+    expect(world.calls).toEqual({ check: 0, request: 0 });
+    return [title, ...(buttons ?? []).map(({ label, command }) => `${label} = ${command}`)];
+  };
+
+  test('a phrase that may mean two things', async () => {
+    expect(await buttons('编译重启 web', { language: 'zh' })).toEqual([
+      '“编译重启 web”是指哪一个？',
+      '更新 web = /update now web',
+      '重启 web = /update restart web',
+    ]);
+    await expect(buttons('编译重启', { role: 'viewer' })).rejects.toMatchObject({ code: 'not_allowed' });
+  });
+
+  test('a question about something that changes things', async () => {
+    expect(await buttons('restart?')).toEqual(['“restart?”: shall I do it?', 'Restart = /update restart']);
+  });
+
+  test('a sentence: what occurs in it, and the usual things that this person may do', async () => {
+    expect(await buttons('不要重启', { language: 'zh' })).toEqual([
+      '我没明白您的意思。',
+      '重启 = /update restart',
+      '检查更新 = /update check',
+      '状态 = /update status',
+      '帮助 = /help',
+    ]);
+    expect((await buttons('what is the weather', { role: 'viewer' })).slice(1)).toEqual([
+      'Check for updates = /update check',
+      'Status = /update status',
+      'Help = /help',
+    ]);
+  });
+
+  test('a mention without a word is answered, and is no failure', async () => {
+    const result = await run(createWorld(), '  ');
+    expect(result).toMatchObject({ reply: { title: 'What shall I do?' }, failed: false });
+    expect(await run(createWorld(), 'what is the weather')).toMatchObject({ failed: true });
+  });
+
+  test('what the configuration says counts, and may be ambiguous too', async () => {
+    const world = createWorld();
+    const phrases = { 发布: '/update check web', 日志: ['/update history', '/update status'], 坏了: '/update foo' };
+    const table = createCommandTable({ commands: COMMANDS, services: world.services, phrases });
+    expect(await table.interpret('请发布一下！')).toMatchObject({ ok: true, name: 'update check' });
+    expect(await table.interpret('日志')).toMatchObject({ ok: true, name: 'which one' });
+    expect(await table.interpret('坏了')).toMatchObject({ ok: false, error: { code: 'unknown_command' } });
+  });
+});
+
+describe('/update status', () => {
+  const at = Date.now();
+  const withChats = (world: World, chats: ReturnType<World['services']['adapters']>) => ({
+    ...world,
+    services: { ...world.services, adapters: () => chats },
+  });
+  const status = async (world: World, language: Language = 'en', of = '') =>
+    (await reply(world, `/update status ${of}`, { language })).fields?.map(({ name, value }) => `${name}: ${value}`);
+
+  test('every configured chat: how it is, since when, and what to do about it', async () => {
+    const problem = { code: 'chat_intents_missing', data: { where: 'the developer portal' } } as const;
+    const world = withChats(createWorld(), [
+      { platform: 'terminal', state: 'unattended', since: at, own: true },
+      { platform: 'feishu', state: 'connected', since: at },
+      { platform: 'discord', state: 'failed', since: at, problem },
+      { platform: 'telegram', state: 'connecting', since: at, lastError: 'ECONNRESET' },
+    ]);
+    await world.services.preferences.set('timezone', 'Asia/Shanghai', {
+      who: { id: 'a', name: 'a' },
+      route: { platform: 'terminal', chat: 't' },
+      eventId: 'e',
+    });
+    const time = timeInWords(at, Date.now(), 'Asia/Shanghai');
+    expect(await status(world)).toEqual([
+      `Feishu: connected since ${time}`,
+      `Discord: failed since ${time}. Discord refuses the events that Fettle asks for. Allow them at the developer portal, then /update restart hub.`,
+      `Telegram: connecting since ${time} (ECONNRESET)`,
+    ]);
+    expect((await status(world, 'zh'))?.[1]).toBe(
+      `Discord: 失败，自 ${time}。Discord 拒绝了 Fettle 订阅的事件。请在 the developer portal 允许这些事件，然后 /update restart hub。`,
+    );
+    expect((await reply(world, '/update status')).tone).toBe('warn');
+  });
+
+  test('an update that was announced: which, and when it begins; a withdrawn one: why', async () => {
+    const world = createWorld();
+    const { services } = world;
+    await services.request(
+      { kind: 'update', app: 'web', eventId: 'x', who: { id: 'fettle', name: 'Fettle' } } as never,
+      AbortSignal.timeout(1_000),
+    );
+    const [update] = [...world.updates.values()];
+    if (!update) throw new Error('no update');
+    world.stop();
+    const beginsAt = Date.now() + 40_000;
+    world.updates.set(update.id, { ...update, state: 'announced', beginsAt });
+    const time = timeInWords(beginsAt, Date.now(), 'UTC');
+    expect(await status(world)).toContain(`${update.id}: web 2.0.2 → 3.0.1: begins by itself at ${time} (in 40 s)`);
+    expect((await status(world, 'en', 'web'))?.join('\n')).toContain(`2.0.2 → 3.0.1, begins by itself at ${time}`);
+    expect((await status(world, 'zh', update.id))?.[0]).toBe(`状态: 将于 ${time} 自动开始（40 秒后）`);
+    const note = { code: 'cancelled', data: { reason: 'pinned' }, retryable: false };
+    world.updates.set(update.id, { ...update, state: 'cancelled', note, endedAt: Date.now() });
+    expect((await status(world, 'en', update.id))?.[0]).toBe('state: cancelled: It was pinned meanwhile');
+    expect((await status(world, 'zh', 'web'))?.join('\n')).toContain('已取消：期间它已被固定版本');
+  });
+});
+
+test('the first screen of /help fits a phone: what to say and to type, in the language of whoever asks', async () => {
+  const { table, buttons } = await reply(createWorld(), '/help', { language: 'zh' });
+  expect(table?.rows.slice(0, 2)).toEqual([
+    ['检查更新', '/update check [app]'],
+    ['更新', '/update now [app][@version]'],
+  ]);
+  expect(table?.rows.length).toBeLessThan(9);
+  expect(buttons?.at(-1)).toEqual({ label: '全部命令', command: '/help all' });
+  const viewer = await reply(createWorld(), '/help', { role: 'viewer' });
+  expect(viewer.table?.rows.map(([say]) => say)).toEqual(['check for updates', 'status']);
 });
 
 describe('completion', () => {

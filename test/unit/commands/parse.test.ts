@@ -1,8 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../../src/commands/index.ts';
 import { parse } from '../../../src/commands/parse.ts';
+import { createPhraseBook } from '../../../src/commands/phrases.ts';
 import { usage } from '../../../src/commands/usage.ts';
 import { FettleError } from '../../../src/domain/errors.ts';
+
+const PHRASES = createPhraseBook(COMMANDS, {
+  升级网站: '/update now web',
+  'ship it': '/update now web --force',
+  // Overrides what is declared.
+  日志: '/update history',
+});
 
 function surroundings(apps = ['web', 'hello', 'hub', 'agent'], defaultApp?: string) {
   return {
@@ -13,13 +21,13 @@ function surroundings(apps = ['web', 'hello', 'hub', 'agent'], defaultApp?: stri
       version: '0.1.0',
     },
     devices: ['robot-7', 'd-1'],
-    phrases: { 升级网站: '/update now web', 'ship it': '/update now web --force' },
+    phrases: PHRASES,
   };
 }
 
 function read(text: string, around = surroundings()) {
-  const { command, raw } = parse(text, around);
-  return [command.name, raw];
+  const meant = parse(text, around);
+  return 'choices' in meant ? meant.choices : [meant.command.name, meant.raw];
 }
 
 function refusal(text: string, around = surroundings()): FettleError {
@@ -90,6 +98,63 @@ describe('what is understood', () => {
     expect(read(text)).toEqual([command, raw]);
   });
 
+  test.each([
+    ['重启一下', 'update restart', { app: 'web' }],
+    ['请帮我重启一下 web，谢谢！', 'update restart', { app: 'web' }],
+    ['把hello重启一下吧', 'update restart', { app: 'hello' }],
+    ['重启hello', 'update restart', { app: 'hello' }],
+    ['检查更新', 'update check', { app: 'web' }],
+    ['检查一下更新', 'update check', { app: 'web' }],
+    ['麻烦检查一下 hello 的更新', 'update check', { app: 'hello' }],
+    ['更新一下', 'update now', { app: 'web' }],
+    ['把 web 更新到 3.0.1 版本', 'update now', { app: 'web', version: '3.0.1' }],
+    ['更新web到v3.0.1', 'update now', { app: 'web', version: '3.0.1' }],
+    ['ＵＰＤＡＴＥ　ＷＥＢ', 'update now', { app: 'web' }],
+    ['Update web to 3.0.1, please.', 'update now', { app: 'web', version: '3.0.1' }],
+    ['could you please update web?', 'update now', { app: 'web' }],
+    ['能不能更新一下 web？', 'update now', { app: 'web' }],
+    ['update yourself', 'update now', { app: 'hub' }],
+    ['更新一下你自己', 'update now', { app: 'hub' }],
+    ['Restart the web app', 'update restart', { app: 'web' }],
+    ['restart yourself please', 'update restart', { app: 'hub' }],
+    ['重启机器人', 'update restart', { app: 'web' }],
+    ['回滚', 'update rollback', { app: 'web' }],
+    ['roll back hello', 'update rollback', { app: 'hello' }],
+    ['现在是什么版本', 'update status', {}],
+    ['web 现在是什么版本？', 'update status', { app: 'web' }],
+    ['How are you doing?', 'update status', {}],
+    ["what's new?", 'update check', { app: 'web' }],
+    ['关闭自动更新', 'update auto', { mode: 'off', app: 'web' }],
+    ['取消 u-7k2m', 'update cancel', { id: 'u-7k2m' }],
+    ['日志', 'update history', {}],
+    ['help me', 'help', {}],
+    ['help update now', 'help', { command: 'update now' }],
+    ['update', 'update', {}],
+  ])('said: %s', (text, command, raw) => {
+    expect(read(text, surroundings(['web', 'hello', 'hub', 'agent'], 'web'))).toEqual([command, raw]);
+  });
+
+  test.each([
+    ['编译重启', ['/update now', '/update restart']],
+    ['请编译重启一下 hello', ['/update now hello', '/update restart hello']],
+    // It asks about it; it does not ask for it.
+    ['restart?', ['/update restart']],
+    ['重启 web？', ['/update restart web']],
+  ])('asked back: %s', (text, choices) => {
+    expect([...read(text)].sort()).toEqual(choices);
+  });
+
+  test.each([
+    '不要重启',
+    '重启了吗',
+    "don't restart",
+    'the restart of web failed',
+    '更新日志',
+    'why did you restart web',
+  ])('begins nothing: %s', (text) => {
+    expect(refusal(text, surroundings(['web', 'hello'], 'web')).code).toMatch(/^(unknown_command|unknown_app)$/);
+  });
+
   test('no app: the default one', () => {
     expect(read('/update now', surroundings(['web', 'hello'], 'hello'))).toEqual(['update now', { app: 'hello' }]);
   });
@@ -158,10 +223,16 @@ describe('what is refused', () => {
 });
 
 test('every example of a declaration is understood as that command', () => {
-  const around = surroundings(['web', 'hello'], 'web');
+  const around = surroundings(['web', 'hello', 'hub', 'agent'], 'web');
   for (const command of COMMANDS) {
-    for (const example of command.examples) expect(parse(example.text, around).command.name).toBe(command.name);
-    for (const phrase of command.phrases) expect(parse(phrase, around).command.name).toBe(command.name);
+    for (const example of command.examples) expect(read(example.text, around)[0]).toBe(command.name);
+    for (const { say, args } of command.phrases) {
+      // Alone, it is the command of that name; as a phrase it is for `update web`.
+      if (COMMANDS.some(({ name }) => name === say) || say === '日志') continue;
+      const meant = parse(say, around);
+      if ('choices' in meant) expect(meant.choices).toContain(`/${command.name}${args}`);
+      else expect(meant.command.name).toBe(command.name);
+    }
     expect(usage(command)).toMatch(new RegExp(`^/${command.name}`));
   }
 });
