@@ -32,8 +32,9 @@ const LAZY: Readonly<Record<string, readonly string[]>> = {
 const lazyBuiltins: Plugin = {
   name: 'lazy-builtins',
   resolveId(id, importer) {
-    // The chats' libraries use more of them, and are loaded only where there is such a chat.
+    // The chats' libraries and adapters use more of them, and are loaded only where there is such a chat.
     if (importer?.includes('/node_modules/') && !importer.includes('/node_modules/ws/')) return null;
+    if (importer && /\/adapters\/(feishu|discord|telegram)\//.test(importer)) return null;
     const name = id.replace(/^node:/, '');
     return name in LAZY ? `\0lazy:${name}` : null;
   },

@@ -43,8 +43,8 @@ interface Platform {
 
 /** A new platform is its folder and its line here. */
 const PLATFORMS: Readonly<Partial<Record<PlatformName, () => Promise<Platform>>>> = {
-  telegram: () => import('./telegram/index.ts'),
   discord: () => import('./discord/index.ts'),
+  telegram: () => import('./telegram/index.ts'),
   feishu: () => import('./feishu/index.ts'),
 };
 

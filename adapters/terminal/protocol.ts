@@ -76,6 +76,28 @@ export const HubStatus = z.object({
   waitingFor: texts,
   /** What did not work and is not waited for, a line each. */
   problems: texts.optional(),
+  /** The chats that are configured. */
+  chats: z
+    .array(
+      z.object({
+        platform: text,
+        state: z.enum(['connected', 'connecting', 'unattended', 'failed', 'stopped']).catch('connecting'),
+        /** Milliseconds since 1970. */
+        since: z.number(),
+        lastError: text.optional(),
+        problem: z
+          .object({
+            code: text,
+            data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), texts.readonly()]).optional()),
+          })
+          .optional(),
+        /** Who wrote last, within a day. */
+        heard: z
+          .object({ person: text, name: text.optional(), chat: text, direct: z.boolean().optional(), at: z.number() })
+          .optional(),
+      }),
+    )
+    .optional(),
   /** There are chats, and none of their people is an admin. */
   unclaimed: z.boolean().optional(),
   apps: z.array(
@@ -86,29 +108,6 @@ export const HubStatus = z.object({
       address: text.optional(),
     }),
   ),
-  /** The chats beside the terminal. Absent in older hubs. */
-  chats: z
-    .array(
-      z.object({
-        platform: text,
-        state: z.enum(['connected', 'connecting', 'unattended', 'failed', 'stopped']).catch('failed'),
-        /** Milliseconds since 1970. */
-        since: z.number(),
-        /** Why it is not connected, for people. */
-        problem: z.object({ code: text, text, next: text.optional() }).optional(),
-        /** Who wrote last, within a day. */
-        heard: z
-          .object({
-            person: text,
-            name: text.optional(),
-            chat: text,
-            direct: z.boolean().optional(),
-            at: z.number(),
-          })
-          .optional(),
-      }),
-    )
-    .optional(),
 });
 export type HubStatus = z.infer<typeof HubStatus>;
 

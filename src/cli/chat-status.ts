@@ -1,37 +1,13 @@
 import type { HubStatus } from '../../adapters/index.ts';
-import type { Adapter, Request } from '../chat/contract.ts';
-import { MESSAGES } from '../chat/messages/index.ts';
-import type { Redact } from '../domain/redact.ts';
-import type { Language } from '../domain/reply.ts';
+import type { Request } from '../chat/contract.ts';
 import { newestEvent } from '../store/inbox.ts';
 import type { Store } from '../store/open.ts';
 
-export type ChatStatus = NonNullable<HubStatus['chats']>[number];
+type ChatStatus = NonNullable<HubStatus['chats']>[number];
 
-/** How each chat beside the terminal is, as a running hub tells whoever may open its socket. */
-export async function chatStatuses(deps: {
-  readonly adapters: readonly Adapter[];
-  readonly db: Store;
-  readonly language: Language;
-  readonly redact: Redact;
-}): Promise<ChatStatus[]> {
-  const { adapters, db, language, redact } = deps;
-  return Promise.all(
-    adapters
-      .filter(({ platform }) => platform !== 'terminal')
-      .map(async (adapter) => {
-        const { state, since, problem } = adapter.connection();
-        const words = problem && MESSAGES[language].problem(problem.code, problem.data);
-        return {
-          platform: adapter.platform,
-          state,
-          since,
-          problem: problem &&
-            words && { code: problem.code, text: redact(words.text), next: words.next && redact(words.next) },
-          heard: await heardOn(db, adapter.platform),
-        };
-      }),
-  );
+/** With who wrote last on each chat: whoever sets one up waits for that. */
+export async function withHeard(db: Store, chats: readonly ChatStatus[]): Promise<ChatStatus[]> {
+  return Promise.all(chats.map(async (chat) => ({ ...chat, heard: await heardOn(db, chat.platform) })));
 }
 
 async function heardOn(db: Store, platform: string): Promise<ChatStatus['heard']> {

@@ -49,8 +49,8 @@ export interface DeviceStatus {
   readonly keeper: boolean;
   readonly agent: boolean;
   readonly hub: boolean;
-  /** The chats that are set up beside the terminal, as the running hub says. */
-  readonly chats: readonly { readonly platform: string; readonly state: string; readonly since?: number | undefined }[];
+  /** The configured chats, as the hub that runs says. */
+  readonly chats: NonNullable<NonNullable<Facts['hub']>['chats']>;
   /** There are chats, and none of their people is an admin. */
   readonly unclaimed?: boolean | undefined;
   readonly apps: readonly AppStatus[];
@@ -73,7 +73,7 @@ export async function deviceStatus(facts: Facts, wanted: string | undefined): Pr
     keeper: keeper !== undefined,
     agent,
     hub: hub !== undefined,
-    chats: chatsOf(facts),
+    chats: hub?.chats ?? [],
     ...(hub?.unclaimed ? { unclaimed: true } : {}),
     apps: await Promise.all(apps.map((app) => statusOf(facts, app))),
     problems: [
@@ -83,9 +83,7 @@ export async function deviceStatus(facts: Facts, wanted: string | undefined): Pr
       ...journal.unreadable.map((id) => `the journal of ${id} can't be read`),
       ...(keeper || !facts.exists ? [] : ['no keeper: nobody watches the apps. `fettle up --detach` starts it']),
       ...(keeper && !agent ? ['no agent: updates do not go on'] : []),
-      ...(hub?.chats ?? []).flatMap(({ problem, state }) =>
-        problem && state !== 'connected' ? [problem.text + (problem.next === undefined ? '' : ` ${problem.next}`)] : [],
-      ),
+      ...unreadChats(facts).map((name) => `the hub has not read yet that ${name} is set up: /update restart hub`),
     ],
   };
 }
@@ -116,12 +114,11 @@ async function statusOf(facts: Facts, app: string): Promise<AppStatus> {
   };
 }
 
-function chatsOf({ config, hub }: Facts): DeviceStatus['chats'] {
-  const running = (hub?.chats ?? []).map(({ platform, state, since }) => ({ platform, state, since }));
-  const waiting = CHAT_PLATFORMS.filter(
-    (name) => config?.chats[name] !== undefined && !running.some(({ platform }) => platform === name),
+/** Of a hub that runs and was set up further since. */
+function unreadChats({ config, hub }: Facts): string[] {
+  return CHAT_PLATFORMS.filter(
+    (name) => config?.chats[name] !== undefined && hub?.chats?.every(({ platform }) => platform !== name),
   );
-  return [...running, ...waiting.map((platform) => ({ platform, state: hub ? 'not read yet' : 'the hub is down' }))];
 }
 
 function aboutUpdate({ order, state, enteredAt }: JournalEntry) {

@@ -40,7 +40,7 @@ import { openStore } from '../store/open.ts';
 import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
-import { chatStatuses } from './chat-status.ts';
+import { withHeard } from './chat-status.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
@@ -184,7 +184,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     claimed: people.claimed,
     language: () => settings.current().language,
     // The person at the machine itself is held up by nothing.
-    rateOf: (platform) => (platform === 'terminal' ? undefined : loaded.chats.rate),
+    rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
     onAdmin: people.adminSpoke,
     onAnswered: () => handsOff.soon(),
     onConnection: connections.changed,
@@ -251,9 +251,15 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       ready: waitingFor.length === 0,
       waitingFor,
       problems: problems.map(redact),
+      chats: await withHeard(
+        db,
+        services.adapters().flatMap(({ own, lastError, ...chat }) => {
+          if (own) return [];
+          return [{ ...chat, ...(lastError === undefined ? {} : { lastError: redact(lastError) }) }];
+        }),
+      ),
       ...(Object.keys(platforms).length > 0 && !(await people.claimed()) ? { unclaimed: true } : {}),
       apps: (device?.apps ?? []).map(({ app, version, health, address }) => ({ app, version, health, address })),
-      chats: await chatStatuses({ adapters, db, language: settings.current().language, redact }),
     };
   }
 

@@ -1,9 +1,9 @@
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { MESSAGES } from '../chat/messages/index.ts';
+import { nameOfPlatform } from '../domain/platform-name.ts';
 import { isUpdateState } from '../domain/update.ts';
 import { table } from './backup/list.ts';
-import { sinceText } from './chats/since.ts';
 import { type AppStatus, type DeviceStatus, deviceStatus } from './device-status.ts';
 import { readFacts } from './doctor/facts.ts';
 import { machineClock } from './npm-tools.ts';
@@ -46,12 +46,18 @@ function ofAll(status: DeviceStatus): string[] {
     ...(rows.length === 0
       ? ['No app is here yet.']
       : table([['app', 'version', 'health', 'update', 'backups'], ...rows])),
-    ...status.chats.map(
-      ({ platform, state, since }) => `${platform}: ${state}${since === undefined ? '' : ` since ${sinceText(since)}`}`,
-    ),
+    ...status.chats.map(ofChat),
     ...(status.unclaimed ? ['The chats have no admin yet: `fettle claim`'] : []),
     ...status.problems.map((problem) => `! ${problem}`),
   ];
+}
+
+/** `Discord: connected, 2 h ago`; what is wrong with it, and what to do. */
+function ofChat({ platform, state, since, lastError, problem }: DeviceStatus['chats'][number]): string {
+  const well = state === 'connected' || state === 'unattended';
+  const { text, next } = problem ? words.problem(problem.code, { platform, ...problem.data }) : { text: lastError };
+  const why = well ? [] : [text, next].filter((part) => part);
+  return `${well ? '' : '! '}${nameOfPlatform(platform)}: ${state}, ${ago(since)}${why.length > 0 ? `. ${why.join(' ')}` : ''}`;
 }
 
 function ofOne(status: DeviceStatus): string[] {

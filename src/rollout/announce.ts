@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Outbox } from '../chat/outbox.ts';
-import type { Language, Reply } from '../domain/reply.ts';
+import type { Language, Reply, Route } from '../domain/reply.ts';
 import type { SettingsReader } from '../domain/settings.ts';
 import { adminChats } from '../store/admin-chats.ts';
 import { readMessage } from '../store/outbox.ts';
@@ -70,5 +70,6 @@ export function createAnnouncer(deps: {
 }
 
 function isExcept(route: Route, except: Announcement['except']): boolean {
-  return route.platform === except?.platform && (except.chat === undefined || except.chat === route.chat);
+  if (!except || route.platform !== except.platform) return false;
+  return except.chat === undefined || except.chat === route.chat;
 }

@@ -17,6 +17,7 @@ import type { Heard } from './hear.ts';
 import { keysOf, type Planned, type Present, placeSaid, planned, presentOf, refuseForeignFlags } from './plan.ts';
 import { PLATFORM_WORDS } from './platforms.ts';
 import { agrees } from './prompts.ts';
+import { offerRegistration } from './registration.ts';
 import { restartHub, waitForMessage } from './test-message.ts';
 
 /** `fettle chats add PLATFORM`: credentials → asked of the platform → written → heard. Before it is written, nothing is changed. */
@@ -46,7 +47,7 @@ export async function addChat(platform: ChatPlatform, flags: ChatFlags, command:
   refuseForeignFlags(platform, flags);
   const present = presentOf(platform, configFileOf(command), placeSaid(flags));
   const { credential, plan, check } = await checked(platform, flags, command, present, say);
-  const writes = !flags.inPlace && credential.value !== present.stored;
+  const writes = (!flags.inPlace || credential.from === 'registration') && credential.value !== present.stored;
   const report = (more: Partial<Added>) => {
     const added: Added = {
       platform,
@@ -71,7 +72,8 @@ export async function addChat(platform: ChatPlatform, flags: ChatFlags, command:
     report({});
     return 0;
   }
-  if (!(await mayReplace(platform, flags, command, present, plan, writes))) {
+  const made = credential.from === 'registration';
+  if (!made && !(await mayReplace(platform, flags, command, present, plan, writes))) {
     say('Nothing was changed.');
     report({});
     return 0;
@@ -100,20 +102,25 @@ async function checked(
   const { environment, prompts, stdin, signal } = command;
   const words = PLATFORM_WORDS[platform];
   const given = flags.secretFile !== undefined || Boolean(environment.all[present.place.variable]?.trim());
-  if (prompts && !given) for (const [index, step] of words.steps.entries()) say(`${index + 1}. ${step}`);
+  const registered =
+    platform === 'feishu' && !given ? await offerRegistration(flags, present, command, say) : undefined;
+  if (prompts && !given && !registered) for (const [index, step] of words.steps.entries()) say(`${index + 1}. ${step}`);
   const known = flags.appId === undefined ? present.chats.feishu?.appId : undefined;
-  const appId = platform === 'feishu' ? (known ?? (await findAppId(flags.appId, prompts, say))) : undefined;
-  const keys = keysOf(platform, flags, { appId, domain: flags.domain });
+  const appId =
+    platform === 'feishu' ? (registered?.appId ?? known ?? (await findAppId(flags.appId, prompts, say))) : undefined;
+  const keys = keysOf(platform, flags, { appId, domain: flags.domain ?? registered?.domain });
   for (let attempt = 1; ; attempt += 1) {
-    const credential = await findSecret(platform, {
-      file: flags.secretFile,
-      place: present.place,
-      stored: present.stored,
-      environment: environment.all,
-      stdin,
-      prompts,
-      say,
-    });
+    const credential: Credential = registered
+      ? { value: registered.secret, from: 'registration' }
+      : await findSecret(platform, {
+          file: flags.secretFile,
+          place: present.place,
+          stored: present.stored,
+          environment: environment.all,
+          stdin,
+          prompts,
+          say,
+        });
     if (credential.from === 'variable') say(`Taking the ${words.secret.what} of ${present.place.variable}.`);
     const plan = planned(platform, present, keys, credential.value);
     if (flags.check === false) return { credential, plan, check: { problems: [] } };
@@ -130,6 +137,11 @@ async function checked(
     signal.throwIfAborted();
     if (check.bot !== undefined) {
       say(`Connected as ${check.bot}.`);
+      for (const problem of check.problems) for (const line of problemLines(problem, environment)) say(`! ${line}`);
+      return { credential, plan, check };
+    }
+    if (registered) {
+      // It is there from now on, and nobody is shown its secret again: what is wrong with it can be mended.
       for (const problem of check.problems) for (const line of problemLines(problem, environment)) say(`! ${line}`);
       return { credential, plan, check };
     }

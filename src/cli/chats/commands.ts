@@ -37,6 +37,7 @@ export function addChatCommands(program: Command, context: Context): void {
     .option('--in-place', 'leave the secret in that file, or in its variable, instead of copying it')
     .option('--app-id <id>', "Feishu: the app's id, cli_…")
     .option('--domain <domain>', 'Feishu: feishu, lark or an address')
+    .option('--qr', 'Feishu: make an app by scanning a QR code')
     .option('--guild <id>', 'Discord: serve this server alone; may be given again', several, [])
     .option('--api <address>', "Discord, Telegram: another address of the platform's API")
     .option('--proxy <address>', 'an HTTP proxy for this chat; `none`: none')

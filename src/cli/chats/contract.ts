@@ -6,7 +6,7 @@ import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { MESSAGES, type ProblemText } from '../../chat/messages/index.ts';
 import { COMMANDS } from '../../commands/index.ts';
-import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
+import type { ErrorData } from '../../domain/errors.ts';
 import { machineClock } from '../npm-tools.ts';
 import type { Prompts } from './prompts.ts';
 
@@ -40,6 +40,8 @@ export interface ChatFlags {
   readonly secretFile?: string | undefined;
   /** The secret stays in that file, or in its variable. */
   readonly inPlace?: boolean | undefined;
+  /** Make a Feishu app by a QR code. */
+  readonly qr?: boolean | undefined;
   /** Another secret, or other settings, may be replaced. */
   readonly replace?: boolean | undefined;
   /** false: the platform is not asked. */
@@ -50,7 +52,8 @@ export interface ChatFlags {
   readonly dryRun?: boolean | undefined;
 }
 
-export type Problem = { readonly code: ErrorCode; readonly data: ErrorData };
+/** What is wrong with a chat; a newer hub may have codes that are not known here. */
+export type Problem = { readonly code: string; readonly data: ErrorData };
 
 export function configFileOf({ config, layout }: Pick<ChatCommand, 'config' | 'layout'>): string {
   return config === undefined ? layout.config : resolve(config);

@@ -8,7 +8,7 @@ import type { Prompts } from './prompts.ts';
 /** Where credentials come from, and what they look like. None is ever an argument, which everybody on the machine can read. */
 
 /** Where a secret was taken from. `stored`: it is in its file already. */
-export type CredentialSource = 'stdin' | 'file' | 'variable' | 'stored' | 'prompt';
+export type CredentialSource = 'stdin' | 'file' | 'variable' | 'stored' | 'prompt' | 'registration';
 
 export interface Credential {
   readonly value: string;

@@ -141,7 +141,11 @@ async function answer(adapter: Adapter, request: Request): Promise<string | unde
 }
 
 /** @param since milliseconds since 1970: what was written before does not count */
-export async function hearThroughHub(hearing: Hearing, since: number): Promise<Heard | undefined> {
+export async function hearThroughHub(
+  hearing: Hearing,
+  since: number,
+  textOf: (problem: Problem) => ProblemText,
+): Promise<Heard | undefined> {
   const { layout, platform, signal, onConnected, onProblem } = hearing;
   const told = new Set<string>();
   while (!signal.aborted) {
@@ -158,7 +162,7 @@ export async function hearThroughHub(hearing: Hearing, since: number): Promise<H
     }
     if (chat?.problem && chat.state !== 'connected' && !told.has(chat.problem.code)) {
       told.add(chat.problem.code);
-      onProblem(chat.problem);
+      onProblem(textOf(chat.problem));
       if (chat.state === 'failed' && !TRIED_AGAIN.includes(chat.problem.code)) return undefined;
     }
     await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);

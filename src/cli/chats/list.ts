@@ -3,7 +3,7 @@ import { FettleError } from '../../domain/errors.ts';
 import { table } from '../backup/list.ts';
 import { chatPlatforms } from '../chat-platforms.ts';
 import { machineClock } from '../npm-tools.ts';
-import { type ChatCommand, type ChatPlatform, configFileOf } from './contract.ts';
+import { type ChatCommand, type ChatPlatform, configFileOf, problemLines } from './contract.ts';
 import { presentOf } from './plan.ts';
 import { PLATFORM_WORDS } from './platforms.ts';
 import { runningHub } from './running-hub.ts';
@@ -34,8 +34,8 @@ export async function listChats(command: ChatCommand): Promise<0> {
   ]);
   for (const line of table([['chat', '', 'secret', 'connection'], ...rows])) print(line);
   for (const { connection } of chats)
-    if (connection?.problem)
-      print(`! ${connection.problem.text}${connection.problem.next ? ` ${connection.problem.next}` : ''}`);
+    if (connection?.problem && connection.state !== 'connected')
+      for (const line of problemLines(connection.problem, environment)) print(`! ${line}`);
   return 0;
 }
 

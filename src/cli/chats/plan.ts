@@ -113,7 +113,7 @@ function inFlags(error: unknown, platform: ChatPlatform): unknown {
 /** Flags of another platform would be passed over in silence. @throws {FettleError} `bad_arguments` */
 export function refuseForeignFlags(platform: ChatPlatform, flags: ChatFlags): void {
   const foreign = [
-    ...(platform === 'feishu' ? [] : (['appId', 'domain'] as const)),
+    ...(platform === 'feishu' ? [] : (['appId', 'domain', 'qr'] as const)),
     ...(platform === 'feishu' ? (['api'] as const) : []),
     ...(platform === 'discord' ? [] : (['guild'] as const)),
   ].filter((key) => flags[key] !== undefined && (key !== 'guild' || (flags.guild?.length ?? 0) > 0));

@@ -1,5 +1,5 @@
 import type { PlatformSettings } from '../../../adapters/index.ts';
-import { type ChatPlatform, platformDeps, problemText, type Saying } from './contract.ts';
+import { type ChatPlatform, type Problem, platformDeps, problemText, type Saying } from './contract.ts';
 import { offerAdmin } from './first-admin.ts';
 import { type Heard, hearAlone, hearThroughHub } from './hear.ts';
 import { PLATFORM_WORDS } from './platforms.ts';
@@ -69,9 +69,10 @@ export async function waitForMessage(
   let heard: Heard | undefined;
   try {
     say(hub ? 'The hub listens …' : 'Connecting for a test message …');
+    const textOf = (problem: Problem) => problemText(problem, environment);
     heard = hub
-      ? await hearThroughHub(hearing, since)
-      : await hearAlone(hearing, settings, platformDeps(environment), (problem) => problemText(problem, environment));
+      ? await hearThroughHub(hearing, since, textOf)
+      : await hearAlone(hearing, settings, platformDeps(environment), textOf);
   } finally {
     over.abort();
   }

@@ -102,7 +102,7 @@ async function live(facts: Facts, name: PlatformName, signal: AbortSignal): Prom
   }
 }
 
-function* connectionOf({ hub, clock }: Facts, name: PlatformName): Generator<Finding> {
+function* connectionOf({ hub, clock, environment }: Facts, name: PlatformName): Generator<Finding> {
   if (!hub) return;
   const title = PLATFORM_WORDS[name].name;
   if (!hub.chats) {
@@ -116,8 +116,10 @@ function* connectionOf({ hub, clock }: Facts, name: PlatformName): Generator<Fin
   }
   const since = sinceText(chat.since);
   if (chat.state === 'connected') yield ok(`The hub is connected to ${title} since ${since}`);
-  else if (chat.problem) yield wrong(`The hub is not connected to ${title}: ${chat.problem.text}`, chat.problem.next);
-  else if (chat.state === 'connecting' && clock.now() - chat.since < CONNECTING_MS)
+  else if (chat.problem) {
+    const { text, next } = words(environment.language).problem(chat.problem.code, chat.problem.data);
+    yield wrong(`The hub is not connected to ${title}: ${text}`, next);
+  } else if (chat.state === 'connecting' && clock.now() - chat.since < CONNECTING_MS)
     yield note(`The hub is connecting to ${title}`);
   else yield wrong(`The hub is not connected to ${title} (${chat.state} since ${since})`, `fettle chats test ${name}`);
 }

@@ -21,6 +21,8 @@ message Frame {
 }`,
   { keepCase: true },
 );
+// Now: the SDK, which is loaded later in some tests, sets the same library to do without 64-bit numbers.
+root.resolveAll();
 const Type = root.lookupType('pbbp2.Frame');
 
 export interface Frame {

@@ -85,7 +85,10 @@ export function scenes(language: Language): readonly Scene[] {
       name: 'result',
       reply: finalCard(OUTCOME, { ...UPDATE, state: 'succeeded', endedAt: NOW }, language, { admin: true }),
     },
-    { name: 'approval', reply: approvalCard(asked, { ...approval, automatic: false, alone: false, force: false }, language) },
+    {
+      name: 'approval',
+      reply: approvalCard(asked, { ...approval, automatic: false, alone: false, force: false }, language),
+    },
     {
       name: 'lock',
       said: '/update now web',
