@@ -1,4 +1,4 @@
-import { DiscordAPIError, HTTPError, RateLimitError, REST } from '@discordjs/rest';
+import { DiscordAPIError, HTTPError, RateLimitError, REST } from 'discord.js';
 import { type Dispatcher, ProxyAgent } from 'undici';
 import { proxyFor } from './proxy.ts';
 

@@ -1,9 +1,6 @@
-import {
-  WebSocketShard,
-  WebSocketShardDestroyRecovery,
-  WebSocketShardEvents,
-  WebSocketShardStatus,
-} from '@discordjs/ws';
+// discord.js has its own, older classes under these two names, and hands out the others as they are.
+import { WebSocketShard, WebSocketShardEvents } from '@discordjs/ws';
+import { WebSocketShardDestroyRecovery, WebSocketShardStatus } from 'discord.js';
 import type { PlatformDeps } from '../../src/chat/contract.ts';
 import { type Api, failureOf } from './api.ts';
 import { guardShard } from './guard.ts';

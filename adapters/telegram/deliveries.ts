@@ -37,8 +37,8 @@ const MAX_WAIT_MS = 24 * 60 * 60_000;
 
 export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   const { client, ledger, sink, clock, log } = deps;
-  /** Telegram asked to wait with this chat until then; monotonic. */
-  const quietUntil = new Map<string, number>();
+  /** Telegram asked to wait with this chat until then; monotonic. A wait for edits holds back no message: it is tried. */
+  const quietUntil = { send: new Map<string, number>(), edit: new Map<string, number>() };
   /** What a search has found out already, by the key that is looked for. */
   const searches = new Map<string, Map<number, Probe>>();
 
@@ -47,19 +47,23 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
     return (await sink.memory.get(`moved:${chat}`)) ?? chat;
   }
 
-  function waitOf(chat: string): Delivery | undefined {
-    const afterMs = (quietUntil.get(chat) ?? 0) - clock.monotonic();
+  function waitOf(chat: string, what: keyof typeof quietUntil): Delivery | undefined {
+    const afterMs = (quietUntil[what].get(chat) ?? 0) - clock.monotonic();
     return afterMs > 0 ? { result: 'retry', afterMs, reason: 'Telegram asked to wait', notSent: true } : undefined;
   }
 
-  function noteWait(chat: string, failure: Failure): void {
+  function noteWait(chat: string, what: keyof typeof quietUntil, failure: Failure): void {
     if (failure.kind !== 'refused' || failure.code !== 429) return;
-    if (quietUntil.size > 1_000) quietUntil.clear();
-    quietUntil.set(chat, clock.monotonic() + waitMsOf(failure));
+    const until = clock.monotonic() + waitMsOf(failure);
+    for (const waits of what === 'send' ? [quietUntil.send, quietUntil.edit] : [quietUntil.edit]) {
+      if (waits.size > 1_000) waits.clear();
+      waits.set(chat, until);
+    }
   }
 
   async function call(
     chat: string,
+    what: keyof typeof quietUntil,
     run: () => Promise<unknown>,
   ): Promise<Failure | { readonly kind: 'done'; readonly id: number }> {
     try {
@@ -69,7 +73,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
       return { kind: 'done', id };
     } catch (error) {
       const failure = failureOf(error);
-      noteWait(chat, failure);
+      noteWait(chat, what, failure);
       if (failure.kind === 'refused' && isFatal(failure.code)) deps.onRefused(failure);
       return failure;
     }
@@ -90,7 +94,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   async function post(chat: string, message: Outgoing, made: Content, withThread: boolean) {
     const { route, reply, answers } = message;
     const replyTo = Number(answers === undefined ? undefined : route.message);
-    return call(chat, () =>
+    return call(chat, 'send', () =>
       client.api.raw.sendMessage(
         {
           chat_id: chat,
@@ -110,7 +114,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
 
   async function editAt(chat: string, id: number, message: Outgoing, withoutMarkup = false): Promise<Delivery> {
     const made = await content(message, withoutMarkup);
-    const outcome = await call(chat, () =>
+    const outcome = await call(chat, 'edit', () =>
       client.api.raw.editMessageText({ chat_id: chat, message_id: id, ...made }, client.within(deps.callMs)),
     );
     if (outcome.kind === 'done' || isUnmodified(outcome)) return { result: 'sent', ref: refOf(chat, id) };
@@ -133,7 +137,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
     });
     const since = clock.now() - pending.at;
     if (since >= 0 && since < deps.settleMs) return retry(deps.settleMs - since, 'an answer was lost');
-    const wait = waitOf(chat);
+    const wait = waitOf(chat, 'edit');
     if (wait?.result === 'retry') return retry(wait.afterMs, wait.reason);
     const found = searches.get(pending.key) ?? new Map<number, Probe>();
     searches.set(pending.key, found);
@@ -166,7 +170,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
 
   /** @throws {SearchEnds} where nothing can be asked now, or ever */
   async function probe(chat: string, id: number, retry: (afterMs: number, reason: string) => Delivery): Promise<Probe> {
-    const outcome = await call(chat, () =>
+    const outcome = await call(chat, 'edit', () =>
       client.api.raw.editMessageCaption({ chat_id: chat, message_id: id }, client.within(deps.callMs)),
     );
     // Only a picture has a caption, and Fettle sends none.
@@ -192,7 +196,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
       // Somebody deleted it before it was known to have arrived.
       page.forget(message.key);
     }
-    const wait = waitOf(chat);
+    const wait = waitOf(chat, 'send');
     if (wait) return wait;
     let made = await content(message, false);
     let plain = false;
@@ -240,7 +244,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
     async edit(ref, message) {
       const place = placeOf(ref);
       if (!place) return { result: 'impossible', reason: 'not a message of Telegram' };
-      return waitOf(place.chat) ?? editAt(place.chat, place.id, message);
+      return waitOf(place.chat, 'edit') ?? editAt(place.chat, place.id, message);
     },
   };
 }

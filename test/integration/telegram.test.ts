@@ -223,6 +223,21 @@ test('429: the waiting time is obeyed, for that chat and for no other', async ()
   expect(await adapter.send(outgoing(other, 'b'))).toMatchObject({ result: 'sent' });
 });
 
+test('429 to an edit: edits wait, a message does not', async () => {
+  await using bench = await startBench();
+  const { telegram, adapter } = bench;
+  const { route } = await bench.asked('/update');
+  const card = await bench.deliver(outgoing(route, 'a'));
+  const ref = card.result === 'sent' ? card.ref : '';
+  telegram.fault({ on: 'edit', do: 'rate-limit', retryAfterMs: 60_000, times: 1 });
+  const changed = outgoing(route, 'a', { title: 'b' });
+  expect(await adapter.edit(ref, changed)).toMatchObject({ result: 'retry', afterMs: 60_000 });
+  const edits = telegram.calls().filter(({ what }) => what === 'edit').length;
+  expect(await adapter.edit(ref, changed)).toMatchObject({ result: 'retry' });
+  expect(await adapter.send(outgoing(route, 'final'))).toMatchObject({ result: 'sent' });
+  expect(telegram.calls().filter(({ what }) => what === 'edit')).toHaveLength(edits);
+});
+
 test.each([
   [500, { result: 'retry' }],
   [502, { result: 'retry' }],
