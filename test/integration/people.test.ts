@@ -140,7 +140,8 @@ describe('a stranger', () => {
     await pass(2_000);
     expect(answerTo(silent, true)).toBeUndefined();
     await pass(HOUR);
-    expect((await ask('telegram:fay', '/update')).title).toBe('Hello');
+    // A command alone says nothing of a language: it stays the one of before.
+    expect((await ask('telegram:fay', '/update')).title).toBe('您好');
   });
 
   test('is found by name, but let in by id alone', async () => {
