@@ -233,14 +233,15 @@ export function createRouter(deps: RouterDeps): Router {
   function tooMuch(platform: string, person: string, request: Request, rate: Rate | undefined, now: number): number {
     if (!rate) return 0;
     // Platforms of one rate share it: a person is one, on whatever accounts.
-    const waits = limiter(`${rate.burst}/${rate.perMinute}`, rate, 'person').take(person, now);
+    const waits = limiter('', rate, 'person').take(person, now);
     if (waits > 0) return waits;
     const chatRate = { burst: rate.burst * 3, perMinute: rate.perMinute * 3 };
     return limiter(platform, chatRate, 'chat').take(request.route.chat, now);
   }
 
   function limiter(of: string, rate: Rate, kind: string) {
-    const name = `${of}\n${kind}`;
+    // By rate too: what strangers may ask of a chat holds up nobody who is known there.
+    const name = `${of}\n${kind}\n${rate.burst}/${rate.perMinute}`;
     const found = limiters.get(name) ?? createRateLimiter(rate);
     limiters.set(name, found);
     return found;

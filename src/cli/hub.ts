@@ -184,7 +184,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     claimed: people.claimed,
     language: () => settings.current().language,
     // The person at the machine itself is held up by nothing.
-    rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
+    rateOf: (platform) => (platform === 'terminal' ? undefined : loaded.chats.rate),
     onAdmin: people.adminSpoke,
     onAnswered: () => handsOff.soon(),
     onConnection: connections.changed,

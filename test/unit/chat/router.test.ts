@@ -38,6 +38,7 @@ const table: CommandTable = {
           ok: true,
           name: text.split(' ')[0] ?? '',
           role: text.startsWith('/admin') ? 'admin' : 'viewer',
+          open: text === '/open',
           run: async (call) => {
             ran.push(text);
             return behaviour(text, call);
@@ -248,6 +249,14 @@ test('too much at once: the rest is not run, and it is said once', async () => {
   await delay(80);
   expect(ran).toHaveLength(3);
   expect(titles().filter((title) => title.startsWith('That was too much'))).toHaveLength(1);
+});
+
+test('a stranger who speaks first, and much, costs those who are known nothing', async () => {
+  rate = { burst: 30, perMinute: 1 };
+  for (let i = 0; i < 10; i += 1) await accept(request('/open', { person: 'mallory' }));
+  for (let i = 0; i < 25; i += 1) await accept(request('/x', { person: 'vic' }));
+  await until('25 commands', () => ran.filter((text) => text === '/x').length === 25, 5_000);
+  expect(ran).toContain('/open');
 });
 
 test('an answer and its being done are one transaction', async () => {
