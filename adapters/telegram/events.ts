@@ -35,6 +35,9 @@ const Message = z.looseObject({
     .optional()
     .catch(undefined),
   migrate_to_chat_id: z.number().optional(),
+  forward_origin: z.unknown().optional(),
+  forward_date: z.unknown().optional(),
+  via_bot: z.unknown().optional(),
 });
 type Message = z.output<typeof Message>;
 const CallbackQuery = z.looseObject({
@@ -88,9 +91,16 @@ export function readEvent(update: Update, me: Me, reader: CommandReader): Event 
   const text = addressedText(message, me, reader);
   const from = message.from;
   if (text === undefined || !from || message.chat.type === 'channel') return { kind: 'nothing' };
+  // Somebody else's words: who passes them on did not give that command.
+  if (isPassedOn(message)) return { kind: 'nothing' };
   // Bots answer nobody who is a bot: two of them would never end. An admin who writes as the group itself comes as one.
   if (from.is_bot && !message.sender_chat) return { kind: 'nothing' };
   return { kind: 'request', request: { ...requestOf(update, message, from), text }, messageId: message.message_id };
+}
+
+/** Forwarded, from a channel that the group belongs to, or made by another bot in line (#message). */
+function isPassedOn({ forward_origin: origin, forward_date: date, via_bot: bot }: Message): boolean {
+  return origin !== undefined || date !== undefined || bot !== undefined;
 }
 
 function requestOf(update: Update, message: Message, from: z.output<typeof User>): Omit<Request, 'text'> {

@@ -97,6 +97,24 @@ test('a mention by id, an answer to the bot, words below a picture', () => {
   expect(heard('', below)).toBe('/update');
 });
 
+test.each([
+  [
+    'forwarded',
+    { forward_origin: { type: 'user', date: 1, sender_user: { id: 6, is_bot: false, first_name: 'Eve' } } },
+  ],
+  ['forwarded, as older servers tell it', { forward_date: 1 }],
+  [
+    'forwarded by a channel into its group',
+    { forward_origin: { type: 'channel', date: 1 }, is_automatic_forward: true },
+  ],
+  ['made by another bot in line', { via_bot: { id: 7, is_bot: true, first_name: 'Other' } }],
+])('words of somebody else are no command of who passes them on: %s', (_, more) => {
+  for (const type of ['private', 'supergroup'] as const) {
+    expect(heard('/admin add telegram:6 admin', {}, type)).toBeDefined();
+    expect(heard('/admin add telegram:6 admin', more, type)).toBeUndefined();
+  }
+});
+
 test('bots are not answered; who writes as the group is nobody in particular', () => {
   const bot = { from: { id: 7, is_bot: true, first_name: 'Other' } };
   expect(heard('/update', bot)).toBeUndefined();
