@@ -136,15 +136,18 @@ function addressedText(message: Message, me: Me, reader: CommandReader): string 
   const text = message.text ?? message.caption;
   if (text === undefined) return undefined;
   const own = `@${me.username.toLowerCase()}`;
-  const mentions = (message.entities ?? message.caption_entities ?? []).filter(
-    ({ type, offset, length, user }) =>
-      (type === 'mention' && text.slice(offset, offset + length).toLowerCase() === own) ||
-      (type === 'text_mention' && user?.id === me.id),
-  );
+  const entities = message.entities ?? message.caption_entities ?? [];
+  const isOwn = ({ type, offset, length, user }: z.output<typeof Entity>) =>
+    (type === 'mention' && text.slice(offset, offset + length).toLowerCase() === own) ||
+    (type === 'text_mention' && user?.id === me.id);
+  const mentions = entities.filter(isOwn);
   let rest = text;
   // From the end, so that the places of the others stay right.
-  for (const { offset, length } of [...mentions].sort((a, b) => b.offset - a.offset)) {
-    rest = `${rest.slice(0, offset).trimEnd()} ${rest.slice(offset + length).trimStart()}`;
+  for (const entity of entities.toSorted((a, b) => b.offset - a.offset)) {
+    const [before, after] = [rest.slice(0, entity.offset), rest.slice(entity.offset + entity.length)];
+    if (isOwn(entity)) rest = `${before.trimEnd()} ${after.trimStart()}`;
+    // Who has no user name is mentioned by a name of their own choice, which could be words of a command.
+    else if (entity.type === 'text_mention' && entity.user) rest = `${before}${PLATFORM}:${entity.user.id}${after}`;
   }
   rest = rest.trim();
   if (message.chat.type !== 'private') {

@@ -87,6 +87,9 @@ test('in a direct chat everything is; Telegram’s own first words become the he
 test('a mention by id, an answer to the bot, words below a picture', () => {
   const named = [{ type: 'text_mention', offset: 0, length: 6, user: { id: ME.id } }];
   expect(heard('Fettle restart', { entities: named })).toBe('restart');
+  // Somebody else is one word, whatever they call themselves.
+  const eve = [{ type: 'text_mention', offset: 12, length: 9, user: { id: 6 } }];
+  expect(heard('/admin role Eve admin viewer', { entities: eve }, 'private')).toBe('/admin role telegram:6 viewer');
   const ours = { message_id: 8, from: { id: ME.id, is_bot: true }, chat: { id: 1, type: 'supergroup' } };
   expect(heard('yes', { reply_to_message: ours })).toBe('yes');
   expect(heard('/nonsense', { reply_to_message: ours })).toBe('/nonsense');
