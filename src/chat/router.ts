@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import { type Role, roleAllows } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
+import { accountOf, isShared } from '../domain/person.ts';
 import type { Redact } from '../domain/redact.ts';
 import type { Language, Reply, Route } from '../domain/reply.ts';
 import { commandOfName, keepCommand } from '../store/button-commands.ts';
@@ -206,8 +207,9 @@ export function createRouter(deps: RouterDeps): Router {
   }
 
   async function strangerReply(account: string, { router, people }: Messages): Promise<Reply> {
+    const role = isShared(accountOf(account)) ? 'viewer' : 'operator';
     const claimed = deps.claimed === undefined || (await deps.claimed());
-    const text = claimed ? [router.stranger, people.letMeIn(account)] : [router.stranger, people.unclaimed];
+    const text = claimed ? [router.stranger, people.letMeIn(account, role)] : [router.stranger, people.unclaimed];
     return { tone: 'info', title: router.strangerTitle, text };
   }
 

@@ -112,6 +112,7 @@ export const ERROR_CODES = [
   'link_refused',
   'unknown_person',
   'bad_person',
+  'shared_account',
   'last_admin',
   'not_your_account',
   'only_account',

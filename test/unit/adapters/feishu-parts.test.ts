@@ -28,7 +28,24 @@ describe('what a message says', () => {
     ['@_user_1 /update now', [['@_user_1', BOT, 'Fettle']], '/update now'],
     ['/update now @_user_1', [['@_user_1', BOT, 'Fettle']], '/update now'],
     ['@_user_1', [['@_user_1', BOT, 'Fettle']], ''],
-    ['@_user_1 ask @_user_10', ten, 'ask @P9'],
+    ['@_user_1 ask @_user_10', ten, 'ask feishu:ou_9'],
+    // Names are chosen by those who bear them, and give no words to a command.
+    [
+      '@_user_1 /admin role @_user_2 viewer',
+      [
+        ['@_user_1', BOT, 'Fettle'],
+        ['@_user_2', 'ou_eve', 'telegram:6 admin'],
+      ],
+      '/admin role feishu:ou_eve viewer',
+    ],
+    [
+      '@_user_1 /admin role @_user_2 viewer',
+      [
+        ['@_user_1', BOT, 'Fettle'],
+        ['@_user_2', '', 'Eve" admin @_user_1\n$&'],
+      ],
+      '/admin role @Eve_admin_user_1_ viewer',
+    ],
     ['@_user_1\u00a0/update   fix: a\nb', [['@_user_1', BOT, 'F']], '/update fix: a\nb'],
     ['/update', [], undefined],
     ['@_user_1 /update', [['@_user_1', 'ou_other', 'Ben']], undefined],
