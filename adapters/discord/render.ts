@@ -155,6 +155,8 @@ function progressText({ label, step, steps, done, total, detail }: ReplyProgress
 
 /** Wider than this wraps on a phone, where columns are no help. */
 const TABLE_WIDTH = 56;
+/** With as many columns, a row that is a line needs a head to be understood. */
+const NEEDS_HEAD = 3;
 
 function tableText({ columns, rows }: NonNullable<Reply['table']>, most: number): string {
   const oneLine = (cell: string) => clean(cell).replace(/\s+/g, ' ').trim();
@@ -172,9 +174,10 @@ function tableText({ columns, rows }: NonNullable<Reply['table']>, most: number)
           .join('  ')
           .trimEnd(),
       )
-    : all.slice(1).map((row) => {
+    : all.slice(widths.length >= NEEDS_HEAD ? 0 : 1).map((row, i) => {
         const [first = '', ...more] = row.filter((cell) => cell !== '').map(escapeMarkdown);
-        return `• **${first}**${more.length > 0 ? ` · ${more.join(' · ')}` : ''}`;
+        const line = `**${first}**${more.length > 0 ? ` · ${more.join(' · ')}` : ''}`;
+        return i === 0 && widths.length >= NEEDS_HEAD ? [first, ...more].join(' · ') : `• ${line}`;
       });
   const room = asCode ? most - 12 : most;
   const kept = linesThatFit(lines, room);

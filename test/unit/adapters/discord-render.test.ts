@@ -71,6 +71,8 @@ test('each tone has a mark and a colour; a card that is only a title has no embe
 test('a table that is too wide for a phone is a line a row, and one that is too long says how much is missing', () => {
   const wide = render({ table: { columns: ['a', 'b'], rows: [['x'.repeat(40), '*y*'.repeat(10)]] } });
   expect(wide.embeds[0]?.description).toBe(`• **${'x'.repeat(40)}** · ${'\\*y\\*'.repeat(10)}`);
+  const many = render({ table: { columns: ['a', 'b', 'c'], rows: [['x', 'y', 'z'.repeat(60)]] } });
+  expect(many.embeds[0]?.description).toBe(`a · b · c\n• **x** · y · ${'z'.repeat(60)}`);
   const rows = Array.from({ length: 500 }, (_, i) => [`app-${i}`, 'ok']);
   expect(render({ table: { columns: ['a', 'b'], rows } }).embeds[0]?.description).toMatch(/… \+\d+\n```$/);
 });

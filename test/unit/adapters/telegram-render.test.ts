@@ -59,6 +59,10 @@ test('a long log is folded, and its end is what is kept', () => {
 test('a table too wide for a phone has a row a line', () => {
   const table = { columns: ['device', 'state'], rows: [['robot-12 in the second hall', 'updating to 3.0.1']] };
   expect(shown(card({ table })).text).toBe('ℹ️ web\n• robot-12 in the second hall · updating to 3.0.1');
+  const many = { columns: ['app', 'runs', 'newest'], rows: [['web', '1.0.0-beta.12', '1.0.0-beta.12345678']] };
+  expect(shown(card({ table: many })).text).toBe(
+    'ℹ️ web\napp · runs · newest\n• web · 1.0.0-beta.12 · 1.0.0-beta.12345678',
+  );
 });
 
 test.each(['<b>x</b>', '</pre>', '&lt;', '&', '<', '<a href="x">', '&#60;', '<blockquote>\'"'])(
