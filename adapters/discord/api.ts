@@ -1,6 +1,7 @@
 import { DiscordAPIError, HTTPError, RateLimitError, REST } from 'discord.js';
 import { type Dispatcher, ProxyAgent } from 'undici';
-import { proxyFor } from './proxy.ts';
+import { proxyFor, type WebProxy } from '../proxy.ts';
+import { PLATFORM } from './requests.ts';
 
 /** Discord's REST API through its own library, without its retries: the outbox has them, and must know what happened. */
 
@@ -22,7 +23,7 @@ export interface Api {
 }
 
 export function createApi({ token, api, proxy, environment }: ApiSettings): Api {
-  const through = proxyFor(api, proxy, environment);
+  const through = proxyFor(PLATFORM, api, proxy, environment);
   const agent = through === undefined ? undefined : proxyAgent(through);
   const rest = new REST({
     version: '10',
@@ -35,7 +36,7 @@ export function createApi({ token, api, proxy, environment }: ApiSettings): Api 
   }).setToken(token);
   return {
     rest,
-    proxy: through === undefined ? undefined : withoutPassword(through),
+    proxy: through?.shown,
     async close() {
       rest.clearHashSweeper();
       rest.clearHandlerSweeper();
@@ -46,15 +47,11 @@ export function createApi({ token, api, proxy, environment }: ApiSettings): Api 
 }
 
 /** Every request goes through a tunnel (CONNECT), to a plain address too. */
-function proxyAgent(address: string): ProxyAgent & Dispatcher {
+function proxyAgent({ address }: WebProxy): ProxyAgent & Dispatcher {
   const url = new URL(address);
   const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
   const token = url.username === '' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`;
   return new ProxyAgent({ uri: url.origin, ...(token === undefined ? {} : { token }), proxyTunnel: true });
-}
-
-export function withoutPassword(address: string): string {
-  return new URL(address).origin;
 }
 
 /** What became of a call. Never shows a token: the library's messages hold none, its addresses may. */

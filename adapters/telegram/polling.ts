@@ -1,4 +1,5 @@
 import type { Connection, PlatformDeps } from '../../src/chat/contract.ts';
+import { pause } from '../pause.ts';
 import type { TelegramClient } from './client.ts';
 import { isFatal } from './deliveries.ts';
 import { ALLOWED_UPDATES, Me, PLATFORM, Update } from './events.ts';
@@ -121,7 +122,7 @@ export function createPolling(deps: PollingDeps): Polling {
         if (stopping.signal.aborted) return;
         failures += 1;
         const waitMs = await afterFailure(failureOf(error), failures);
-        if (waitMs !== undefined) await pause(waitMs);
+        if (waitMs !== undefined) await pause(waitMs, stopping.signal);
       }
     }
   }
@@ -132,7 +133,7 @@ export function createPolling(deps: PollingDeps): Polling {
       .map((one) => ({ one, id: Number((one as { update_id?: unknown } | null)?.update_id) }))
       .filter(({ id }) => Number.isSafeInteger(id));
     // What has no number can't be confirmed: it comes again and again.
-    if (numbered.length < raw.length) await pause(timings.lastRetryMs);
+    if (numbered.length < raw.length) await pause(timings.lastRetryMs, stopping.signal);
     let next = offset;
     for (const { one, id } of numbered.sort((a, b) => a.id - b.id)) {
       const update = Update.safeParse(one);
@@ -144,7 +145,7 @@ export function createPolling(deps: PollingDeps): Polling {
             event: id,
             error: error instanceof Error ? error.message : String(error),
           });
-          await pause(timings.firstRetryMs);
+          await pause(timings.firstRetryMs, stopping.signal);
           return next;
         }
       } else {
@@ -202,18 +203,6 @@ export function createPolling(deps: PollingDeps): Polling {
     } catch (error) {
       log('telegram_webhook_stays', { reason: reasonOf(failureOf(error)) });
     }
-  }
-
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        stopping.signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      stopping.signal.addEventListener('abort', end, { once: true });
-    });
   }
 
   return {

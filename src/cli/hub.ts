@@ -2,6 +2,7 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createAdapters, type HubStatus } from '../../adapters/index.ts';
 import { createKeeperClient } from '../../agent/keeper/client.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
@@ -47,6 +48,9 @@ import { machineClock as clock, npmTools } from './npm-tools.ts';
 import { createReadiness } from './readiness.ts';
 import { untilTold } from './signals.ts';
 import { VERSION } from './version.ts';
+
+/** A message that is being sent when the hub is to end has so long. Milliseconds. */
+const SENT_MS = 3_000;
 
 /** Wires the hub and runs it until SIGTERM. Everything that it says of itself goes to standard error: its log. */
 export async function startHub({ layout, environment, config }: RoleOptions): Promise<void> {
@@ -269,7 +273,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   await engine.start();
   outbox.start();
   await router.start();
-  for (const adapter of adapters) await adapter.start(router.sink(adapter.platform));
+  await Promise.all(adapters.map((adapter) => adapter.start(router.sink(adapter.platform))));
   await readiness.start();
   await connections.start();
   await handsOff.start();
@@ -282,7 +286,9 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   );
   await readiness.stop();
   await connections.stop();
-  for (const adapter of adapters) await adapter.stop();
+  // What is on its way arrives; what is cut off would have to be looked for at the next start.
+  await Promise.race([outbox.stop(), delay(SENT_MS, undefined, { ref: false })]);
+  await Promise.all(adapters.map((adapter) => adapter.stop()));
   await router.stop();
   deviceSettings.stop();
   await schedule.stop();
