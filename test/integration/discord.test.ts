@@ -422,6 +422,7 @@ const NOUNS = new Set(COMMANDS.map(({ name }) => name.split(' ')[0])).size;
 
 test('commands are registered once, and anew only where they have changed', async () => {
   const first = await started();
+  await until('that it is noted', () => first.logs.some(({ event }) => event === 'discord_commands'));
   expect(registers()).toEqual([200]);
   expect(discord.commands.get('global')?.length).toBe(NOUNS);
   const second = await again(first);
