@@ -41,6 +41,8 @@ import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
 import { withHeard } from './chat-status.ts';
+import { endOnCrash } from './crash.ts';
+import { discreet } from './discreet.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
@@ -55,10 +57,14 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const loaded = loadConfig(config ?? layout.config).config;
   const platforms = chatPlatforms(loaded.chats, config ?? layout.config, environment.all);
   const redact = createRedactor({
-    secrets: [...Object.values(loaded.apps).flatMap((app) => secretValues(app.env)), ...chatSecrets(platforms)],
+    secrets: [
+      ...Object.values(loaded.apps).flatMap((app) => secretValues(app.env)),
+      ...chatSecrets(platforms, environment.all),
+    ],
     homes: [layout.home, environment.userHome],
   });
   const logLine = (line: string) => console.error(`${new Date().toISOString()} ${redact(line)}`);
+  endOnCrash(process, logLine);
   const logEvent = (event: string, data: Readonly<Record<string, unknown>>) =>
     logLine(`${event} ${JSON.stringify(data)}`);
   const random = (length: number) => randomBytes(length);
@@ -77,7 +83,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const checker = createReleaseChecker({ db, sources, clock });
 
   const randomNumber = () => randomInt(1_000_000) / 1_000_000;
-  const adapters = await createAdapters({
+  const opened = await createAdapters({
     socket: layout.runtime.hubSocket,
     status: () => statusOf(),
     platforms,
@@ -87,6 +93,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     log: logEvent,
     environment: environment.all,
   });
+  const adapters = opened.map((adapter) => discreet(adapter, redact));
   const outbox = createOutbox({
     db,
     clock,
@@ -253,10 +260,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       problems: problems.map(redact),
       chats: await withHeard(
         db,
-        services.adapters().flatMap(({ own, lastError, ...chat }) => {
-          if (own) return [];
-          return [{ ...chat, ...(lastError === undefined ? {} : { lastError: redact(lastError) }) }];
-        }),
+        services.adapters().flatMap(({ own, ...chat }) => (own ? [] : [chat])),
       ),
       ...(Object.keys(platforms).length > 0 && !(await people.claimed()) ? { unclaimed: true } : {}),
       apps: (device?.apps ?? []).map(({ app, version, health, address }) => ({ app, version, health, address })),
