@@ -64,6 +64,7 @@ export async function registerFeishu(options: RegisterOptions): Promise<FeishuRe
       signal: ended.signal,
       ...(way.agent === undefined ? {} : { httpAgent: way.agent, httpsAgent: way.agent }),
       proxy: false as const,
+      maxRedirects: 0,
     });
   });
   try {

@@ -18,6 +18,7 @@ import {
   sentAnswers,
 } from '../store/outbox.ts';
 import type { Database } from '../store/schema.ts';
+import { boundedReply } from './bounds.ts';
 import type { Adapter, Delivery, Outgoing, Reply } from './contract.ts';
 
 /**
@@ -207,7 +208,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   }
 
   return {
-    put: putMessage,
+    put: (trx, message) => putMessage(trx, { ...message, reply: boundedReply(message.reply) }),
     wake,
     async answersTo(platform, eventId) {
       return (await sentAnswers(db, platform, eventId)).map(outgoingOf);

@@ -301,6 +301,7 @@ function nameOf({ person, personName = '' }: Request): string {
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ')
     .trim()
     .slice(0, MAX_NAME)
+    .toWellFormed()
     .trim();
   return name === '' ? person : name;
 }

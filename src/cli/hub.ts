@@ -42,6 +42,8 @@ import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
 import { withHeard } from './chat-status.ts';
+import { endOnCrash } from './crash.ts';
+import { discreet } from './discreet.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
@@ -59,10 +61,14 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const loaded = loadConfig(config ?? layout.config).config;
   const platforms = chatPlatforms(loaded.chats, config ?? layout.config, environment.all);
   const redact = createRedactor({
-    secrets: [...Object.values(loaded.apps).flatMap((app) => secretValues(app.env)), ...chatSecrets(platforms)],
+    secrets: [
+      ...Object.values(loaded.apps).flatMap((app) => secretValues(app.env)),
+      ...chatSecrets(platforms, environment.all),
+    ],
     homes: [layout.home, environment.userHome],
   });
   const logLine = (line: string) => console.error(`${new Date().toISOString()} ${redact(line)}`);
+  endOnCrash(process, logLine);
   const logEvent = (event: string, data: Readonly<Record<string, unknown>>) =>
     logLine(`${event} ${JSON.stringify(data)}`);
   const random = (length: number) => randomBytes(length);
@@ -81,7 +87,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const checker = createReleaseChecker({ db, sources, clock });
 
   const randomNumber = () => randomInt(1_000_000) / 1_000_000;
-  const adapters = await createAdapters({
+  const opened = await createAdapters({
     socket: layout.runtime.hubSocket,
     status: () => statusOf(),
     platforms,
@@ -91,6 +97,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     log: logEvent,
     environment: environment.all,
   });
+  const adapters = opened.map((adapter) => discreet(adapter, redact));
   const outbox = createOutbox({
     db,
     clock,
@@ -257,10 +264,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       problems: problems.map(redact),
       chats: await withHeard(
         db,
-        services.adapters().flatMap(({ own, lastError, ...chat }) => {
-          if (own) return [];
-          return [{ ...chat, ...(lastError === undefined ? {} : { lastError: redact(lastError) }) }];
-        }),
+        services.adapters().flatMap(({ own, ...chat }) => (own ? [] : [chat])),
       ),
       ...(Object.keys(platforms).length > 0 && !(await people.claimed()) ? { unclaimed: true } : {}),
       apps: (device?.apps ?? []).map(({ app, version, health, address }) => ({ app, version, health, address })),
