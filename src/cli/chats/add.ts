@@ -193,7 +193,7 @@ function doneLines(
       : []),
     plan.text === text
       ? `${name} is set up in ${file} already.`
-      : `${name} is ${configured ? 'changed' : 'set up'}: chats.${platform} in ${file}. Undo: fettle chats remove ${platform}`,
+      : `${name} is ${configured ? 'changed' : 'set up'}: chats.${platform} in ${file}.${configured ? '' : ` Undo: fettle chats remove ${platform}`}`,
   ];
 }
 
