@@ -167,6 +167,8 @@ export function createAdapter(settings: DiscordSettings, deps: PlatformDeps): Ad
       const far = settings.api ?? 'wss://gateway.discord.gg';
       const through = proxyFor(PLATFORM, far, settings.proxy, deps.environment);
       relay = through === undefined ? undefined : await startRelay(through.address);
+      // Stopped meanwhile: nothing may be dialled after that.
+      if (stopping.signal.aborted) return void (await relay?.close());
       const events = createEvents({
         api,
         sink: given,

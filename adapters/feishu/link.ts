@@ -122,6 +122,9 @@ export function createLink(options: LinkOptions): Link {
   async function connect(): Promise<{ readonly lost: Promise<void>; close(): void }> {
     const lost = Promise.withResolvers<void>();
     const made = Promise.withResolvers<void>();
+    // It may fail before anybody waits for it.
+    made.promise.catch(() => undefined);
+    signal.throwIfAborted();
     const client = new WSClient({
       appId: options.appId,
       appSecret: options.secret,

@@ -62,7 +62,10 @@ export function createTelegramAdapter(
       proxy: proxy?.shown,
       onMe: handler.met,
       onUpdate: handler.handle,
-      onChange: () => sink.connectionChanged(),
+      onChange() {
+        sink.connectionChanged();
+        if (polling.connection().state === 'connected') sink.deliverable();
+      },
     });
     const deliveries = createDeliveries({
       client,

@@ -101,6 +101,7 @@ export function createPolling(deps: PollingDeps): Polling {
     let me: Me | undefined;
     let offset = 0;
     let failures = 0;
+    let refusals = 0;
     while (!stopping.signal.aborted && connection.state !== 'failed') {
       try {
         if (!me) {
@@ -117,7 +118,10 @@ export function createPolling(deps: PollingDeps): Polling {
         if (!Array.isArray(updates)) throw new NotTelegram(200);
         failures = 0;
         connected();
-        offset = await store(updates, offset);
+        const { next, whole } = await store(updates, offset);
+        offset = next;
+        refusals = whole ? 0 : refusals + 1;
+        if (!whole) await pause(backoff(refusals), stopping.signal);
       } catch (error) {
         if (stopping.signal.aborted) return;
         failures += 1;
@@ -127,8 +131,11 @@ export function createPolling(deps: PollingDeps): Polling {
     }
   }
 
-  /** The next offset. Stops at the first update that could not be stored. */
-  async function store(raw: readonly unknown[], offset: number): Promise<number> {
+  /** The next offset. Stops at the first update that could not be stored: then it is not `whole`. */
+  async function store(
+    raw: readonly unknown[],
+    offset: number,
+  ): Promise<{ readonly next: number; readonly whole: boolean }> {
     const numbered = raw
       .map((one) => ({ one, id: Number((one as { update_id?: unknown } | null)?.update_id) }))
       .filter(({ id }) => Number.isSafeInteger(id));
@@ -145,8 +152,7 @@ export function createPolling(deps: PollingDeps): Polling {
             event: id,
             error: error instanceof Error ? error.message : String(error),
           });
-          await pause(timings.firstRetryMs, stopping.signal);
-          return next;
+          return { next, whole: false };
         }
       } else {
         log('telegram_event_unreadable', { event: id, error: update.error.issues[0]?.message ?? '' });
@@ -154,7 +160,7 @@ export function createPolling(deps: PollingDeps): Polling {
       // What is told once more has a lower id.
       next = Math.max(next, id + 1);
     }
-    return next;
+    return { next, whole: true };
   }
 
   function connected(): void {
@@ -165,10 +171,14 @@ export function createPolling(deps: PollingDeps): Polling {
     if (connection.state !== 'stopped' && connection.state !== 'failed') set('connected');
   }
 
+  function backoff(failures: number): number {
+    const longest = Math.min(timings.firstRetryMs * 2 ** Math.min(failures - 1, 20), timings.lastRetryMs);
+    return longest * (0.5 + deps.random() / 2);
+  }
+
   /** Milliseconds to wait; `undefined`: for ever. */
   async function afterFailure(failure: Failure, failures: number): Promise<number | undefined> {
-    const backoff = Math.min(timings.firstRetryMs * 2 ** Math.min(failures - 1, 20), timings.lastRetryMs);
-    const waitMs = backoff * (0.5 + deps.random() / 2);
+    const waitMs = backoff(failures);
     if (failure.kind === 'unreached') {
       const { reason } = failure;
       const data = { platform: PLATFORM, reason, ...(deps.proxy === undefined ? {} : { proxy: deps.proxy }) };

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { type Role, roleAllows } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
@@ -31,6 +32,8 @@ const HOLD_MS = 2_000;
 const AT_ONCE = 4;
 /** A command that takes longer has failed. */
 const COMMAND_DEADLINE_MS = 60_000;
+/** Between tries to do and answer an event, where the store refuses. */
+const TRY_AGAIN_MS = [500, 2_000, 10_000, 60_000, 5 * 60_000];
 /** Longer texts are cut: no command is near it. */
 const MAX_TEXT = 4_000;
 /** Names are cut after this. */
@@ -110,15 +113,26 @@ export function createRouter(deps: RouterDeps): Router {
     const lane = lanes.get(name) ?? createLane({ holdMs: HOLD_MS, atOnce: AT_ONCE, idle: () => lanes.delete(name) });
     lanes.set(name, lane);
     lane.add(() => {
-      const work = handle(platform, request)
-        .catch((error: unknown) => log('event_failed', { platform, event: request.eventId, error: explain(error) }))
-        .finally(() => {
-          running.delete(work);
-          queued.delete(id);
-        });
+      const work = handleAtLast(platform, request).finally(() => {
+        running.delete(work);
+        queued.delete(id);
+      });
       running.add(work);
       return work;
     });
+  }
+
+  /** The store may be full or locked for a while: nobody tells the event again, so it is not left for the next start. */
+  async function handleAtLast(platform: string, request: Request): Promise<void> {
+    for (const waitMs of [...TRY_AGAIN_MS, undefined]) {
+      try {
+        return await handle(platform, request);
+      } catch (error) {
+        log('event_failed', { platform, event: request.eventId, error: explain(error) });
+        if (waitMs === undefined) return;
+        await delay(waitMs, undefined, { signal: stopping.signal, ref: false }).catch(() => undefined);
+      }
+    }
   }
 
   async function handle(platform: string, request: Request): Promise<void> {
@@ -284,7 +298,9 @@ export function createRouter(deps: RouterDeps): Router {
       pruneTimer = setInterval(prune, 60 * 60_000);
       pruneTimer.unref();
       for (const event of await unfinishedEvents(db)) {
-        enqueue(event.platform, JSON.parse(event.request) as Request);
+        const request = requestOf(event.request);
+        if (request) enqueue(event.platform, request);
+        else log('event_unreadable', { platform: event.platform, event: event.eventId });
       }
     },
     async stop() {
@@ -293,6 +309,15 @@ export function createRouter(deps: RouterDeps): Router {
       while (running.size > 0) await Promise.allSettled(running);
     },
   };
+}
+
+/** One row that can't be read must not keep the hub from starting. */
+function requestOf(stored: string): Request | undefined {
+  try {
+    return JSON.parse(stored) as Request;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What people call themselves, in one line, without what turns text around. */
