@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 /** `fettle rescue` on a device whose keeper and agent are real and dead. */
 let device: Device;
 beforeEach(async () => {
-  device = await makeDevice({ probing: '3s' });
+  device = await makeDevice({ probing: '15s' });
   await device.startAgent();
   expect(await device.outcome(await device.order('install', '1.0.0'))).toMatchObject({ state: 'succeeded' });
 }, 60_000);
