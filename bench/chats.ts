@@ -5,7 +5,7 @@ import { startFeishu } from '../test/support/feishu/index.ts';
 import { startTelegram } from '../test/support/telegram/index.ts';
 import { type Benchmark, median, percentile, show, spread, valueFigure } from './figure.ts';
 
-const COMMANDS = 60;
+const COMMANDS = 100;
 const MEDIAN_BAR = 30;
 const P99_BAR = 100;
 const TEXTS = ['/help', '/update status web', '/update'];

@@ -2,11 +2,12 @@ import type { HomeLayout } from '../../config/home.ts';
 
 /**
  * How keeper, agent and hub are started, because they are there for long and mostly wait: a small young generation, one
- * arena of the allocator, freed memory given back. `--optimize-for-size` and `--single-threaded` would save a little
- * more, and cost an update's outage 10 to 20 % (both seen with `npm run bench`).
+ * arena of the allocator, freed memory given back, no code of the quick compiler (a megabyte of the hub, and nobody waits
+ * for what it would win). `--optimize-for-size` and `--single-threaded` would save a little more, and cost an update's
+ * outage 10 to 20 % (both seen with `npm run bench`).
  */
 export const SMALL_NODE = {
-  flags: ['--max-semi-space-size=1'],
+  flags: ['--max-semi-space-size=1', '--no-sparkplug'],
   env: {
     MALLOC_ARENA_MAX: '1',
     MALLOC_TRIM_THRESHOLD_: '65536',
