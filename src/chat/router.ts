@@ -199,7 +199,8 @@ export function createRouter(deps: RouterDeps): Router {
       log('not_allowed', { who: who.id, command: meaning.name });
       throw new FettleError('not_allowed', { data: { needed: meaning.role, has: role } });
     }
-    const { route, eventId } = request;
+    const { eventId } = request;
+    const route: Route = request.direct ? { ...request.route, direct: true } : request.route;
     log('command', { who: who.id, command: meaning.name, event: request.eventId });
     if (role === 'admin') {
       // What comes of it is no part of the answer.
