@@ -149,3 +149,18 @@ test('with --force, by another version, in parts: each way to a release asks for
   }
   expect(device.carriedOut).toEqual([]);
 });
+
+test.each(['remove', 'role'])(
+  'who loses the role (%s) while the source is asked has asked for nothing',
+  async (how) => {
+    await team('none');
+    slowSource(15_000);
+    const event = await tell(BOB, '/update now web');
+    await pass(2 * SECOND);
+    await ask(ANN, `/admin ${how} ${BOB}${how === 'role' ? ' viewer' : ''}`);
+    await pass(MINUTE);
+    expect(answerTo(event)?.title).toContain('needs the role operator');
+    expect(await updates()).toEqual([]);
+    expect(device.carriedOut).toEqual([]);
+  },
+);

@@ -135,6 +135,7 @@ export async function start(approval: Approval = 'none'): Promise<void> {
     ...{ db, clock, checker, apps, choices, log },
     engine: () => engine,
     backups: { list: async () => ({ backups: [], strange: [] }) },
+    mayAsk: people.isOperator,
     language: () => 'en',
   });
   const isAsked = (name: string) => requests.isAsked(name);
