@@ -2,6 +2,7 @@ import { type EventDispatcher, LoggerLevel, WSClient } from '@larksuiteoapi/node
 import type { ErrorCode, ErrorData } from '../../src/chat/contract.ts';
 import type { Api, Bot, QuietLogger } from './api.ts';
 import { FeishuFailure, failureOf } from './failure.ts';
+import { boundFragments } from './fragments.ts';
 import type { Way } from './proxy.ts';
 
 /**
@@ -138,6 +139,7 @@ export function createLink(options: LinkOptions): Link {
       },
       onReconnecting: () => lost.resolve(),
     });
+    boundFragments(client);
     const close = () => client.close({ force: true });
     const late = setTimeout(() => made.reject(new FeishuFailure('trouble', 'no connection in time')), ATTEMPT_MS);
     const look = setInterval(() => {
