@@ -3,6 +3,7 @@ import type { ErrorCode, ErrorData } from '../../src/chat/contract.ts';
 import { pause } from '../pause.ts';
 import type { Api, Bot, QuietLogger } from './api.ts';
 import { FeishuFailure, failureOf } from './failure.ts';
+import { boundFragments } from './fragments.ts';
 import type { Way } from './way.ts';
 
 /**
@@ -142,6 +143,7 @@ export function createLink(options: LinkOptions): Link {
       },
       onReconnecting: () => lost.resolve(),
     });
+    boundFragments(client);
     const close = () => client.close({ force: true });
     const late = setTimeout(() => made.reject(new FeishuFailure('trouble', 'no connection in time')), ATTEMPT_MS);
     const look = setInterval(() => {

@@ -11,16 +11,22 @@ export interface RateLimiter {
   take(name: string, now: number): number;
 }
 
+/** So many names are remembered before full ones are looked for. */
+const MOST = 10_000;
+
 /** Buckets that are full again are forgotten, so that names of strangers do not fill the memory. */
 export function createRateLimiter(rate: Rate): RateLimiter {
   const buckets = new Map<string, { tokens: number; at: number }>();
   const perMs = rate.perMinute / 60_000;
+  let most = MOST;
   return {
     take(name, now) {
-      if (buckets.size > 10_000) {
+      if (buckets.size > most) {
         for (const [key, bucket] of buckets) {
           if (bucket.tokens + (now - bucket.at) * perMs >= rate.burst) buckets.delete(key);
         }
+        // Looked through once for each doubling: in a flood each look would find the same buckets not yet full.
+        most = Math.max(MOST, buckets.size * 2);
       }
       const bucket = buckets.get(name) ?? { tokens: rate.burst, at: now };
       const tokens = Math.min(rate.burst, bucket.tokens + Math.max(0, now - bucket.at) * perMs);

@@ -7,7 +7,7 @@ import { accountOf, isShared } from '../domain/person.ts';
 import type { Redact } from '../domain/redact.ts';
 import type { Language, Reply, Route } from '../domain/reply.ts';
 import { commandOfName, keepCommand } from '../store/button-commands.ts';
-import { finishEvent, pruneEvents, storeEvent, unfinishedEvents } from '../store/inbox.ts';
+import { finishEvent, forgetEvent, pruneEvents, storeEvent, unfinishedEvents } from '../store/inbox.ts';
 import { readMeta, writeMeta } from '../store/meta.ts';
 import type { Database } from '../store/schema.ts';
 import type { CommandAnswer, CommandTable } from './command-table.ts';
@@ -42,6 +42,12 @@ const MAX_NAME = 80;
 const STRANGER_MS = 60 * 60_000;
 /** What is taken from strangers: enough to mistype a code, too little to try many. */
 const STRANGER_RATE: Rate = { burst: 6, perMinute: 1 };
+/** What all strangers of a chat, or of a platform, are told together: the rest of a flood is read, and not answered. */
+const STRANGERS_TOLD: Readonly<Record<'chat' | 'platform' | 'refused', Rate>> = {
+  chat: { burst: 10, perMinute: 0.2 },
+  platform: { burst: 30, perMinute: 2 },
+  refused: { burst: 60, perMinute: 10 },
+};
 
 export interface RouterDeps {
   readonly db: Kysely<Database>;
@@ -98,7 +104,11 @@ export function createRouter(deps: RouterDeps): Router {
     if (stopping.signal.aborted) throw new FettleError('busy', { retryable: true });
     // Strictly rising, so that the order survives a restart.
     lastReceivedAt = Math.max(clock.now(), lastReceivedAt + 1);
-    const kept: Request = { ...request, text: request.text.slice(0, MAX_TEXT) };
+    const kept: Request = {
+      ...request,
+      text: request.text.slice(0, MAX_TEXT),
+      ...(request.personName === undefined ? {} : { personName: request.personName.slice(0, MAX_NAME * 4) }),
+    };
     const event = { platform, eventId: request.eventId, request: JSON.stringify(kept), receivedAt: lastReceivedAt };
     if (!(await storeEvent(db, event))) return 'duplicate';
     enqueue(platform, kept);
@@ -137,15 +147,20 @@ export function createRouter(deps: RouterDeps): Router {
 
   async function handle(platform: string, request: Request): Promise<void> {
     if (stopping.signal.aborted) return;
-    const spoken = await languages.of(platform, request);
+    const known = (await deps.roleOf(platform, request.person)) !== undefined;
+    const spoken = await languages.of(platform, request, known);
     const language = spoken ?? deps.language();
-    let answer: CommandAnswer | 'silence';
+    let answer: CommandAnswer | Quiet;
     try {
       answer = await answerTo(platform, { ...request, locale: spoken }, language);
     } catch (error) {
       // The hub is stopping: the event stays unfinished and runs again.
       if (stopping.signal.aborted) return;
-      answer = renderError(known(error, request), MESSAGES[language], clock.now());
+      answer = renderError(asKnown(error, request), MESSAGES[language], clock.now());
+    }
+    if (answer === 'forgotten') {
+      await forgetEvent(db, platform, request.eventId);
+      return;
     }
     await db.transaction().execute(async (trx) => {
       if (!(await finishEvent(trx, platform, request.eventId))) return;
@@ -164,17 +179,21 @@ export function createRouter(deps: RouterDeps): Router {
     deps.onAnswered?.();
   }
 
-  async function answerTo(platform: string, request: Request, language: Language): Promise<CommandAnswer | 'silence'> {
+  async function answerTo(platform: string, request: Request, language: Language): Promise<CommandAnswer | Quiet> {
     const now = clock.now();
     const messages = MESSAGES[language];
     const who = { id: `${platform}:${request.person}`, name: nameOf(request) };
     const role = await deps.roleOf(platform, request.person);
     const opening = role === undefined && !request.unknownButton && (await isOpen(request.text));
     if (role === undefined && !opening) {
-      if (now - (strangers.get(who.id) ?? Number.NEGATIVE_INFINITY) < STRANGER_MS) return 'silence';
+      // Told again it would be passed over again: nothing of it need be kept, however much of it comes.
+      if (now - (strangers.get(who.id) ?? Number.NEGATIVE_INFINITY) < STRANGER_MS) return 'forgotten';
+      // An admin sees them in the list all the same.
+      await spoken(platform, request);
+      if (!mayTell('chat', `${platform}\n${request.route.chat}`, now) || !mayTell('platform', platform, now))
+        return 'forgotten';
       if (strangers.size > 10_000) strangers.clear();
       strangers.set(who.id, now);
-      await spoken(platform, request);
       return { reply: await strangerReply(who.id, messages), failed: true };
     }
     const person = (await deps.personOf?.(platform, request.person)) ?? who.id;
@@ -182,7 +201,8 @@ export function createRouter(deps: RouterDeps): Router {
     const waitMs = tooMuch(platform, person, request, rate, now);
     if (waitMs > 0) {
       // One answer for the burst: answering each would double it.
-      if (limiter('', { burst: 1, perMinute: 6 }, 'told').take(person, now) !== 0) return 'silence';
+      const told = role === undefined ? { burst: 1, perMinute: 1 / 60 } : { burst: 1, perMinute: 6 };
+      if (limiter(`${told.perMinute}`, told, 'told').take(person, now) !== 0) return 'silence';
       throw new FettleError('rate_limited', { data: { retryAfterMs: waitMs }, retryable: true });
     }
     await spoken(platform, request);
@@ -193,7 +213,8 @@ export function createRouter(deps: RouterDeps): Router {
       log('not_allowed', { who: who.id, command: meaning.name });
       throw new FettleError('not_allowed', { data: { needed: meaning.role, has: role } });
     }
-    const { route, eventId } = request;
+    const { eventId } = request;
+    const route: Route = request.direct ? { ...request.route, direct: true } : request.route;
     log('command', { who: who.id, command: meaning.name, event: request.eventId });
     if (role === 'admin') {
       // What comes of it is no part of the answer.
@@ -202,9 +223,20 @@ export function createRouter(deps: RouterDeps): Router {
         .catch((error: unknown) => log('admin_chat_failed', { error: explain(error) }));
     }
     const direct = request.direct ?? false;
-    return withDeadline((signal) =>
-      meaning.run({ who, role: role ?? 'viewer', route, direct, eventId, language, words: messages, now, signal }),
-    );
+    try {
+      return await withDeadline((signal) =>
+        meaning.run({ who, role: role ?? 'viewer', route, direct, eventId, language, words: messages, now, signal }),
+      );
+    } catch (error) {
+      // A right code is answered always; wrong ones of many accounts only so often.
+      if (role === undefined && error instanceof FettleError && !mayTell('refused', platform, now)) return 'silence';
+      throw error;
+    }
+  }
+
+  /** May one more stranger be answered now? */
+  function mayTell(what: keyof typeof STRANGERS_TOLD, name: string, now: number): boolean {
+    return limiter(what, STRANGERS_TOLD[what], 'strangers').take(name, now) === 0;
   }
 
   /** Is it a command that is taken from strangers, too? */
@@ -264,9 +296,11 @@ export function createRouter(deps: RouterDeps): Router {
   }
 
   /** A FettleError as it is; anything else is ours to mend: logged, and told without its text. */
-  function known(error: unknown, request: Request): FettleError {
+  function asKnown(error: unknown, request: Request): FettleError {
     if (error instanceof FettleError) return error;
-    log('command_failed', { event: request.eventId, text: deps.redact(request.text), error: explain(error) });
+    // What follows may be a code that is still good.
+    const text = request.text.replace(/(claim|link)\b.*/is, '$1 …');
+    log('command_failed', { event: request.eventId, text: deps.redact(text), error: explain(error) });
     return new FettleError('internal', { cause: error });
   }
 
@@ -330,6 +364,9 @@ function nameOf({ person, personName = '' }: Request): string {
     .trim();
   return name === '' ? person : name;
 }
+
+/** No answer; `forgotten`: nor is the event known any more. */
+type Quiet = 'silence' | 'forgotten';
 
 interface Lane {
   add(work: () => Promise<void>): void;

@@ -144,6 +144,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     backups,
     apps,
     choices,
+    mayAsk: people.isOperator,
     language: () => settings.current().language,
     log: logLine,
   });

@@ -14,6 +14,13 @@ export interface Route {
   readonly thread?: string | undefined;
   /** The message that is answered. */
   readonly message?: string | undefined;
+  /** Nobody else reads it. */
+  readonly direct?: true | undefined;
+}
+
+/** Is it read by one person alone? What is for somebody's eyes, such as the end of an app's log, is told nowhere else. */
+export function isPrivate({ platform, direct }: Route): boolean {
+  return direct === true || platform === 'terminal';
 }
 
 /** How a reply looks at a glance. */

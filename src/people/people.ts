@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { People } from '../commands/index.ts';
-import type { Role } from '../domain/app.ts';
-import { type Account, accountId } from '../domain/person.ts';
+import { type Role, roleAllows } from '../domain/app.ts';
+import { type Account, accountId, accountOf } from '../domain/person.ts';
 import type { Language, Route } from '../domain/reply.ts';
 import { rememberAdminChat } from '../store/admin-chats.ts';
 import { hasAdmin, listAccounts, listPeople, personOfAccount, rememberAccount } from '../store/people.ts';
@@ -23,6 +23,8 @@ export interface PeopleOfHub extends People {
    * @param within the transaction that asks; the store has one connection
    */
   roleOf(platform: string, person: string, within?: Kysely<Database>): Promise<Role | undefined>;
+  /** Is `platform:person` operator or higher now? */
+  isOperator(id: string): Promise<boolean>;
   /** One id for all accounts of a person; of strangers and the terminal the account's own. */
   personOf(platform: string, person: string): Promise<string>;
   /** Somebody wrote: the name is kept. */
@@ -53,6 +55,11 @@ export function createPeople(deps: PeopleDeps): PeopleOfHub {
     async roleOf(platform, person, within = db) {
       if (platform === TERMINAL) return 'admin';
       return (await personOfAccount(within, { platform, person }))?.role;
+    },
+    async isOperator(id) {
+      const account = accountOf(id);
+      const role = account.platform === TERMINAL ? 'admin' : (await personOfAccount(db, account))?.role;
+      return role !== undefined && roleAllows(role, 'operator');
     },
     async personOf(platform, person) {
       const known = platform === TERMINAL ? undefined : await personOfAccount(db, { platform, person });

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Outbox } from '../chat/outbox.ts';
-import type { Language, Reply, Route } from '../domain/reply.ts';
+import { isPrivate, type Language, type Reply, type Route } from '../domain/reply.ts';
 import type { SettingsReader } from '../domain/settings.ts';
 import { adminChats } from '../store/admin-chats.ts';
 import { readMessage } from '../store/outbox.ts';
@@ -57,7 +57,7 @@ export function createAnnouncer(deps: {
         await deps.outbox.put(trx, {
           key: `${key}@${chat.id}`,
           route: chat.route,
-          reply: reply(chat.language ?? language, timezone),
+          reply: forReaders(reply(chat.language ?? language, timezone), chat.route),
           final: final ?? false,
           // What nobody asked for can't have failed whoever reads it: scripts end with 0.
           failed: false,
@@ -67,6 +67,11 @@ export function createAnnouncer(deps: {
       return chats.length > 0;
     },
   };
+}
+
+/** Of the end of an app's log, which is for admins: in a group others read along. */
+function forReaders({ code, ...reply }: Reply, route: Route): Reply {
+  return code === undefined || !isPrivate(route) ? reply : { ...reply, code };
 }
 
 function isExcept(route: Route, except: Announcement['except']): boolean {

@@ -111,18 +111,29 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
 
   /** Is what would be done still what was asked for? */
   async function brokenBy(row: UpdateRow, approval: ApprovalRow, signal: AbortSignal): Promise<Broken | undefined> {
-    const devices = await listDevices(db);
+    const here = await brokenHere(db, row, approval);
+    if (here !== undefined) return here;
+    const app = deps.apps.find(({ name }) => name === row.app);
+    if (!app?.source || row.to_version === null) return undefined;
+    return digestChanged(app, row.to_version, approval.digest, signal);
+  }
+
+  /** As far as the store knows. */
+  async function brokenHere(
+    within: Kysely<Database>,
+    row: UpdateRow,
+    approval: ApprovalRow,
+  ): Promise<Broken | undefined> {
+    const devices = await listDevices(within);
     const device = devices.find(({ apps }) => apps.some(({ app }) => app === row.app)) ?? devices[0];
     if (device?.id !== approval.device || row.device !== approval.device) return 'device';
     const runs = device.apps.find(({ app }) => app === row.app)?.version;
     if ((runs ?? null) !== row.from_version) return 'version';
     if (row.automatic !== 1) {
-      const asker = await approverOf(db, row.requested_by);
+      const asker = await approverOf(within, row.requested_by);
       if (!asker || !roleAllows(asker.role, 'operator')) return 'asker';
     }
-    const app = deps.apps.find(({ name }) => name === row.app);
-    if (!app?.source || row.to_version === null) return undefined;
-    return digestChanged(app, row.to_version, approval.digest, signal);
+    return undefined;
   }
 
   async function digestChanged(
@@ -175,24 +186,26 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
       const question = await meant(id, asker);
       const { row, approval } = question;
       await requireApprover(db, question, asker, clock.now());
-      const why = await brokenBy(row, approval, signal);
-      if (why !== undefined) {
-        const problem = { code: 'approval_void', data: { id: row.id, app: row.app, why }, retryable: false };
-        await change(async (trx, now) => {
-          if (await endUnapproved(trx, telling, row, problem, now))
-            await addAudit(trx, entry(asker, now, 'approval-void', row, why));
-        });
-        deps.onChange?.();
-        throw new FettleError('approval_void', { data: problem.data });
-      }
-      await change(async (trx, now) => {
-        // Roles may have changed while the source was asked.
+      const offered = await brokenBy(row, approval, signal);
+      const why = await change(async (trx, now) => {
+        // Roles, and what the device runs, may have changed while the source was asked.
         await requireApprover(trx, question, asker, now);
+        const broken = offered ?? (await brokenHere(trx, row, approval));
+        if (broken !== undefined) {
+          if (await endUnapproved(trx, telling, row, voidOf(row, broken), now))
+            await addAudit(trx, entry(asker, now, 'approval-void', row, broken));
+          return broken;
+        }
         const by = { decision: 'approved', by: asker.who.id, byName: asker.who.name, at: now } as const;
         if (!(await decideApproval(trx, row.id, by))) throw await nowOver(trx, row);
         if (!(await beginApproved(trx, telling, row, now))) throw over(await endedRow(trx, row), undefined);
         await addAudit(trx, entry(asker, now, 'approve', row, approval.digest ?? undefined));
+        return undefined;
       });
+      if (why !== undefined) {
+        deps.onChange?.();
+        throw new FettleError('approval_void', { data: voidOf(row, why).data });
+      }
       await deps.engine.dispatch();
       return decided(row, asker);
     },
@@ -213,6 +226,12 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
     },
   };
 }
+
+const voidOf = (row: UpdateRow, why: Broken) => ({
+  code: 'approval_void' as const,
+  data: { id: row.id, app: row.app, why },
+  retryable: false,
+});
 
 /** Somebody was faster. Thrown out of the transaction, which undoes what it wrote. */
 async function nowOver(trx: Kysely<Database>, row: UpdateRow): Promise<FettleError> {

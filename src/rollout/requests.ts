@@ -87,6 +87,8 @@ export interface RequestsDeps {
   readonly backups: Pick<BackupReader, 'list'>;
   readonly apps: readonly RequestedApp[];
   readonly choices: Pick<AppChoices, 'of' | 'unskip'>;
+  /** May they ask still? Sources are slow, and roles change meanwhile. Unless given: whoever was let through may. */
+  readonly mayAsk?: ((who: string) => Promise<boolean>) | undefined;
   /** Of what nobody asked for. */
   readonly language: () => Language;
   readonly log: (line: string) => void;
@@ -239,6 +241,8 @@ export function createRequests(deps: RequestsDeps): Requests {
       asking.push(asked.app);
       try {
         const decision = await decide(asked, signal);
+        if (deps.mayAsk && !(await deps.mayAsk(asked.who.id)))
+          throw new FettleError('not_allowed', { data: { needed: 'operator' } });
         const id = await deps.engine().begin({
           ...rowOf(decision, asked.withData, asked.force),
           approval: decision.approval,

@@ -3,7 +3,7 @@ import type { Outbox } from '../chat/outbox.ts';
 import { type After, automaticFinalCard, withdrawnCard } from '../chat/render-notice.ts';
 import { endedBadly, finalCard, progressCard } from '../chat/render-update.ts';
 import { type Role, roleAllows } from '../domain/app.ts';
-import type { Language, Route } from '../domain/reply.ts';
+import { isPrivate, type Language, type Route } from '../domain/reply.ts';
 import { findApproval } from '../store/approvals.ts';
 import type { Database } from '../store/schema.ts';
 import { automaticEnds, type UpdateRow } from '../store/updates.ts';
@@ -70,7 +70,8 @@ export function createTelling(deps: TellingDeps): Telling {
       const view = viewOf(row, row.device);
       const [platform = '', ...person] = row.requested_by.split(':');
       const role = await deps.roleOf(platform, person.join(':'), trx);
-      const admin = role !== undefined && roleAllows(role, 'admin');
+      // In a group others read along, whoever asked there.
+      const admin = role !== undefined && roleAllows(role, 'admin') && isPrivate(route);
       const reply = finalCard(view.outcome, view, languageOf(row), { admin });
       const answers = row.event_id ?? undefined;
       await this.card(trx, row, now);

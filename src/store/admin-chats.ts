@@ -26,20 +26,21 @@ export async function rememberAdminChat(
     readonly at: number;
   },
 ): Promise<void> {
-  const { platform, chat } = seen.route;
+  const { platform, chat, direct } = seen.route;
+  const route = JSON.stringify({ platform, chat, ...(direct ? { direct } : {}) });
   if (seen.account !== undefined) await noteAccount(db, { platform, chat, account: seen.account });
   const before = await db
     .selectFrom('admin_chats')
-    .select(['language', 'seen_at'])
+    .select(['language', 'seen_at', 'route'])
     .where('platform', '=', platform)
     .where('chat', '=', chat)
     .executeTakeFirst();
   const language = seen.language ?? before?.language ?? null;
-  if (before && before.language === language && seen.at - before.seen_at < SEEN_MS) return;
-  const now = { language, seen_at: seen.at };
+  if (before && before.language === language && before.route === route && seen.at - before.seen_at < SEEN_MS) return;
+  const now = { language, seen_at: seen.at, route };
   await db
     .insertInto('admin_chats')
-    .values({ platform, chat, route: JSON.stringify({ platform, chat }), ...now })
+    .values({ platform, chat, ...now })
     .onConflict((conflict) => conflict.columns(['platform', 'chat']).doUpdateSet(now))
     .execute();
 }

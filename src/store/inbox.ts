@@ -68,6 +68,11 @@ export async function finishEvent(trx: Kysely<Database>, platform: string, event
   return result.numUpdatedRows > 0n;
 }
 
+/** Forgets an event at once: it came, and nothing came of it. */
+export async function forgetEvent(db: Kysely<Database>, platform: string, eventId: string): Promise<void> {
+  await db.deleteFrom('inbox').where('platform', '=', platform).where('event_id', '=', eventId).execute();
+}
+
 /** Forgets events that were worked on and came before `before`. */
 export async function pruneEvents(db: Kysely<Database>, before: number): Promise<void> {
   await db.deleteFrom('inbox').where('done', '=', 1).where('received_at', '<', before).execute();

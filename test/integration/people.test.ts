@@ -6,16 +6,19 @@ import {
   chats,
   claim,
   claimCode,
+  device,
   HOUR,
   hub,
   MINUTE,
   pass,
   shownIn,
+  source,
   start,
   stop,
   tell,
   usePeopleHub,
 } from '../support/people-hub.ts';
+import { releaseOf } from '../support/simulated-device.ts';
 
 /** Who may do what, on a real store, through the real router and commands; three chats in memory, time simulated. */
 
@@ -325,4 +328,44 @@ test('a stranger may mistype a code, but not try many', async () => {
   for (let i = 0; i < 12; i += 1) sent.push(await tell('telegram:66', '/admin claim'));
   await pass(5_000);
   expect(sent.filter((event) => answerTo(event) !== undefined)).toHaveLength(7);
+});
+
+test("the end of an app's log is for admins where nobody else reads: in no group, whoever asked there", async () => {
+  await start();
+  await claim('telegram:11', 'Ann');
+  await ask('terminal:local', '/admin add discord:22 operator');
+  // From now on news goes to that group as well.
+  await ask('telegram:11', '/update', { group: 'team' });
+  device.verdict = () => ({
+    problem: 'health_failed',
+    retryable: true,
+    own: true,
+    log: 'customer 4711 has no address',
+  });
+  const shown = (platform: Parameters<typeof shownIn>[0], chat: string) =>
+    shownIn(platform, chat).filter(({ title }) => /1\.1\.0/.test(title) && title.includes('web'));
+  const failed = async (who: string, said = {}) => {
+    for (const chat of Object.values(chats)) chat.shown.length = 0;
+    await tell(who, '/update now web --force', said);
+    await pass(30_000);
+  };
+  await failed('telegram:11');
+  expect(shown('telegram', 'dm-11').at(-1)?.code).toContain('customer 4711');
+  await failed('telegram:11', { group: 'team' });
+  expect(shown('telegram', 'team').at(-1)).toMatchObject({ tone: 'bad' });
+  await failed('discord:22');
+  await failed('discord:22', { group: 'lab' });
+  await failed('terminal:local');
+  expect(shownIn('terminal').at(-1)?.code).toContain('customer 4711');
+  // By itself: every admin's chat is told.
+  await ask('telegram:11', '/update auto on web');
+  for (const chat of Object.values(chats)) chat.shown.length = 0;
+  source.releases = [releaseOf('1.2.0'), ...source.releases];
+  await ask('telegram:11', '/update check web');
+  await pass(10 * MINUTE);
+  const told = [...chats.telegram.shown, ...chats.terminal.shown].filter(({ message }) => message.reply.tone === 'bad');
+  expect(new Set(told.map(({ message }) => message.route.chat))).toEqual(new Set(['dm-11', 'team', 'terminal']));
+  const withLog = told.filter(({ message }) => message.reply.code !== undefined);
+  expect(new Set(withLog.map(({ message }) => message.route.chat))).toEqual(new Set(['dm-11', 'terminal']));
+  expect(JSON.stringify([chats.discord.shown, shownIn('telegram', 'team')])).not.toContain('customer');
 });

@@ -8,7 +8,7 @@ export const ANN = 'telegram:11';
 export const BOB = 'discord:22';
 
 /** Ann is an admin and Bob an operator, both for longer than a day. */
-export async function team(mode: 'confirm' | 'second'): Promise<void> {
+export async function team(mode: 'none' | 'confirm' | 'second'): Promise<void> {
   await start(mode);
   await claim(ANN, 'Ann');
   await ask(ANN, `/admin add ${BOB} operator`);

@@ -55,6 +55,11 @@ export let source: SimulatedSource;
 export let device: SimulatedDevice;
 export let settings: TestSettings;
 let folder: string;
+/** How long the source takes to answer. */
+let latencyMs = 0;
+export const slowSource = (ms: number) => {
+  latencyMs = ms;
+};
 let events = 0;
 /** As people call themselves: what was said last. */
 const names = new Map<string, string>();
@@ -73,6 +78,7 @@ export function usePeopleHub(): void {
     device = createSimulatedDevice({ web: '1.0.0' });
     settings = createSettings();
     names.clear();
+    latencyMs = 0;
     chats = {
       telegram: createFakeChat('telegram'),
       discord: createFakeChat('discord'),
@@ -102,6 +108,7 @@ export async function start(approval: Approval = 'none'): Promise<void> {
     kind: 'folder',
     async read() {
       source.asked += 1;
+      if (latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, latencyMs));
       if (source.down) throw new Error('down');
       return { offer: { releases: source.releases, channels: {} } };
     },
@@ -128,6 +135,7 @@ export async function start(approval: Approval = 'none'): Promise<void> {
     ...{ db, clock, checker, apps, choices, log },
     engine: () => engine,
     backups: { list: async () => ({ backups: [], strange: [] }) },
+    mayAsk: people.isOperator,
     language: () => 'en',
   });
   const isAsked = (name: string) => requests.isAsked(name);

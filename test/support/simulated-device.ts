@@ -5,7 +5,9 @@ import type { AgentMessage, AppReport, HubMessage, Outcome, Problem } from '../.
 import type { Engine } from '../../src/rollout/engine.ts';
 
 /** How an update goes on the device. `own`: the release's fault, which blocks it. */
-export type Verdict = 'good' | { readonly problem: string; readonly retryable: boolean; readonly own?: boolean };
+export type Verdict =
+  | 'good'
+  | { readonly problem: string; readonly retryable: boolean; readonly own?: boolean; readonly log?: string };
 
 type Order = Extract<HubMessage, { type: 'order' }>['order'];
 
@@ -109,6 +111,7 @@ export function createSimulatedDevice(running: Readonly<Record<string, string>>)
       endedAt: Date.now(),
       ...(from === undefined ? {} : { from }),
       ...(problem ? { problem } : {}),
+      ...(verdict && verdict !== 'good' && verdict.log !== undefined ? { logTail: verdict.log } : {}),
     });
     doing.delete(order.update);
     device.carriedOut.push({ app: order.app, version: to, update: order.update, state });

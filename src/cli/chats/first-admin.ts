@@ -79,7 +79,7 @@ async function makeAdmin(platform: ChatPlatform, { person, name, chat, direct }:
       await addAudit(trx, { ...entry, before: known?.role });
       // News goes to a chat of admins, as after a claim.
       if (direct) {
-        const seen = { route: { platform, chat }, language: undefined, account: accountId(account), at: now };
+        const seen = { route: { platform, chat, direct }, language: undefined, account: accountId(account), at: now };
         await rememberAdminChat(trx, seen);
       }
     });

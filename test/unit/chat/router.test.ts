@@ -229,6 +229,12 @@ test('what was not foreseen is told without its text, and logged without secrets
   expect(titles()[0]).toBe('Something went wrong inside Fettle.');
   expect(log.join('\n')).toContain('cannot read [hidden] of undefined');
   expect(log.join('\n')).not.toContain('hunter22');
+  // A code may be good still.
+  for (const [i, text] of ['/admin claim 7k2m-9xwd', '/admin_link@fettle_bot 7k2m 9xwd', 'Claim\n7k2m9xwd'].entries()) {
+    await accept(request(`/x ${text}`));
+    await answers(i + 2);
+  }
+  expect(log.join('\n')).not.toMatch(/7k2m|9xwd/);
 });
 
 test('roles: too low is refused, strangers get one polite line', async () => {
