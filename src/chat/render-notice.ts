@@ -162,6 +162,8 @@ export function crashCard(
 export interface Away {
   readonly platform: string;
   readonly problem: { readonly code: string; readonly data: ErrorData };
+  /** It is connected, and may not answer. */
+  readonly hears?: boolean | undefined;
   /** Milliseconds since 1970. */
   readonly since: number;
   /** How often within the hour, this time included. */
@@ -169,14 +171,21 @@ export interface Away {
 }
 
 /** For the chats that are there. */
-export function awayCard({ platform, problem, since, times }: Away, { language, timezone, now }: Reading): Reply {
+export function awayCard(
+  { platform, problem, hears, since, times }: Away,
+  { language, timezone, now }: Reading,
+): Reply {
   const messages = MESSAGES[language];
   const { notices } = messages;
   const { text, next } = messages.problem(problem.code, problem.data, now);
   return {
     tone: 'bad',
-    title: notices.awayTitle(platformName(platform, language)),
-    text: [text, notices.away(timeInWords(since, now, timezone)), ...(times > 1 ? [notices.awayTimes(times)] : [])],
+    title: (hears ? notices.dumbTitle : notices.awayTitle)(platformName(platform, language)),
+    text: [
+      text,
+      (hears ? notices.dumb : notices.away)(timeInWords(since, now, timezone)),
+      ...(times > 1 ? [notices.awayTimes(times)] : []),
+    ],
     ...(next ? { hints: [next] } : {}),
     buttons: [{ label: notices.status, command: '/update status' }],
   };

@@ -55,7 +55,7 @@ function ofAll(status: DeviceStatus): string[] {
 
 /** `Discord: connected since 2026-11-21 15:30 UTC`; what is wrong with it, and what to do. */
 function ofChat({ platform, state, since, lastError, problem }: DeviceStatus['chats'][number]): string {
-  const well = state === 'connected' || state === 'unattended';
+  const well = !problem && (state === 'connected' || state === 'unattended');
   const { text, next } = problem ? words.problem(problem.code, { platform, ...problem.data }) : { text: lastError };
   const why = well ? [] : [text, next].filter((part) => part);
   return `${well ? '' : '! '}${nameOfPlatform(platform)}: ${state} since ${sinceText(since)}${why.length > 0 ? `. ${why.join(' ')}` : ''}`;

@@ -106,7 +106,7 @@ const POLITE_LAST =
   /\s*(?:一下子|一下|吧|啦|啊|呀|哦|呗|谢谢你|谢谢|多谢|谢了|好吗|好不好|可以吗|行吗|please|pls|thanks|thank you|thx|for me|right now|now|again)$/u;
 /** Words that say nothing once the app is known. */
 const SMALL_HAN = /一下|把|将|到|至|的|版本|应用|服务|机器人|程序/gu;
-const SMALL = /(?:^| )(?:to|the|a|my|our|app|bot|service|version)(?= |$)/gu;
+const SMALL = /(?:^| )(?:to|the|it|a|my|our|app|bot|service|version)(?= |$)/gu;
 
 /** What is left of a text when more and more of what says nothing is taken away. */
 function readings(text: string): readonly { readonly key: string; readonly polite: boolean }[] {

@@ -198,6 +198,11 @@ function meantApp(command: Command, raw: Readonly<Record<string, unknown>>, sett
   const at = version && typeof raw[version.key] === 'string' ? `@${String(raw[version.key])}` : '';
   const backup = command.arguments.find((argument) => argument.kind === 'backup');
   const which = backup && raw[backup.key] !== undefined ? `/${String(raw[backup.key])}` : '';
+  // What was said beside the app is not asked again, and not forgotten.
+  const chosen = command.arguments
+    .filter((argument) => argument.kind === 'choice' && raw[argument.key] !== undefined)
+    .map((argument) => ` ${String(raw[argument.key])}`)
+    .join('');
   const flags = command.arguments
     .filter((argument) => argument.kind === 'flag' && raw[argument.key] === true)
     .map((argument) => ` ${argument.written}`)
@@ -206,7 +211,7 @@ function meantApp(command: Command, raw: Readonly<Record<string, unknown>>, sett
     data: {
       command: command.name,
       apps: own.slice(0, 10),
-      try: own.slice(0, 10).map((app) => `/${command.name} ${app}${at}${which}${flags}`),
+      try: own.slice(0, 10).map((app) => `/${command.name}${chosen} ${app}${at}${which}${flags}`),
     },
   });
 }

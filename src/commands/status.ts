@@ -324,7 +324,7 @@ function stateOf(update: UpdateView, context: CommandContext): string {
 function chatState(chat: AdapterView, context: CommandContext): string {
   const { platform, state, since, problem, lastError } = chat;
   const head = TEXT[context.language].connection[state](clock(since, context));
-  if (state === 'connected' || state === 'unattended') return head;
+  if (!problem && (state === 'connected' || state === 'unattended')) return head;
   if (!problem) return `${head}${lastError ? ` (${lastError})` : ''}`;
   const { text, next } = context.words.problem(problem.code, { platform, ...problem.data });
   return context.language === 'zh'

@@ -84,7 +84,7 @@ export function createConnections(deps: ConnectionsDeps): Connections {
     }
     known.state = state;
     known.code = problem?.code;
-    if (isUp(state)) {
+    if (isUp({ state, problem })) {
       known.upSince ??= now;
       if (now - known.upSince >= HELD_MS) known.awaySince = undefined;
     } else {
@@ -120,7 +120,10 @@ export function createConnections(deps: ConnectionsDeps): Connections {
       back: false,
     };
     await tell(platform, told, `notice/connection/${platform}/${told.id}`, (language, timezone) =>
-      awayCard({ platform, problem, since, times: told.times }, { language, timezone, now: wall }),
+      awayCard(
+        { platform, problem, hears: at.state === 'connected', since, times: told.times },
+        { language, timezone, now: wall },
+      ),
     );
   }
 
@@ -181,8 +184,9 @@ export function createConnections(deps: ConnectionsDeps): Connections {
   };
 }
 
-/** `unattended`: the terminal, which nobody has open. */
-function isUp(state: Connection['state']): boolean {
+/** `unattended`: the terminal, which nobody has open. One that hears and may not answer is as good as away. */
+function isUp({ state, problem }: Pick<Connection, 'state' | 'problem'>): boolean {
+  if (problem !== undefined) return false;
   return state === 'connected' || state === 'unattended';
 }
 

@@ -54,7 +54,10 @@ async function start(): Promise<void> {
   await connections.start();
 }
 
-function is(state: Connection['state'], code?: 'chat_intents_missing' | 'chat_credentials_refused'): void {
+function is(
+  state: Connection['state'],
+  code?: 'chat_intents_missing' | 'chat_credentials_refused' | 'chat_permission_missing',
+): void {
   const problem = code && { code, data: { platform: 'discord', what: 'token', where: 'the page' } };
   discord = { state, since: Date.now(), problem, lastError: problem && 'closed with 4014' };
 }
@@ -108,6 +111,17 @@ test('a gap of a minute is nobody’s business; a longer one is told', async () 
   is('connecting');
   await pass(80 * SECOND);
   expect(await titles()).toEqual(AWAY);
+});
+
+test('one that hears and may not answer is told as well, after a minute', async () => {
+  is('connected', 'chat_permission_missing');
+  await pass(50 * SECOND);
+  expect(await titles()).toEqual([]);
+  await pass(30 * SECOND);
+  expect(await titles()).toEqual(['Discord 无法回复', 'Discord lets nothing be answered']);
+  is('connected');
+  await pass(MINUTE);
+  expect((await titles()).slice(2)).toEqual(BACK);
 });
 
 test('one that comes and goes is told of once an hour, and edited in between', async () => {

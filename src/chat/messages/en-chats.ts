@@ -1,6 +1,6 @@
 import type { ErrorData } from '../../domain/errors.ts';
 import type { ChatCode, ProblemWriter } from './contract.ts';
-import { list, platformName, text as t } from './format.ts';
+import { list, chatPage as page, platformName, text as t } from './format.ts';
 
 /** English: what is wrong with a chat, and what to do next. `platform` is always there; `reason` is the platform's own word. */
 
@@ -29,8 +29,8 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
     text: `${platformName(d.platform)} does not let the bot ${t(d.what) || 'do that'}${because(d.reason)}.`,
     next:
       list(d.permissions).length > 0
-        ? `Give it: ${list(d.permissions).join(', ')}.`
-        : 'Is it still in that chat? Add it again, with the permissions of the set-up page.',
+        ? `Give it: ${list(d.permissions).join(', ')}.${d.platform === 'feishu' ? ' Then publish a new version of the app.' : ''}`
+        : `Is it in that chat? Add it, with the permissions that ${page(d)} names.`,
   }),
   chat_unreachable: (d) => ({
     text: `${platformName(d.platform)} can't be reached${because(d.reason)}.`,
@@ -48,7 +48,7 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
   }),
   chat_refused: (d) => ({
     text: `${platformName(d.platform)} refuses this hub${because(d.reason)}.`,
-    next: 'See docs/troubleshooting.md. After it is mended: /update restart hub.',
+    next: `See ${page(d)}. After it is mended: /update restart hub.`,
   }),
   button_unknown: () => ({
     text: 'This button is too old: I do not know any more what it did.',

@@ -47,6 +47,8 @@ export const notices: NoticeTexts = {
     `It has ended by itself ${times} times since ${when} on ${device}. It is started again each time; ${app} may be down in between.`,
   awayTitle: (platform) => `${platform} is not connected`,
   away: (when) => `Since ${when}, nothing that is written there is heard. What is to be told there waits.`,
+  dumbTitle: (platform) => `${platform} lets nothing be answered`,
+  dumb: (when) => `Since ${when}, what is written there is heard and done, and the answers wait.`,
   awayTimes: (times) => `This is the ${times}${times === 2 ? 'nd' : times === 3 ? 'rd' : 'th'} time within an hour.`,
   backTitle: (platform) => `${platform} is connected again`,
   back: (away) => `It was away for ${away}. What waited is told there now.`,

@@ -110,3 +110,9 @@ export function about(update: UpdateLike, data: ErrorData): ErrorData {
 export function platformName(value: Parameters<typeof text>[0], language: Language = 'en'): string {
   return nameOfPlatform(text(value), language);
 }
+
+/** Where the set-up of a chat is described, and what to do when it is silent. */
+export function chatPage({ platform }: ErrorData): string {
+  const known = ['feishu', 'discord', 'telegram'].includes(text(platform));
+  return known ? `docs/chats/${text(platform)}.md` : 'docs/chats/README.md';
+}

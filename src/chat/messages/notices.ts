@@ -65,6 +65,9 @@ export interface NoticeTexts {
   /** A chat is not connected. */
   readonly awayTitle: (platform: string) => string;
   readonly away: (when: string) => string;
+  /** It hears, and may not answer. */
+  readonly dumbTitle: (platform: string) => string;
+  readonly dumb: (when: string) => string;
   readonly awayTimes: (times: number) => string;
   readonly backTitle: (platform: string) => string;
   readonly back: (away: string) => string;

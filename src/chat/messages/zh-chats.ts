@@ -1,6 +1,6 @@
 import type { ErrorData } from '../../domain/errors.ts';
 import type { ChatCode, ProblemWriter } from './contract.ts';
-import { list, platformName, text as t } from './format.ts';
+import { list, chatPage as page, platformName, text as t } from './format.ts';
 
 /** 中文：聊天平台的问题，以及下一步该怎么做。 */
 
@@ -30,8 +30,8 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
     text: `${name(d)} 不允许机器人${t(d.what) || '这样做'}${because(d.reason)}。`,
     next:
       list(d.permissions).length > 0
-        ? `请授予：${list(d.permissions).join('、')}。`
-        : '它还在那个聊天里吗？请按设置页面的权限重新添加。',
+        ? `请授予：${list(d.permissions).join('、')}。${d.platform === 'feishu' ? '然后发布应用的新版本。' : ''}`
+        : `它在那个聊天里吗？请按 ${page(d)} 所列的权限添加。`,
   }),
   chat_unreachable: (d) => ({
     text: `无法连接 ${name(d)}${because(d.reason)}。`,
@@ -49,7 +49,7 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
   }),
   chat_refused: (d) => ({
     text: `${name(d)} 拒绝了这个 hub${because(d.reason)}。`,
-    next: '参见 docs/troubleshooting.md。处理后：/update restart hub。',
+    next: `参见 ${page(d)}。处理后：/update restart hub。`,
   }),
   button_unknown: () => ({
     text: '这个按钮太旧了：已不知道它的作用。',

@@ -46,6 +46,8 @@ export const notices: NoticeTexts = {
     `自 ${when} 起在 ${device} 上已自行退出 ${times} 次。每次都会重新启动，其间 ${app} 可能不可用。`,
   awayTitle: (platform) => `${platform} 未连接`,
   away: (when) => `自 ${when} 起收不到那里的消息，要发往那里的消息会等待。`,
+  dumbTitle: (platform) => `${platform} 无法回复`,
+  dumb: (when) => `自 ${when} 起，那里的命令仍会收到并执行，但回复会等待。`,
   awayTimes: (times) => `这是一小时内第 ${times} 次。`,
   backTitle: (platform) => `${platform} 已重新连接`,
   back: (away) => `中断了 ${away}，等待的消息现在会发出。`,

@@ -34,8 +34,7 @@ export async function listChats(command: ChatCommand): Promise<0> {
   ]);
   for (const line of table([['chat', 'in the file', 'secret', 'connection'], ...rows])) print(line);
   for (const { connection } of chats)
-    if (connection?.problem && connection.state !== 'connected')
-      for (const line of problemLines(connection.problem, environment)) print(`! ${line}`);
+    if (connection?.problem) for (const line of problemLines(connection.problem, environment)) print(`! ${line}`);
   return 0;
 }
 

@@ -105,7 +105,10 @@ function* connectionOf({ hub, clock, environment }: Facts, name: PlatformName): 
     return;
   }
   const since = sinceText(chat.since);
-  if (chat.state === 'connected') yield ok(`The hub is connected to ${title} since ${since}`);
+  if (chat.state === 'connected' && chat.problem) {
+    const { text, next } = words(environment.language).problem(chat.problem.code, chat.problem.data);
+    yield wrong(`The hub is connected to ${title}, and can't answer there: ${text}`, next);
+  } else if (chat.state === 'connected') yield ok(`The hub is connected to ${title} since ${since}`);
   else if (chat.problem) {
     const { text, next } = words(environment.language).problem(chat.problem.code, chat.problem.data);
     yield wrong(`The hub is not connected to ${title}: ${text}`, next);

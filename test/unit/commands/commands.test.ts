@@ -207,6 +207,12 @@ describe('/update status', () => {
       { platform: 'discord', state: 'failed', since: at, problem },
       { platform: 'telegram', state: 'connecting', since: at, lastError: 'ECONNRESET' },
     ]);
+    const dumb = {
+      code: 'chat_permission_missing',
+      data: { what: 'send messages', permissions: ['im:send'] },
+    } as const;
+    const other = withChats(createWorld(), [{ platform: 'feishu', state: 'connected', since: at, problem: dumb }]);
+    expect((await status(other))?.[0]).toContain('Feishu does not let the bot send messages. Give it: im:send.');
     await world.services.preferences.set('timezone', 'Asia/Shanghai', {
       who: { id: 'a', name: 'a' },
       route: { platform: 'terminal', chat: 't' },

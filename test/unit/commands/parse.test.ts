@@ -113,6 +113,7 @@ describe('what is understood', () => {
     ['Update web to 3.0.1, please.', 'update now', { app: 'web', version: '3.0.1' }],
     ['could you please update web?', 'update now', { app: 'web' }],
     ['能不能更新一下 web？', 'update now', { app: 'web' }],
+    ['Could you update it, hello?', 'update now', { app: 'hello' }],
     ['update yourself', 'update now', { app: 'hub' }],
     ['更新一下你自己', 'update now', { app: 'hub' }],
     ['Restart the web app', 'update restart', { app: 'web' }],
@@ -172,6 +173,8 @@ describe('what is refused', () => {
     const error = refusal('/update now 3.0.1 --dry-run');
     expect(error.code).toBe('app_needed');
     expect(error.data.try).toEqual(['/update now web@3.0.1 --dry-run', '/update now hello@3.0.1 --dry-run']);
+    expect(refusal('打开自动更新').data.try).toEqual(['/update auto on web', '/update auto on hello']);
+    expect(refusal('Could you restart it?').data.try).toEqual(['/update restart web', '/update restart hello']);
   });
 
   test('an unknown command: the nearest names', () => {
