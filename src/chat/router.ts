@@ -65,6 +65,8 @@ export interface RouterDeps {
     | undefined;
   /** A command was run and answered: it may have changed something. */
   readonly onAnswered?: (() => void) | undefined;
+  /** Somebody gets no answer: what the platform shows until there is one is to go. */
+  readonly onSilence?: ((route: Route) => void) | undefined;
   /** An adapter's connection is another than it was. */
   readonly onConnection?: ((platform: string) => void) | undefined;
   readonly redact: Redact;
@@ -159,6 +161,7 @@ export function createRouter(deps: RouterDeps): Router {
         now: clock.now(),
       });
     });
+    if (answer === 'silence') deps.onSilence?.(request.route);
     deps.outbox.wake();
     deps.onAnswered?.();
   }
