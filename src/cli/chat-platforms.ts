@@ -36,3 +36,10 @@ export function chatPlatforms(
 export function chatSecrets(platforms: Readonly<Partial<Record<PlatformName, PlatformSettings>>>): string[] {
   return Object.values(platforms).flatMap(({ secret }) => (secret.found ? [secret.value] : []));
 }
+
+/** The chat's own proxy for people: its address may hold a password. `undefined`: it has none of its own. */
+export function shownProxy({ proxy }: PlatformSettings): string | undefined {
+  if (proxy === undefined || !URL.canParse(proxy)) return undefined;
+  const { protocol, host } = new URL(proxy);
+  return `${protocol}//${host}`;
+}

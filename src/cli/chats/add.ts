@@ -1,6 +1,7 @@
 import { checkCredentials } from '../../../adapters/index.ts';
 import type { CredentialCheck } from '../../chat/contract.ts';
 import { FettleError } from '../../domain/errors.ts';
+import { shownProxy } from '../chat-platforms.ts';
 import { machineClock } from '../npm-tools.ts';
 import {
   type ChatCommand,
@@ -130,7 +131,7 @@ async function checked(
       (error: unknown): CredentialCheck => {
         signal.throwIfAborted();
         if (!limit.aborted) throw error;
-        const data = { platform, reason: `no answer within ${CHECK_MS / 1_000} s`, proxy: plan.settings.proxy };
+        const data = { platform, reason: `no answer within ${CHECK_MS / 1_000} s`, proxy: shownProxy(plan.settings) };
         return { problems: [{ code: 'chat_unreachable', data }] };
       },
     );

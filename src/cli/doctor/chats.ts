@@ -3,7 +3,7 @@ import { checkCredentials, type PlatformName } from '../../../adapters/index.ts'
 import { readChatSecret, type SecretPlace, secretPlace } from '../../../config/chat-secrets.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { MESSAGES } from '../../chat/messages/index.ts';
-import { chatPlatforms } from '../chat-platforms.ts';
+import { chatPlatforms, shownProxy } from '../chat-platforms.ts';
 import { platformDeps } from '../chats/contract.ts';
 import { PLATFORM_WORDS } from '../chats/platforms.ts';
 import { sinceText } from '../chats/since.ts';
@@ -96,7 +96,7 @@ async function live(facts: Facts, name: PlatformName, signal: AbortSignal): Prom
     const { text, next } = words(environment.language).problem('chat_unreachable', {
       platform: name,
       reason: `no answer within ${ASK_MS / 1_000} s`,
-      proxy: settings.proxy,
+      proxy: shownProxy(settings),
     });
     return [wrong(text, next)];
   }
