@@ -173,7 +173,8 @@ export function createRouter(deps: RouterDeps): Router {
     const role = await deps.roleOf(platform, request.person);
     const opening = role === undefined && !request.unknownButton && (await isOpen(request.text));
     if (role === undefined && !opening) {
-      if (now - (strangers.get(who.id) ?? Number.NEGATIVE_INFINITY) < STRANGER_MS) return 'silence';
+      // The clock may have been set back meanwhile.
+      if (Math.abs(now - (strangers.get(who.id) ?? Number.NEGATIVE_INFINITY)) < STRANGER_MS) return 'silence';
       if (strangers.size > 10_000) strangers.clear();
       strangers.set(who.id, now);
       await spoken(platform, request);
