@@ -66,7 +66,7 @@ const discordLayers: Plugin = {
   resolveId: (id) => (id === 'discord.js' ? '\0discord.js' : null),
   load: (id) =>
     id === '\0discord.js'
-      ? `export { DiscordAPIError, HTTPError, RateLimitError, REST } from '@discordjs/rest';
+      ? `export { DefaultRestOptions, DiscordAPIError, HTTPError, RateLimitError, REST } from '@discordjs/rest';
          export { WebSocketShardDestroyRecovery, WebSocketShardStatus } from '@discordjs/ws';`
       : null,
 };

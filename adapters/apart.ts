@@ -50,6 +50,9 @@ export function keptApart(
     },
     send: async (message) => (broken ? { result: 'unattended' } : adapter.send(message)),
     edit: async (ref, message) => (broken ? { result: 'unattended' } : adapter.edit(ref, message)),
+    dismiss: async (route) => {
+      if (!broken) await adapter.dismiss?.(route);
+    },
     connection: () => broken ?? adapter.connection(),
   };
 }

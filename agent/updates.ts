@@ -1,25 +1,14 @@
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AppConfig } from '../config/agent-schema.ts';
 import { isSelf } from '../src/domain/app.ts';
 import { FettleError, toFettleError } from '../src/domain/errors.ts';
 import { isFinal, stateOf } from '../src/domain/update.ts';
-import {
-  type AppReport,
-  type BackupReport,
-  MAX_BACKUPS,
-  type Order,
-  type StrangeBackup,
-} from '../src/protocol/messages.ts';
-import { readBackups } from './backup/manifest.ts';
-import { reportOf } from './backup/report.ts';
-import { pruneBackups } from './backup/retention.ts';
+import type { AppReport, BackupReport, Order, StrangeBackup } from '../src/protocol/messages.ts';
+import { createShelf } from './backup/shelf.ts';
 import type { CrashWatch } from './crashes.ts';
-import { look } from './health/probe.ts';
-import { subjectOf } from './health/subject.ts';
 import { openInstallation } from './install/index.ts';
 import type { Slots } from './install/slots.ts';
+import { createInventory } from './inventory.ts';
 import type { JournalEntry } from './journal.ts';
 import { peekKeepFile } from './keeper/keep-file.ts';
 import { createLetGo } from './let-go.ts';
@@ -32,7 +21,7 @@ import { createStranded } from './stranded.ts';
 import { newEntry } from './updater/new-entry.ts';
 import { mayHaveRun, resume, resumeSelf } from './updater/recover.ts';
 import { runUpdate } from './updater/run.ts';
-import { createTask, outcomeOf, problemOf, type Task, type UpdaterDeps } from './updater/task.ts';
+import { createTask, outcomeOf, type Task, type UpdaterDeps } from './updater/task.ts';
 
 /** All updates of this device: at most one of an app at a time. */
 export interface Updates {
@@ -90,14 +79,8 @@ function isFetched({ state }: JournalEntry): boolean {
   return state !== 'received' && state !== 'fetching';
 }
 
-/** What runs is told often: a look that takes longer is an answer, too. */
-const LOOK_MS = 2_000;
-/** Longer than a look takes that ends by itself. */
-const ANSWER_MS = 4_000;
 /** Between attempts at taking up what was interrupted. */
 const TAKE_UP_MS = 5_000;
-/** What the protocol takes. */
-const MAX_STRANGE = 100;
 
 export function createUpdates(deps: UpdatesDeps): Updates {
   const { journal, policy, clock, layout } = deps;
@@ -122,6 +105,13 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     driver: (app, config) => driver(app, config),
     now: () => clock.monotonic(),
     log: deps.log,
+  });
+  const shelf = createShelf({ ...deps, running: (app) => slots(app).current() });
+  const takeInventory = createInventory({
+    ...deps,
+    slots,
+    driver,
+    underWay: (app) => tasks.get(app)?.task.entry,
   });
   const everything = () => Object.entries({ ...policy.apps, ...deps.self.apps });
 
@@ -149,21 +139,8 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     tasks.delete(task.app);
     deps.gate.leave(task.app);
     deps.bound.leave(task.app);
-    if (pruneLater.delete(task.app)) pruneNow(task.app);
+    if (pruneLater.delete(task.app)) shelf.prune(task.app);
     await deps.onChange();
-  }
-
-  /** Only for an app without an update under way. Never throws. */
-  function pruneNow(app: string): void {
-    const folder = layout.app(app);
-    try {
-      const retention = { now: clock.now(), days: deps.retentionDays(), running: slots(app).current() };
-      pruneBackups(folder.backups, app, retention, deps.log);
-      // What a restore replaced is in the backup that it made; nobody needs it now.
-      rmSync(join(folder.dir, 'replaced'), { recursive: true, force: true });
-    } catch (error) {
-      deps.log(`${app}: old backups could not be removed: ${deps.redact(app, String(error))}`);
-    }
   }
 
   /** After the end the keeper alone keeps the app; where going back failed too, it goes on trying. */
@@ -365,13 +342,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       return entry && { accepted: false, state: entry.state };
     },
 
-    async inventory() {
-      const apps = everything();
-      const health = await Promise.all(apps.map(([app, config]) => healthOf(app, config, slots(app).current())));
-      // The looks take time; everything else is read at one moment after the last of them: an order that was taken
-      // meanwhile must not be told of as if there were none.
-      return apps.map(([app, config], index) => report(app, config, health[index] ?? 'unknown'));
-    },
+    inventory: () => takeInventory(everything()),
 
     tell() {
       for (const { task } of tasks.values()) deps.onReport(task.entry, undefined, task.waitsFor);
@@ -395,13 +366,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       journal.list().some((entry) => entry.order.app === 'agent' && !isFinal(entry.state) && isTouched(entry)),
     backups(app) {
       if (!policy.app(app)) throw new FettleError('capability_denied', { data: { app } });
-      const running = slots(app).current();
-      const found = readBackups(layout.app(app).backups, app);
-      const newest = found.backups.slice(-MAX_BACKUPS).map((manifest) => reportOf(manifest, running));
-      return {
-        backups: newest.reverse(),
-        strange: found.strange.slice(-MAX_STRANGE).map(({ name, why }) => ({ name: name.slice(0, 40), why })),
-      };
+      return shelf.list(app);
     },
 
     retryStranded: () => stranded.retry(),
@@ -410,7 +375,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       const busy = new Set(journal.list().flatMap((entry) => (isFinal(entry.state) ? [] : [entry.order.app])));
       for (const [app] of everything()) {
         if (tasks.has(app) || busy.has(app)) pruneLater.add(app);
-        else pruneNow(app);
+        else shelf.prune(app);
       }
     },
 
@@ -419,61 +384,4 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       await Promise.allSettled([...tasks.values()].map(({ done }) => done));
     },
   };
-
-  function report(app: string, config: AppConfig, health: AppReport['health']): AppReport {
-    const current = slots(app).current();
-    const record = current === undefined ? undefined : slots(app).record(current);
-    const lastGood = slots(app).lastGood();
-    const lastGoodVersion =
-      lastGood === undefined || lastGood === current ? undefined : slots(app).record(lastGood)?.version;
-    const running = tasks.get(app)?.task.entry;
-    const crashing = deps.crashes.looping(app);
-    return {
-      app,
-      ...(record ? { version: record.version, digest: record.digest } : {}),
-      ...(lastGoodVersion === undefined ? {} : { lastGood: lastGoodVersion }),
-      health,
-      ...(config.healthy.http === undefined || isSelf(app) ? {} : { address: new URL(config.healthy.http).origin }),
-      ...(running ? { update: running.order.update, state: running.state } : {}),
-      blocked: [...deps.blocked.versions(app)],
-      ...(crashing && !running ? { crashing } : {}),
-      ...(record || config.install === undefined ? {} : { install: config.install }),
-    };
-  }
-
-  /** Who is asked may hang (systemd, a status command): what else runs here is told all the same. */
-  async function healthOf(app: string, config: AppConfig, slot: string | undefined): Promise<AppReport['health']> {
-    const answered = new AbortController();
-    const late = delay(ANSWER_MS, 'unknown' as const, { signal: answered.signal }).catch(() => 'unknown' as const);
-    const health = await Promise.race([healthNow(app, config, slot), late]);
-    answered.abort();
-    return health;
-  }
-
-  async function healthNow(app: string, config: AppConfig, slot: string | undefined): Promise<AppReport['health']> {
-    if (slot === undefined) return 'stopped';
-    try {
-      const kept = await driver(app, config).status(app);
-      if (!kept?.running) return 'stopped';
-      const subject = subjectOf({
-        app,
-        config,
-        driver: driver(app, config),
-        slots: slots(app, config),
-        slot,
-        startId: kept.running.startId,
-        around: deps.around,
-      });
-      const answer = await look(
-        isSelf(app) ? deps.self.parts(app).checks : deps.checks,
-        subject,
-        config.healthy,
-        AbortSignal.timeout(Math.min(LOOK_MS, config.healthy.timeout)),
-      );
-      return answer.good ? 'healthy' : 'ill';
-    } catch (error) {
-      deps.log(`${app}: its health is unknown: ${problemOf(error, app).code}`);
-      return 'unknown';
-    }
-  }
 }

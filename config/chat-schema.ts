@@ -44,7 +44,6 @@ export const FeishuSchema = z
     proxy,
   })
   .describe('Feishu or Lark: see docs/chats/feishu.md.');
-export type FeishuConfig = z.output<typeof FeishuSchema>;
 
 export const DiscordSchema = z
   .strictObject({
@@ -59,7 +58,6 @@ export const DiscordSchema = z
     proxy,
   })
   .describe('Discord: see docs/chats/discord.md.');
-export type DiscordConfig = z.output<typeof DiscordSchema>;
 
 export const TelegramSchema = z
   .strictObject({
@@ -70,7 +68,6 @@ export const TelegramSchema = z
     proxy,
   })
   .describe('Telegram: see docs/chats/telegram.md.');
-export type TelegramConfig = z.output<typeof TelegramSchema>;
 
 export const ChatsSchema = z
   .strictObject({

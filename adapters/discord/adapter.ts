@@ -162,7 +162,6 @@ export function createAdapter(settings: DiscordSettings, deps: PlatformDeps): Ad
       const { memory } = given;
       const identity = () => kept.identity;
       const shorten = (command: string) => given.shorten(command);
-      deliveries = createDeliveries({ api, identity, memory, shorten, clock, log, onFailure });
       register = registering(given, () => kept.identity?.application);
       const far = settings.api ?? 'wss://gateway.discord.gg';
       const through = proxyFor(PLATFORM, far, settings.proxy, deps.environment);
@@ -180,6 +179,8 @@ export function createAdapter(settings: DiscordSettings, deps: PlatformDeps): Ad
         log,
         onGuild: () => register?.(),
       });
+      const { acknowledged } = events;
+      deliveries = createDeliveries({ api, identity, acknowledged, memory, shorten, clock, log, onFailure });
       gateway = createGateway({
         api,
         token: settings.token,
@@ -204,6 +205,9 @@ export function createAdapter(settings: DiscordSettings, deps: PlatformDeps): Ad
     },
     send: (message) => deliver((to) => to.send(message)),
     edit: (ref, message) => deliver((to) => to.edit(ref, message)),
+    dismiss: async (route) => {
+      if (!stopping.signal.aborted) await deliveries?.dismiss(route);
+    },
     connection: () => connection,
   };
 }

@@ -24,6 +24,8 @@ const PLAIN_MS = 10 * 60_000;
 /** Promised replies whose key is remembered: long after their token has died, to recognise them. */
 const CLAIMS = 200;
 const CLAIMS_KEY = 'claims';
+/** Claims a promised reply that is taken back. No message has this key. */
+const NOBODY = '';
 
 const CODE = {
   unknownWebhook: 10015,
@@ -42,11 +44,15 @@ const ClaimsSchema = z.record(z.string(), z.string());
 export interface Deliveries {
   send(message: Outgoing): Promise<Delivery>;
   edit(ref: string, message: Outgoing): Promise<Delivery>;
+  /** Takes back the promised reply of a route, where nothing fills it. */
+  dismiss(route: Outgoing['route']): Promise<void>;
 }
 
 export interface DeliveryDeps {
   readonly api: Api;
   readonly identity: () => Identity | undefined;
+  /** See `Events`. */
+  readonly acknowledged: (interaction: string) => Promise<void>;
   readonly memory: Sink['memory'];
   readonly shorten: Sink['shorten'];
   readonly clock: PlatformDeps['clock'];
@@ -213,6 +219,13 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
   }
 
   return {
+    async dismiss(route) {
+      const deferred = livingDeferred(route.message, clock.now());
+      const application = deps.identity()?.application;
+      if (!deferred || application === undefined || !(await claim(deferred.interaction, NOBODY))) return;
+      await deps.acknowledged(deferred.interaction);
+      await api.rest.delete(`/webhooks/${application}/${deferred.token}/messages/@original`, { auth: false });
+    },
     async send(message) {
       const ref = known.get(message.key);
       if (ref !== undefined) return { result: 'sent', ref };
@@ -220,6 +233,7 @@ export function createDeliveries(deps: DeliveryDeps): Deliveries {
       const deferred = livingDeferred(message.route.message, clock.now());
       const asked = deferred !== undefined && deferred.interaction === message.answers;
       if (identity && asked && (await claim(deferred.interaction, message.key))) {
+        await deps.acknowledged(deferred.interaction);
         const filled = await fill(deferred, identity.application, message);
         if (filled !== 'gone') return filled;
       }

@@ -25,6 +25,8 @@ const TOO_LATE: readonly number[] = [10062, 40060];
 
 export interface Events {
   take(event: GatewayEvent): void;
+  /** Resolves when an interaction is acknowledged, or can't be any more; before that Discord knows no reply to fill. */
+  acknowledged(interaction: string): Promise<void>;
 }
 
 export function createEvents(deps: {
@@ -41,6 +43,7 @@ export function createEvents(deps: {
 }): Events {
   const { api, sink, session, clock, signal, log } = deps;
   const acknowledged = new Set<string>();
+  const acknowledging = new Map<string, Promise<void>>();
 
   async function onMessage(data: unknown): Promise<boolean> {
     const bot = session.identity?.bot.id;
@@ -70,9 +73,17 @@ export function createEvents(deps: {
       log('discord_ignored', { event: interaction.id, guild: interaction.guild_id });
       return true;
     }
-    if (!(await store(request, due))) return false;
-    await acknowledge(interaction, due);
-    return true;
+    // Known before it is stored: an answer may be there sooner than the acknowledgement.
+    const over = Promise.withResolvers<void>();
+    acknowledging.set(interaction.id, over.promise);
+    try {
+      if (!(await store(request, due))) return false;
+      await acknowledge(interaction, due);
+      return true;
+    } finally {
+      if (acknowledging.get(interaction.id) === over.promise) acknowledging.delete(interaction.id);
+      over.resolve();
+    }
   }
 
   /** @param due monotonic; not tried again after it */
@@ -152,6 +163,7 @@ export function createEvents(deps: {
   }
 
   return {
+    acknowledged: async (interaction) => acknowledging.get(interaction),
     take({ sequence, type, data }) {
       if (type === 'GUILD_CREATE') {
         deps.onGuild();

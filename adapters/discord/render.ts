@@ -1,5 +1,6 @@
 import type { Button, Reply, ReplyProgress, Tone } from '../../src/chat/contract.ts';
-import { clean, codeBlock, cut, escapeMarkdown, lastLines, widthOf } from './markdown.ts';
+import { plainText, widthOf } from '../plain-text.ts';
+import { codeBlock, cut, escapeMarkdown, lastLines } from './markdown.ts';
 
 /**
  * A reply as a message of Discord: the title as text (it is what a notification shows), all else as an embed in the
@@ -91,13 +92,13 @@ export function renderPlain(reply: Reply, buttons: readonly NamedButton[]): Disc
 }
 
 function titleLine({ tone, title }: Reply): string {
-  const line = clean(title).replace(/\s+/g, ' ').trim();
+  const line = plainText(title).replace(/\s+/g, ' ').trim();
   return line === '' ? MARK[tone] : `${MARK[tone]} **${escapeMarkdown(cut(line, LIMIT.title))}**`;
 }
 
 function embedOf(reply: Reply): DiscordEmbed | undefined {
   const fields = fieldsOf(reply);
-  const hints = (reply.hints ?? []).map((hint) => clean(hint).trim()).filter((hint) => hint !== '');
+  const hints = (reply.hints ?? []).map((hint) => plainText(hint).trim()).filter((hint) => hint !== '');
   const footer = cut(hints.join('\n'), SHARE.footer);
   const used = footer.length + fields.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
   const description = descriptionOf(reply, Math.min(LIMIT.description, LIMIT.embed - used));
@@ -141,7 +142,7 @@ function descriptionOf(reply: Reply, most: number): string {
   add(cut((reply.text ?? []).map(escapeMarkdown).join('\n'), Math.min(SHARE.text, left - 1)));
   if (reply.progress) add(cut(progressText(reply.progress), left - 1));
   if (reply.table) add(tableText(reply.table, Math.min(SHARE.table, left - 1)));
-  if (reply.code !== undefined && clean(reply.code).trim() !== '') add(codeText(reply.code, left - 1));
+  if (reply.code !== undefined && plainText(reply.code).trim() !== '') add(codeText(reply.code, left - 1));
   return parts.join('\n');
 }
 
@@ -164,7 +165,7 @@ const TABLE_WIDTH = 56;
 const NEEDS_HEAD = 3;
 
 function tableText({ columns, rows }: NonNullable<Reply['table']>, most: number): string {
-  const oneLine = (cell: string) => clean(cell).replace(/\s+/g, ' ').trim();
+  const oneLine = (cell: string) => plainText(cell).replace(/\s+/g, ' ').trim();
   const filled = columns.map((_, i) => rows.some((row) => (row[i] ?? '') !== ''));
   const keep = (cells: readonly string[]) => cells.map(oneLine).filter((_, i) => filled[i]);
   const all = [keep(columns), ...rows.map((row) => keep(columns.map((_, i) => row[i] ?? '')))];
@@ -202,7 +203,7 @@ function linesThatFit(lines: readonly string[], most: number): string {
 }
 
 function codeText(code: string, most: number): string {
-  let lines = clean(code).trimEnd();
+  let lines = plainText(code).trimEnd();
   // Escaping lengthens: cut until it fits.
   for (let room = most - 8; room > 8; room -= 64) {
     lines = lastLines(lines, room);
@@ -217,7 +218,7 @@ function rowsOf(buttons: readonly NamedButton[]): readonly DiscordRow[] {
     ({ label, style, customId }): DiscordButton => ({
       type: 2,
       style: STYLE[style ?? 'plain'],
-      label: cut(clean(label).replace(/\s+/g, ' ').trim(), LIMIT.label) || '…',
+      label: cut(plainText(label).replace(/\s+/g, ' ').trim(), LIMIT.label) || '…',
       custom_id: customId,
     }),
   );

@@ -1,5 +1,6 @@
 import type { Button, Reply, Tone } from '../../src/chat/contract.ts';
-import { codeBlock, escapeMarkdown, plainText } from './escape.ts';
+import { plainText } from '../plain-text.ts';
+import { codeBlock, escapeMarkdown } from './escape.ts';
 
 /**
  * A reply as a card of structure 2.0 (open.feishu.cn, "Card JSON 2.0 structure"). Words go into `plain_text` wherever

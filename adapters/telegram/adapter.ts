@@ -76,6 +76,7 @@ export function createTelegramAdapter(
       onRefused: (failure) => polling.refused(failure),
       callMs: timings.callMs,
       settleMs: timings.settleMs,
+      groupEditMs: timings.groupEditMs,
     });
     return { client, polling, deliveries };
   }

@@ -1,4 +1,5 @@
 import type { Button, Sink } from '../../src/chat/contract.ts';
+import { plainText, widthOf } from '../plain-text.ts';
 
 /**
  * Buttons under a message (https://core.telegram.org/bots/api#inlinekeyboardbutton). `callback_data` has 1–64 bytes:
@@ -48,7 +49,7 @@ export async function keyboardOf(
 
 async function buttonOf({ label, command, style }: Button, shorten: Sink['shorten']): Promise<InlineButton> {
   const whole = `c:${command}`;
-  const letters = Array.from(label.replace(/\s+/g, ' ').trim().toWellFormed());
+  const letters = Array.from(plainText(label).replace(/\s+/g, ' ').trim());
   const text = letters.length > MAX_LABEL ? `${letters.slice(0, MAX_LABEL - 1).join('')}…` : letters.join('');
   return {
     text: text || '…',
@@ -61,17 +62,4 @@ export function readButton(data: string | undefined): ButtonData {
   if (data?.startsWith('c:/')) return { kind: 'command', command: data.slice(2) };
   if (data?.startsWith('n:')) return { kind: 'name', name: data.slice(2) };
   return { kind: 'unknown' };
-}
-
-/** Columns; characters of Chinese and the like take two. */
-export function widthOf(text: string): number {
-  let width = 0;
-  for (const char of text)
-    width +=
-      /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(
-        char,
-      )
-        ? 2
-        : 1;
-  return width;
 }

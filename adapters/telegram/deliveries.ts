@@ -19,6 +19,8 @@ export interface DeliveriesDeps {
   readonly onRefused: (failure: Failure) => void;
   /** A call that is not answered within this time is given up. Milliseconds. */
   readonly callMs: number;
+  /** Between two edits in one group, whatever the messages. Milliseconds. */
+  readonly groupEditMs: number;
   /** A message whose answer was lost may still be under way for this long. Milliseconds. */
   readonly settleMs: number;
 }
@@ -39,6 +41,8 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   const { client, ledger, sink, clock, log } = deps;
   /** Telegram asked to wait with this chat until then; monotonic. A wait for edits holds back no message: it is tried. */
   const quietUntil = { send: new Map<string, number>(), edit: new Map<string, number>() };
+  /** When a message of a group was edited last; monotonic. */
+  const editedAt = new Map<string, number>();
   /** What a search has found out already, by the key that is looked for. */
   const searches = new Map<string, Map<number, Probe>>();
 
@@ -50,6 +54,17 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   function waitOf(chat: string, what: keyof typeof quietUntil): Delivery | undefined {
     const afterMs = (quietUntil[what].get(chat) ?? 0) - clock.monotonic();
     return afterMs > 0 ? { result: 'retry', afterMs, reason: 'Telegram asked to wait', notSent: true } : undefined;
+  }
+
+  /** Several cards of one group take turns: twenty messages a minute are allowed there, and edits count. */
+  function turnOf(chat: string): Delivery | undefined {
+    if (!chat.startsWith('-')) return undefined;
+    const now = clock.monotonic();
+    const afterMs = (editedAt.get(chat) ?? Number.NEGATIVE_INFINITY) + deps.groupEditMs - now;
+    if (afterMs > 0) return { result: 'retry', afterMs, reason: 'another card of the group was edited', notSent: true };
+    if (editedAt.size > 1_000) editedAt.clear();
+    editedAt.set(chat, now);
+    return undefined;
   }
 
   function noteWait(chat: string, what: keyof typeof quietUntil, failure: Failure): void {
@@ -244,7 +259,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
     async edit(ref, message) {
       const place = placeOf(ref);
       if (!place) return { result: 'impossible', reason: 'not a message of Telegram' };
-      return waitOf(place.chat, 'edit') ?? editAt(place.chat, place.id, message);
+      return waitOf(place.chat, 'edit') ?? turnOf(place.chat) ?? editAt(place.chat, place.id, message);
     },
   };
 }

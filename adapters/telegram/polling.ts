@@ -22,6 +22,8 @@ export interface Timings {
   /** Another poller is normal for so long: the hub before a restart. */
   readonly conflictMs: number;
   readonly settleMs: number;
+  /** Between two edits in one group. */
+  readonly groupEditMs: number;
 }
 
 export const TIMINGS: Timings = {
@@ -32,6 +34,7 @@ export const TIMINGS: Timings = {
   lastRetryMs: 30_000,
   conflictMs: 60_000,
   settleMs: 2_000,
+  groupEditMs: 3_000,
 };
 
 export interface PollingDeps {

@@ -1,21 +1,15 @@
 import type { Reply } from '../../src/chat/contract.ts';
-import { widthOf } from './buttons.ts';
+import { plainText, widthOf } from '../plain-text.ts';
 
 /** Words made fit for Telegram: cleaned, cut, escaped, drawn. Pure. */
 
-/** Without terminals' colours and control characters; broken halves of characters are replaced. */
+/** As every chat shows it, without tabs, and without names that would call somebody. */
 export function cleaned(text: string): string {
   return (
-    text
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-      .replace(/\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g, '')
-      .replace(/\r\n?/g, '\n')
+    plainText(text)
       .replace(/\t/g, '  ')
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-      .replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '')
       // `@name` would call somebody who is named so: a joiner that nobody sees keeps it a word.
       .replace(/(?<!\w)@(?=[A-Za-z]\w)/g, '@\u2060')
-      .toWellFormed()
   );
 }
 

@@ -176,5 +176,10 @@ export interface Adapter {
   stop(): Promise<void>;
   send(message: Outgoing): Promise<Delivery>;
   edit(ref: string, message: Outgoing): Promise<Delivery>;
+  /**
+   * Nothing will be said to what was asked there: takes back what the platform shows until an answer comes, where it shows
+   * something. Nobody waits for it.
+   */
+  dismiss?: ((route: Route) => Promise<void>) | undefined;
   connection(): Connection;
 }

@@ -1,131 +1,14 @@
 import type { Button, Language, Reply } from '../domain/reply.ts';
-import { isCancellable, isFinal, isUpdateState, type UpdateKind, type UpdateState } from '../domain/update.ts';
+import { isUpdateState } from '../domain/update.ts';
 import { about } from './messages/format.ts';
 import { MESSAGES, type Messages, type OutcomeLike, type UpdateLike } from './messages/index.ts';
+import { backupName } from './render-progress.ts';
 
-/** An update as a card: while it runs, and once it is over. Pure. */
+/** What an update came to, as a card; while it runs, see `render-progress.ts`. Pure. */
 
 /** The end of a log, as far as a phone shows it; `/update logs` has the rest. */
 const LOG_LINES = 12;
 const LOG_WIDTH = 300;
-
-/** What a person sees as the steps, in order. States of one step share a place. */
-const STEPS: Readonly<Record<'replace' | 'restart' | 'restore' | 'revert', readonly (readonly UpdateState[])[]>> = {
-  replace: [
-    ['requested', 'announced', 'approving', 'queued', 'sent', 'received'],
-    ['fetching'],
-    ['staged', 'rehearsing'],
-    ['waiting', 'stopping'],
-    ['swapping'],
-    ['starting'],
-    ['probing', 'committing'],
-  ],
-  restart: [
-    ['requested', 'announced', 'approving', 'queued', 'sent', 'received', 'fetching', 'staged', 'rehearsing'],
-    ['waiting', 'stopping', 'swapping'],
-    ['starting'],
-    ['probing', 'committing'],
-  ],
-  restore: [
-    ['requested', 'approving', 'queued', 'sent', 'received', 'fetching'],
-    ['staged', 'rehearsing', 'waiting', 'stopping', 'swapping'],
-    ['starting'],
-    ['probing', 'committing'],
-  ],
-  revert: [['reverting', 'discarding'], ['restarting'], ['reprobing']],
-};
-
-/** The card of an update under way; edited as it goes on. */
-export function progressCard(update: UpdateLike, language: Language): Reply {
-  const messages = MESSAGES[language];
-  const { cards } = messages;
-  if (isFinal(update.state)) return endedCard(update, messages);
-  const reverting = ['reverting', 'restarting', 'reprobing'].includes(update.state);
-  const label = update.cancelRequested && !reverting ? cards.cancelling : doing(update, messages);
-  const { step, steps } = stepOf(update.kind, update.state);
-  const progress = update.progress;
-  const note = update.note ? messages.problem(update.note.code, update.note.data).text : undefined;
-  return {
-    tone: reverting ? 'warn' : 'busy',
-    title: titleOf(update, messages),
-    progress: {
-      label,
-      step,
-      steps,
-      ...(progress ? { done: progress.done, total: progress.total, detail: progressDetail(progress, messages) } : {}),
-    },
-    ...(note ? { text: [note] } : {}),
-    ...(isCancellable(update.state) && !update.cancelRequested
-      ? { buttons: [...lockButtons(update, messages), { label: cards.cancel, command: `/update cancel ${update.id}` }] }
-      : {}),
-  };
-}
-
-/** By the update's id: a press on an old card begins nothing new. */
-function lockButtons({ id, state, note }: UpdateLike, { cards }: Messages): Button[] {
-  if (state !== 'waiting' || note?.code !== 'locked_by_app') return [];
-  return [
-    { label: cards.hold, command: `/update hold ${id}` },
-    { label: cards.force, command: `/update force ${id}`, style: 'danger' },
-  ];
-}
-
-function doing({ kind, state }: UpdateLike, { cards }: Messages): string {
-  return (kind === 'restore' ? cards.doingRestore[state] : undefined) ?? cards.doing[state];
-}
-
-/** The progress card of an update that is over: the final answer is a message of its own. */
-function endedCard(update: UpdateLike, messages: Messages): Reply {
-  const { steps } = stepOf(update.kind, 'committing');
-  const tone = update.state === 'succeeded' ? 'good' : update.state === 'cancelled' ? 'info' : 'bad';
-  return {
-    tone,
-    title: titleOf(update, messages),
-    progress: { label: messages.cards.doing[update.state], step: steps, steps },
-  };
-}
-
-function stepOf(kind: UpdateKind, state: UpdateState): { step: number; steps: number } {
-  const path =
-    kind === 'restore' ? STEPS.restore : kind === 'restart' || kind === 'rollback' ? STEPS.restart : STEPS.replace;
-  for (const steps of [path, STEPS.revert]) {
-    const at = steps.findIndex((states) => states.includes(state));
-    if (at !== -1) return { step: at + 1, steps: steps.length };
-  }
-  return { step: path.length, steps: path.length };
-}
-
-/** `web 2.0.2 → 3.0.1`. */
-function titleOf(update: UpdateLike, messages: Messages): string {
-  if (update.kind === 'restart') return messages.cards.restartTitle(update.app);
-  if (update.kind === 'restore') return messages.cards.restoreTitle(update.app, backupName(update));
-  if (update.kind === 'rollback') return messages.cards.rollbackTitle(update.app, update.to);
-  return [update.app, update.from && update.from !== update.to ? `${update.from} →` : '', update.to ?? '']
-    .filter((part) => part !== '')
-    .join(' ');
-}
-
-/** `web/3`. */
-function backupName(update: UpdateLike): string {
-  const seq = update.outcome?.restored?.seq ?? update.backup;
-  return seq === undefined ? update.app : `${update.app}/${seq}`;
-}
-
-/** `3.1 MB of 8.0 MB · 1.2 MB/s · 4 s left`, whatever of it is known. */
-function progressDetail(progress: NonNullable<UpdateLike['progress']>, messages: Messages): string {
-  const { cards } = messages;
-  const { done, total, rate, left, unit, text } = progress;
-  if (text !== undefined) return text;
-  const parts: string[] = [];
-  if (unit === 'bytes') {
-    parts.push(total === undefined ? messages.bytes(done) : cards.of(messages.bytes(done), messages.bytes(total)));
-    if (rate !== undefined && rate > 0) parts.push(messages.rate(rate));
-  } else {
-    parts.push(unit === 'files' ? cards.files(done, total) : cards.checks(done, total));
-  }
-  if (left !== undefined && left > 0 && (total === undefined || done < total)) parts.push(cards.left(left));
-  return parts.join(' · ');
-}
 
 export interface Audience {
   /** Ends of logs are for admins only. */

@@ -12,6 +12,7 @@ import { readMeta, writeMeta } from '../store/meta.ts';
 import type { Database } from '../store/schema.ts';
 import type { CommandAnswer, CommandTable } from './command-table.ts';
 import type { Request, Sink } from './contract.ts';
+import { createLane, type Lane } from './lane.ts';
 import { createLanguages } from './languages.ts';
 import { MESSAGES, type Messages } from './messages/index.ts';
 import type { Outbox } from './outbox.ts';
@@ -72,6 +73,8 @@ export interface RouterDeps {
     | undefined;
   /** A command was run and answered: it may have changed something. */
   readonly onAnswered?: (() => void) | undefined;
+  /** Somebody gets no answer: what the platform shows until there is one is to go. */
+  readonly onSilence?: ((route: Route) => void) | undefined;
   /** An adapter's connection is another than it was. */
   readonly onConnection?: ((platform: string) => void) | undefined;
   readonly redact: Redact;
@@ -160,6 +163,7 @@ export function createRouter(deps: RouterDeps): Router {
     }
     if (answer === 'forgotten') {
       await forgetEvent(db, platform, request.eventId);
+      deps.onSilence?.(request.route);
       return;
     }
     await db.transaction().execute(async (trx) => {
@@ -175,6 +179,7 @@ export function createRouter(deps: RouterDeps): Router {
         now: clock.now(),
       });
     });
+    if (answer === 'silence') deps.onSilence?.(request.route);
     deps.outbox.wake();
     deps.onAnswered?.();
   }
@@ -186,8 +191,9 @@ export function createRouter(deps: RouterDeps): Router {
     const role = await deps.roleOf(platform, request.person);
     const opening = role === undefined && !request.unknownButton && (await isOpen(request.text));
     if (role === undefined && !opening) {
-      // Told again it would be passed over again: nothing of it need be kept, however much of it comes.
-      if (now - (strangers.get(who.id) ?? Number.NEGATIVE_INFINITY) < STRANGER_MS) return 'forgotten';
+      // Told again it would be passed over again: nothing of it need be kept, however much of it comes. The clock may
+      // have been set back meanwhile.
+      if (Math.abs(now - (strangers.get(who.id) ?? Number.NEGATIVE_INFINITY)) < STRANGER_MS) return 'forgotten';
       // An admin sees them in the list all the same.
       await spoken(platform, request);
       if (!mayTell('chat', `${platform}\n${request.route.chat}`, now) || !mayTell('platform', platform, now))
@@ -367,50 +373,3 @@ function nameOf({ person, personName = '' }: Request): string {
 
 /** No answer; `forgotten`: nor is the event known any more. */
 type Quiet = 'silence' | 'forgotten';
-
-interface Lane {
-  add(work: () => Promise<void>): void;
-}
-
-/**
- * Begins works in order. The next one begins when the one before has ended or has taken `holdMs`; never more
- * than `atOnce` run.
- */
-function createLane(options: { holdMs: number; atOnce: number; idle: () => void }): Lane {
-  const waiting: (() => Promise<void>)[] = [];
-  let held = false;
-  let running = 0;
-  /** Rises with each work: only the newest one's end lets the next begin early. */
-  let turn = 0;
-
-  function next(): void {
-    if (held || running >= options.atOnce) return;
-    const work = waiting.shift();
-    if (!work) {
-      if (running === 0) options.idle();
-      return;
-    }
-    held = true;
-    running += 1;
-    turn += 1;
-    const current = turn;
-    const release = () => {
-      if (!held || current !== turn) return;
-      held = false;
-      next();
-    };
-    const timer = setTimeout(release, options.holdMs);
-    void work().finally(() => {
-      clearTimeout(timer);
-      running -= 1;
-      release();
-      next();
-    });
-  }
-  return {
-    add(work) {
-      waiting.push(work);
-      next();
-    },
-  };
-}

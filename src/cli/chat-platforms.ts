@@ -59,3 +59,10 @@ function passwordsIn(address: string | undefined): string[] {
     return [password];
   }
 }
+
+/** The chat's own proxy for people: its address may hold a password. `undefined`: it has none of its own. */
+export function shownProxy({ proxy }: PlatformSettings): string | undefined {
+  if (proxy === undefined || !URL.canParse(proxy)) return undefined;
+  const { protocol, host } = new URL(proxy);
+  return `${protocol}//${host}`;
+}

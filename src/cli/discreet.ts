@@ -8,7 +8,7 @@ import {
 import type { Adapter, Connection, CredentialCheck } from '../chat/contract.ts';
 import type { ErrorData } from '../domain/errors.ts';
 import { createRedactor, type Redact } from '../domain/redact.ts';
-import { chatSecrets } from './chat-platforms.ts';
+import { chatSecrets, shownProxy } from './chat-platforms.ts';
 
 /**
  * What a platform says of a chat is shown in many places, and it may be anything: a proxy's or a gateway's page that has
@@ -37,7 +37,7 @@ export async function askPlatform(
   const check = await checkCredentials(name, settings, deps, limit).catch((error: unknown): CredentialCheck => {
     signal.throwIfAborted();
     if (!limit.aborted) throw error;
-    const data = { platform: name, reason: `no answer within ${limitMs / 1_000} s`, proxy: settings.proxy };
+    const data = { platform: name, reason: `no answer within ${limitMs / 1_000} s`, proxy: shownProxy(settings) };
     return { problems: [{ code: 'chat_unreachable', data }] };
   });
   const problems = check.problems.map(({ code, data }) => ({ code, data: redactedData(data, redact) }));

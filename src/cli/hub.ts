@@ -200,6 +200,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     onAdmin: people.adminSpoke,
     onAnswered: () => handsOff.soon(),
     onConnection: connections.changed,
+    onSilence: (route) => {
+      const adapter = adapters.find(({ platform }) => platform === route.platform);
+      adapter?.dismiss?.(route).catch((error: unknown) => logEvent('chat_not_dismissed', { error: String(error) }));
+    },
     redact,
     log: logEvent,
   });

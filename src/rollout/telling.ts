@@ -1,7 +1,8 @@
 import type { Kysely } from 'kysely';
 import type { Outbox } from '../chat/outbox.ts';
 import { type After, automaticFinalCard, withdrawnCard } from '../chat/render-notice.ts';
-import { endedBadly, finalCard, progressCard } from '../chat/render-update.ts';
+import { progressCard } from '../chat/render-progress.ts';
+import { endedBadly, finalCard } from '../chat/render-update.ts';
 import { type Role, roleAllows } from '../domain/app.ts';
 import { isPrivate, type Language, type Route } from '../domain/reply.ts';
 import { findApproval } from '../store/approvals.ts';

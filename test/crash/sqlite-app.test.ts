@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Behaviour, type Device, makeDevice } from '../support/device.ts';
+import { type Device, makeDevice } from '../support/device.ts';
+import type { Behaviour } from '../support/device-releases.ts';
 import { until } from '../support/until.ts';
 
 /**

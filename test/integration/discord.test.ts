@@ -143,6 +143,27 @@ test('an acknowledgement whose connection is cut is given again in time', async 
   expect(after).toBeLessThan(3_000);
 });
 
+test('an answer that is there sooner than the acknowledgement fills what was promised all the same', async () => {
+  const bot = await started();
+  discord.fault({ on: 'acknowledge', do: 'delay', ms: 400 });
+  const request = await bot.asked('/update status');
+  expect((await bot.adapter.send(answer(request, 'k1', 'at once'))).result).toBe('sent');
+  expect(discord.messages().map(({ title, answers }) => [title, answers])).toEqual([['at once', request.eventId]]);
+});
+
+test('who gets no answer sees no promise of one either', async () => {
+  const bot = await started();
+  discord.fault({ on: 'acknowledge', do: 'delay', ms: 200 });
+  const request = await bot.asked('/update status');
+  await bot.adapter.dismiss?.(request.route);
+  expect(discord.acknowledgedAfter(request.eventId)).toBeDefined();
+  const deleted = discord.calls().filter(({ name }) => name.startsWith('DELETE'));
+  expect(deleted.map(({ answered }) => answered)).toEqual([204]);
+  // A mention promises nothing.
+  await bot.adapter.dismiss?.((await bot.asked('hello')).route);
+  expect(discord.calls().filter(({ name }) => name.startsWith('DELETE'))).toHaveLength(1);
+});
+
 test('an event that came too late to be acknowledged is answered by an ordinary message', async () => {
   const bot = await started();
   discord.hold();

@@ -244,6 +244,31 @@ test('429 to an edit: edits wait, a message does not', async () => {
 });
 
 test.each([
+  ['group', { result: 'retry', notSent: true }],
+  ['direct', { result: 'sent' }],
+] as const)(
+  'several cards of one %s chat: what a second edit right after the first comes to',
+  async (place, expected) => {
+    await using bench = await startBench({ timings: { groupEditMs: 400 } });
+    const { adapter } = bench;
+    const { route } = await bench.asked('/update@fettle_test_bot', { place });
+    const refs: string[] = [];
+    for (const key of ['a', 'b']) {
+      const sent = await bench.deliver(outgoing(route, key));
+      refs.push(sent.result === 'sent' ? sent.ref : '');
+    }
+    const change = (at: number) => adapter.edit(refs[at] ?? '', outgoing(route, 'ab'[at] ?? '', { title: 'further' }));
+    expect(await change(0)).toMatchObject({ result: 'sent' });
+    const next = await change(1);
+    expect(next).toMatchObject(expected);
+    if (next.result !== 'retry') return;
+    expect(next.afterMs).toBeLessThanOrEqual(400);
+    await new Promise((resolve) => setTimeout(resolve, next.afterMs + 20));
+    expect(await change(1)).toMatchObject({ result: 'sent' });
+  },
+);
+
+test.each([
   [500, { result: 'retry' }],
   [502, { result: 'retry' }],
   [403, { result: 'impossible' }],

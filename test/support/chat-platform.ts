@@ -64,7 +64,12 @@ export type Fault =
       readonly times?: number;
     }
   | { readonly on: 'send' | 'edit'; readonly do: 'rate-limit'; readonly retryAfterMs: number; readonly times?: number }
-  | { readonly on: 'send' | 'edit' | 'event'; readonly do: 'delay'; readonly ms: number; readonly times?: number }
+  | {
+      readonly on: 'send' | 'edit' | 'event' | 'acknowledge';
+      readonly do: 'delay';
+      readonly ms: number;
+      readonly times?: number;
+    }
   | { readonly on: 'event'; readonly do: 'duplicate' | 'lose'; readonly times?: number }
   /** The next two events come in the other order. */
   | { readonly on: 'event'; readonly do: 'reorder' };

@@ -1,6 +1,7 @@
 import { createTerminalAdapter } from '../../adapters/terminal/index.ts';
 import { createOutbox, type Outbox } from '../../src/chat/outbox.ts';
-import { endedBadly, finalCard, progressCard } from '../../src/chat/render-update.ts';
+import { progressCard } from '../../src/chat/render-progress.ts';
+import { endedBadly, finalCard } from '../../src/chat/render-update.ts';
 import { createRouter } from '../../src/chat/router.ts';
 import { COMMANDS, createCommandTable } from '../../src/commands/index.ts';
 import { createRedactor } from '../../src/domain/redact.ts';

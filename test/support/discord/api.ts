@@ -205,6 +205,12 @@ const ROUTES: Readonly<Record<string, (asked: Asked, options: { gateway: () => s
     const refusal = refuseMessage(body, false);
     return refusal ? refused(refusal) : { status: 200, body: shown(edit(world, found, body as MessageBody)) };
   },
+  [`DELETE ${ORIGINAL}`]: ({ world, parts }) => {
+    const found = original(world, parts);
+    if ('code' in found) return refused(found);
+    found.deleted = true;
+    return { status: 204 };
+  },
   'POST /webhooks/:id/:token': ({ world, parts, body }) => {
     const interaction = living(world, parts);
     if ('code' in interaction) return refused(interaction);

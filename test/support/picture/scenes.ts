@@ -1,7 +1,8 @@
 import type { OutcomeLike, UpdateLike } from '../../../src/chat/messages/index.ts';
 import { awayCard, releaseCard } from '../../../src/chat/render-notice.ts';
 import { approvalCard } from '../../../src/chat/render-people.ts';
-import { finalCard, progressCard } from '../../../src/chat/render-update.ts';
+import { progressCard } from '../../../src/chat/render-progress.ts';
+import { finalCard } from '../../../src/chat/render-update.ts';
 import type { Language, Reply } from '../../../src/domain/reply.ts';
 
 /** What the pictures show: the cards that people see most, made by the code that makes them for people. */

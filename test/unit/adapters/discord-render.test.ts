@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { commandOfButton, nameButtons } from '../../../adapters/discord/buttons.ts';
-import { cut, escapeMarkdown, lastLines, widthOf } from '../../../adapters/discord/markdown.ts';
+import { cut, escapeMarkdown, lastLines } from '../../../adapters/discord/markdown.ts';
 import { renderMessage, renderPlain } from '../../../adapters/discord/render.ts';
+import { widthOf } from '../../../adapters/plain-text.ts';
 import type { Reply, Tone } from '../../../src/chat/contract.ts';
 import { refuseMessage } from '../../support/discord/validate.ts';
 

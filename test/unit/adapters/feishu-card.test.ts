@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { bareCard, CARD_BYTES, renderCard } from '../../../adapters/feishu/card.ts';
-import { codeBlock, escapeMarkdown, plainText } from '../../../adapters/feishu/escape.ts';
+import { codeBlock, escapeMarkdown } from '../../../adapters/feishu/escape.ts';
+import { plainText } from '../../../adapters/plain-text.ts';
 import type { Reply } from '../../../src/chat/contract.ts';
 import { type Card, mentionsOf, readCard, textOf } from '../../support/feishu/card.ts';
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { OutcomeLike, UpdateLike } from '../../../src/chat/messages/index.ts';
 import { digestCard } from '../../../src/chat/render-notice.ts';
-import { endedBadly, finalCard, progressCard } from '../../../src/chat/render-update.ts';
+import { progressCard } from '../../../src/chat/render-progress.ts';
+import { endedBadly, finalCard } from '../../../src/chat/render-update.ts';
 import { LANGUAGES } from '../../../src/domain/reply.ts';
 import { isFinal, UPDATE_KINDS, UPDATE_STATES } from '../../../src/domain/update.ts';
 

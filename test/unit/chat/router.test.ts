@@ -31,6 +31,7 @@ let behaviour: (text: string, call: Call) => Promise<CommandAnswer>;
 let rate: Rate | undefined;
 let language: Language;
 let admins: string[];
+let silent: string[];
 
 const table: CommandTable = {
   interpret: async (text) =>
@@ -63,6 +64,7 @@ async function startHub(): Promise<void> {
     language: () => language,
     rateOf: () => rate,
     onAdmin: async ({ route, language }) => void admins.push(`${route.chat} ${language}`),
+    onSilence: ({ chat }) => void silent.push(chat),
     redact,
     log: note,
   });
@@ -81,6 +83,7 @@ beforeEach(async () => {
   chat = createFakeChat();
   ran = [];
   admins = [];
+  silent = [];
   log = [];
   rate = undefined;
   language = 'en';
@@ -246,6 +249,8 @@ test('roles: too low is refused, strangers get one polite line', async () => {
   await delay(80);
   expect(chat.shown).toHaveLength(2);
   expect(titles()[1]).toBe('Hello');
+  // Who gets no answer is not left with the promise of one.
+  expect(silent).toEqual(['c1', 'c1']);
   expect(ran).toEqual([]);
 });
 
