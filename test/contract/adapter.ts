@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Adapter, Outgoing, Reply, Request, Sink } from '../../src/chat/contract.ts';
 import { until } from '../support/until.ts';
@@ -240,7 +241,16 @@ export function adapterContract(name: string, makeStage: () => Promise<Stage>): 
     test('sending on many messages at once loses none', async () => {
       const request = await asked();
       const keys = Array.from({ length: 30 }, (_, i) => `k${i}`);
-      await Promise.all(keys.map((key) => delivered(answer(request, key, key, false))));
+      // A platform's limit may be met on a busy machine: what was not sent is sent again, as the outbox does.
+      const sentAtLast = async (message: Outgoing) => {
+        for (;;) {
+          const delivery = await adapter.send(message);
+          if (delivery.result === 'sent') return;
+          if (delivery.result !== 'retry' || !delivery.notSent) throw new Error(JSON.stringify(delivery));
+          await delay(delivery.afterMs);
+        }
+      };
+      await Promise.all(keys.map((key) => sentAtLast(answer(request, key, key, false))));
       expect([...stage.seen()].sort()).toEqual([...keys].sort());
     });
   });
