@@ -54,7 +54,7 @@ export const DiscordSchema = z
       .optional()
       .describe("A file with the bot's token. FETTLE_DISCORD_TOKEN wins. `discord.token` beside this file."),
     guilds: z
-      .array(z.string().regex(/^\d{15,21}$/, 'expected the id of a server: digits'))
+      .array(z.string().regex(/^\d{15,21}$/, 'expected the id of a server: 15 to 21 digits'))
       .optional()
       .describe('Servers (by id) that the bot serves. All that it was invited to, unless given.'),
     api: api('https://discord.com/api'),

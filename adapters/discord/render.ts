@@ -110,6 +110,11 @@ function embedOf(reply: Reply): DiscordEmbed | undefined {
   };
 }
 
+/** Three stand beside each other; a word that is longer than one of them (an account's id) is broken in the middle. */
+function fitsBeside(value: string): boolean {
+  return widthOf(value) <= 32 && !value.includes('\n') && value.split(/\s+/).every((word) => widthOf(word) <= 18);
+}
+
 function fieldsOf(reply: Reply): NonNullable<DiscordEmbed['fields']> {
   const fields: { name: string; value: string; inline: boolean }[] = [];
   let left = SHARE.fields;
@@ -119,7 +124,7 @@ function fieldsOf(reply: Reply): NonNullable<DiscordEmbed['fields']> {
     const value = cut(escapeMarkdown(field.value).trim(), Math.min(LIMIT.value, Math.max(1, left - name.length)));
     if (left - name.length <= 1) break;
     left -= name.length + value.length;
-    fields.push({ name, value: value || '\u200b', inline: widthOf(field.value) <= 32 && !field.value.includes('\n') });
+    fields.push({ name, value: value || '\u200b', inline: fitsBeside(field.value) });
   }
   return fields;
 }
@@ -147,7 +152,7 @@ function progressText({ label, step, steps, done, total, detail }: ReplyProgress
   if (done !== undefined && total !== undefined && total > 0) {
     const share = Math.min(1, Math.max(0, done / total));
     const full = Math.round(share * BAR);
-    lines.push(`${'▰'.repeat(full)}${'▱'.repeat(BAR - full)} ${Math.floor(share * 100)} %`);
+    lines.push(`${'▰'.repeat(full)}${'▱'.repeat(BAR - full)} ${Math.floor(share * 100)}%`);
   }
   if (detail) lines.push(escapeMarkdown(detail));
   return lines.join('\n');
@@ -155,6 +160,8 @@ function progressText({ label, step, steps, done, total, detail }: ReplyProgress
 
 /** Wider than this wraps on a phone, where columns are no help. */
 const TABLE_WIDTH = 56;
+/** With as many columns, a row that is a line needs a head to be understood. */
+const NEEDS_HEAD = 3;
 
 function tableText({ columns, rows }: NonNullable<Reply['table']>, most: number): string {
   const oneLine = (cell: string) => clean(cell).replace(/\s+/g, ' ').trim();
@@ -172,9 +179,10 @@ function tableText({ columns, rows }: NonNullable<Reply['table']>, most: number)
           .join('  ')
           .trimEnd(),
       )
-    : all.slice(1).map((row) => {
+    : all.slice(widths.length >= NEEDS_HEAD ? 0 : 1).map((row, i) => {
         const [first = '', ...more] = row.filter((cell) => cell !== '').map(escapeMarkdown);
-        return `• **${first}**${more.length > 0 ? ` · ${more.join(' · ')}` : ''}`;
+        const line = `**${first}**${more.length > 0 ? ` · ${more.join(' · ')}` : ''}`;
+        return i === 0 && widths.length >= NEEDS_HEAD ? [first, ...more].join(' · ') : `• ${line}`;
       });
   const room = asCode ? most - 12 : most;
   const kept = linesThatFit(lines, room);

@@ -26,6 +26,8 @@ const MAX_COLUMNS = 50;
 const MAX_PARAGRAPHS = 30;
 const MAX_BUTTONS = 30;
 const MAX_FIELDS = 60;
+/** Letters in half of a card on a phone: of a longer word (an account's id) the rest would lie over the other half. */
+const HALF_A_PHONE = 22;
 const MAX_TITLE = 200;
 const MAX_LABEL = 60;
 
@@ -148,7 +150,7 @@ function fields(reply: Reply, { cell }: Measure): object[] {
     {
       tag: 'div',
       fields: given.map(({ name, value }) => ({
-        is_short: name.length + value.length < 60 && !value.includes('\n'),
+        is_short: name.length + value.length < 60 && !value.includes('\n') && longestWord(value) <= HALF_A_PHONE,
         text: {
           tag: 'lark_md',
           content: `**${escapeMarkdown(cut(oneLine(name), cell))}**\n${escapeMarkdown(cut(plainText(value), cell)) || '—'}`,
@@ -157,6 +159,9 @@ function fields(reply: Reply, { cell }: Measure): object[] {
     },
   ];
 }
+
+/** A Chinese text breaks anywhere. */
+const longestWord = (text: string) => Math.max(0, ...text.split(/[\s\p{Script=Han}]+/u).map((word) => word.length));
 
 function table(reply: Reply, { rows: most, cell }: Measure): object[] {
   if (!reply.table || reply.table.columns.length === 0) return [];

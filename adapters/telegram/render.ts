@@ -87,7 +87,7 @@ function progressPart({ progress }: Reply): Part | undefined {
   const { label, step, steps, done, total: all, detail } = progress;
   const known = done !== undefined && all !== undefined && all > 0;
   const share = known ? done / all : step / Math.max(1, steps);
-  const bar = `${barOf(share)}${known ? ` ${Math.round(Math.min(1, Math.max(0, share)) * 100)} %` : ''}`;
+  const bar = `${barOf(share)}${known ? ` ${Math.round(Math.min(1, Math.max(0, share)) * 100)}%` : ''}`;
   const head = headOf(cleaned(label), MAX_PROGRESS);
   const tail = detail === undefined ? '' : headOf(cleaned(detail), MAX_PROGRESS);
   const place = `${step}/${steps}`;

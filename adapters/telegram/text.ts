@@ -53,6 +53,9 @@ export function barOf(share: number): string {
 /** Columns that a phone shows in one line of fixed width. */
 const PHONE = 38;
 
+/** With as many columns, a row that is a line needs a head to be understood. */
+const NEEDS_HEAD = 3;
+
 /** A table that fits a phone has columns; of another each row is a line. */
 export function tableLines(table: NonNullable<Reply['table']>): {
   readonly lines: readonly string[];
@@ -65,8 +68,8 @@ export function tableLines(table: NonNullable<Reply['table']>): {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => widthOf(row[i] ?? ''))));
   const aligned = widths.reduce((sum, width) => sum + width + 2, -2) <= PHONE;
   if (!aligned) {
-    const lines = rows.slice(1).map((row) => row.filter((cell) => cell !== '').join(' · '));
-    return { lines: lines.map((line) => `• ${line}`), aligned };
+    const [head = '', ...lines] = rows.map((row) => row.filter((cell) => cell !== '').join(' · '));
+    return { lines: [...(widths.length >= NEEDS_HEAD ? [head] : []), ...lines.map((line) => `• ${line}`)], aligned };
   }
   const lines = rows.map((row) =>
     row

@@ -175,7 +175,7 @@ export function awayCard({ platform, problem, since, times }: Away, { language, 
   const { text, next } = messages.problem(problem.code, problem.data, now);
   return {
     tone: 'bad',
-    title: notices.awayTitle(platformName(platform)),
+    title: notices.awayTitle(platformName(platform, language)),
     text: [text, notices.away(timeInWords(since, now, timezone)), ...(times > 1 ? [notices.awayTimes(times)] : [])],
     ...(next ? { hints: [next] } : {}),
     buttons: [{ label: notices.status, command: '/update status' }],
@@ -187,7 +187,7 @@ export function backCard(platform: string, awayMs: number, language: Language): 
   const messages = MESSAGES[language];
   return {
     tone: 'good',
-    title: messages.notices.backTitle(platformName(platform)),
+    title: messages.notices.backTitle(platformName(platform, language)),
     text: [messages.notices.back(messages.duration(Math.max(1_000, Math.round(awayMs / 1_000) * 1_000)))],
   };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { type Role, roleAllows } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
@@ -11,6 +12,7 @@ import { readMeta, writeMeta } from '../store/meta.ts';
 import type { Database } from '../store/schema.ts';
 import type { CommandAnswer, CommandTable } from './command-table.ts';
 import type { Request, Sink } from './contract.ts';
+import { createLane, type Lane } from './lane.ts';
 import { createLanguages } from './languages.ts';
 import { MESSAGES, type Messages } from './messages/index.ts';
 import type { Outbox } from './outbox.ts';
@@ -31,6 +33,8 @@ const HOLD_MS = 2_000;
 const AT_ONCE = 4;
 /** A command that takes longer has failed. */
 const COMMAND_DEADLINE_MS = 60_000;
+/** Between tries to do and answer an event, where the store refuses. */
+const TRY_AGAIN_MS = [500, 2_000, 10_000, 60_000, 5 * 60_000];
 /** Longer texts are cut: no command is near it. */
 const MAX_TEXT = 4_000;
 /** Names are cut after this. */
@@ -120,15 +124,26 @@ export function createRouter(deps: RouterDeps): Router {
     const lane = lanes.get(name) ?? createLane({ holdMs: HOLD_MS, atOnce: AT_ONCE, idle: () => lanes.delete(name) });
     lanes.set(name, lane);
     lane.add(() => {
-      const work = handle(platform, request)
-        .catch((error: unknown) => log('event_failed', { platform, event: request.eventId, error: explain(error) }))
-        .finally(() => {
-          running.delete(work);
-          queued.delete(id);
-        });
+      const work = handleAtLast(platform, request).finally(() => {
+        running.delete(work);
+        queued.delete(id);
+      });
       running.add(work);
       return work;
     });
+  }
+
+  /** The store may be full or locked for a while: nobody tells the event again, so it is not left for the next start. */
+  async function handleAtLast(platform: string, request: Request): Promise<void> {
+    for (const waitMs of [...TRY_AGAIN_MS, undefined]) {
+      try {
+        return await handle(platform, request);
+      } catch (error) {
+        log('event_failed', { platform, event: request.eventId, error: explain(error) });
+        if (waitMs === undefined) return;
+        await delay(waitMs, undefined, { signal: stopping.signal, ref: false }).catch(() => undefined);
+      }
+    }
   }
 
   async function handle(platform: string, request: Request): Promise<void> {
@@ -267,14 +282,15 @@ export function createRouter(deps: RouterDeps): Router {
   function tooMuch(platform: string, person: string, request: Request, rate: Rate | undefined, now: number): number {
     if (!rate) return 0;
     // Platforms of one rate share it: a person is one, on whatever accounts.
-    const waits = limiter(`${rate.burst}/${rate.perMinute}`, rate, 'person').take(person, now);
+    const waits = limiter('', rate, 'person').take(person, now);
     if (waits > 0) return waits;
     const chatRate = { burst: rate.burst * 3, perMinute: rate.perMinute * 3 };
     return limiter(platform, chatRate, 'chat').take(request.route.chat, now);
   }
 
   function limiter(of: string, rate: Rate, kind: string) {
-    const name = `${of}\n${kind}`;
+    // By rate too: what strangers may ask of a chat holds up nobody who is known there.
+    const name = `${of}\n${kind}\n${rate.burst}/${rate.perMinute}`;
     const found = limiters.get(name) ?? createRateLimiter(rate);
     limiters.set(name, found);
     return found;
@@ -317,7 +333,9 @@ export function createRouter(deps: RouterDeps): Router {
       pruneTimer = setInterval(prune, 60 * 60_000);
       pruneTimer.unref();
       for (const event of await unfinishedEvents(db)) {
-        enqueue(event.platform, JSON.parse(event.request) as Request);
+        const request = requestOf(event.request);
+        if (request) enqueue(event.platform, request);
+        else log('event_unreadable', { platform: event.platform, event: event.eventId });
       }
     },
     async stop() {
@@ -326,6 +344,15 @@ export function createRouter(deps: RouterDeps): Router {
       while (running.size > 0) await Promise.allSettled(running);
     },
   };
+}
+
+/** One row that can't be read must not keep the hub from starting. */
+function requestOf(stored: string): Request | undefined {
+  try {
+    return JSON.parse(stored) as Request;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What people call themselves, in one line, without what turns text around. */
@@ -341,50 +368,3 @@ function nameOf({ person, personName = '' }: Request): string {
 
 /** No answer; `forgotten`: nor is the event known any more. */
 type Quiet = 'silence' | 'forgotten';
-
-interface Lane {
-  add(work: () => Promise<void>): void;
-}
-
-/**
- * Begins works in order. The next one begins when the one before has ended or has taken `holdMs`; never more
- * than `atOnce` run.
- */
-function createLane(options: { holdMs: number; atOnce: number; idle: () => void }): Lane {
-  const waiting: (() => Promise<void>)[] = [];
-  let held = false;
-  let running = 0;
-  /** Rises with each work: only the newest one's end lets the next begin early. */
-  let turn = 0;
-
-  function next(): void {
-    if (held || running >= options.atOnce) return;
-    const work = waiting.shift();
-    if (!work) {
-      if (running === 0) options.idle();
-      return;
-    }
-    held = true;
-    running += 1;
-    turn += 1;
-    const current = turn;
-    const release = () => {
-      if (!held || current !== turn) return;
-      held = false;
-      next();
-    };
-    const timer = setTimeout(release, options.holdMs);
-    void work().finally(() => {
-      clearTimeout(timer);
-      running -= 1;
-      release();
-      next();
-    });
-  }
-  return {
-    add(work) {
-      waiting.push(work);
-      next();
-    },
-  };
-}

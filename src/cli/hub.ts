@@ -2,6 +2,7 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createAdapters, type HubStatus } from '../../adapters/index.ts';
 import { createKeeperClient } from '../../agent/keeper/client.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
@@ -49,6 +50,9 @@ import { machineClock as clock, npmTools } from './npm-tools.ts';
 import { createReadiness } from './readiness.ts';
 import { untilTold } from './signals.ts';
 import { VERSION } from './version.ts';
+
+/** A message that is being sent when the hub is to end has so long. Milliseconds. */
+const SENT_MS = 3_000;
 
 /** Wires the hub and runs it until SIGTERM. Everything that it says of itself goes to standard error: its log. */
 export async function startHub({ layout, environment, config }: RoleOptions): Promise<void> {
@@ -192,7 +196,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     claimed: people.claimed,
     language: () => settings.current().language,
     // The person at the machine itself is held up by nothing.
-    rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
+    rateOf: (platform) => (platform === 'terminal' ? undefined : loaded.chats.rate),
     onAdmin: people.adminSpoke,
     onAnswered: () => handsOff.soon(),
     onConnection: connections.changed,
@@ -274,7 +278,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   await engine.start();
   outbox.start();
   await router.start();
-  for (const adapter of adapters) await adapter.start(router.sink(adapter.platform));
+  await Promise.all(adapters.map((adapter) => adapter.start(router.sink(adapter.platform))));
   await readiness.start();
   await connections.start();
   await handsOff.start();
@@ -287,7 +291,9 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   );
   await readiness.stop();
   await connections.stop();
-  for (const adapter of adapters) await adapter.stop();
+  // What is on its way arrives; what is cut off would have to be looked for at the next start.
+  await Promise.race([outbox.stop(), delay(SENT_MS, undefined, { ref: false })]);
+  await Promise.all(adapters.map((adapter) => adapter.stop()));
   await router.stop();
   deviceSettings.stop();
   await schedule.stop();

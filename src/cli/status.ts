@@ -4,6 +4,7 @@ import { MESSAGES } from '../chat/messages/index.ts';
 import { nameOfPlatform } from '../domain/platform-name.ts';
 import { isUpdateState } from '../domain/update.ts';
 import { table } from './backup/list.ts';
+import { sinceText } from './chats/since.ts';
 import { type AppStatus, type DeviceStatus, deviceStatus } from './device-status.ts';
 import { readFacts } from './doctor/facts.ts';
 import { machineClock } from './npm-tools.ts';
@@ -52,12 +53,12 @@ function ofAll(status: DeviceStatus): string[] {
   ];
 }
 
-/** `Discord: connected, 2 h ago`; what is wrong with it, and what to do. */
+/** `Discord: connected since 2026-11-21 15:30 UTC`; what is wrong with it, and what to do. */
 function ofChat({ platform, state, since, lastError, problem }: DeviceStatus['chats'][number]): string {
   const well = state === 'connected' || state === 'unattended';
   const { text, next } = problem ? words.problem(problem.code, { platform, ...problem.data }) : { text: lastError };
   const why = well ? [] : [text, next].filter((part) => part);
-  return `${well ? '' : '! '}${nameOfPlatform(platform)}: ${state}, ${ago(since)}${why.length > 0 ? `. ${why.join(' ')}` : ''}`;
+  return `${well ? '' : '! '}${nameOfPlatform(platform)}: ${state} since ${sinceText(since)}${why.length > 0 ? `. ${why.join(' ')}` : ''}`;
 }
 
 function ofOne(status: DeviceStatus): string[] {

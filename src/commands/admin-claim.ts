@@ -6,7 +6,7 @@ const TEXT = {
   en: {
     title: 'You are an admin of this hub now',
     first: 'The first one. Next: /update shows what there is, /admin add lets others in, /help lists everything.',
-    more: 'The other admins are told.',
+    more: 'Every other admin is told.',
     already: 'You are an admin already; no code was used up.',
   },
   zh: {

@@ -16,7 +16,7 @@ const TEXT = {
     changed: (name: string, before: string, after: string) => `${name}: ${before} → ${after}`,
     never: 'never',
     out: (name: string) => `${name} may do nothing here any more`,
-    told: 'The other admins are told.',
+    told: 'Every other admin is told.',
     since: 'May approve updates 24 h from now.',
   },
   zh: {

@@ -47,7 +47,7 @@ const FIRST = [
 /** Of a long list of phrases. */
 const MOST_PHRASES = 8;
 
-/** `/help`: the usual commands, all, or one. */
+/** `/help`: the usual commands, all, those of a group, or one. */
 export const help = defineCommand({
   name: 'help',
   aliases: ['update help', '?', 'start'],
@@ -82,6 +82,7 @@ export const help = defineCommand({
   examples: [
     { text: '/help', help: { en: 'the usual commands', zh: '常用命令' } },
     { text: '/help all', help: { en: 'all commands', zh: '全部命令' } },
+    { text: '/help admin', help: { en: 'those about people', zh: '与人员有关的命令' } },
     { text: '/help update now', help: { en: 'more about one', zh: '说明其中一个' } },
   ],
   async run({ commands, language, role }, { command: asked }) {
@@ -92,6 +93,8 @@ export const help = defineCommand({
     const found =
       commands.find((c) => c.name === name || c.aliases.includes(name)) ??
       commands.find((c) => c.name.split(' ').at(-1) === name);
+    const group = allowed.filter((c) => c.name.startsWith(`${name} `));
+    if (!found && group.length > 0) return { reply: listCommands(group, language) };
     if (!found) {
       const nearest = nearestOf(
         name,

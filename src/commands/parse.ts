@@ -73,6 +73,8 @@ function saidIn(text: string, around: Surroundings): Found | Unsure | undefined 
 function findCommand(text: string, around: Surroundings): Found {
   const direct = tryCommand(text, around);
   if (direct) return direct;
+  const group = groupAlone(text, around);
+  if (group) return group;
   const behind = text.startsWith('/') ? undefined : withRest(text, around);
   if (behind) return behind;
   const words = splitWords(text);
@@ -84,6 +86,15 @@ function findCommand(text: string, around: Surroundings): Found {
   const nearest = withApp(words, around) ?? nearestCommands(words, around.commands).map((c) => `/${c.name}`);
   const spoken = !text.startsWith('/') && nearest.length === 0;
   throw new FettleError('unknown_command', { data: { typed, nearest, try: nearest, spoken } });
+}
+
+/** `/admin`, which is no command: what there is in it. */
+function groupAlone(text: string, around: Surroundings): Found | undefined {
+  const [group, ...more] = text.startsWith('/') ? commandWords(splitWords(text)) : [];
+  if (group === undefined || more.length > 0) return undefined;
+  return around.commands.some(({ name }) => name.startsWith(`${group} `))
+    ? tryCommand(`/help ${group}`, around)
+    : undefined;
 }
 
 /** The longest name or alias that the words begin with. */

@@ -88,11 +88,11 @@ const ZH: typeof EN = {
   runs: (app, version, health) => `${app} ${version}：${health}`,
   notInstalled: (app) => `${app} 尚未安装`,
   connection: {
-    connected: (since) => `已连接，自 ${since}`,
-    unattended: (since) => `就绪，自 ${since}`,
-    connecting: (since) => `正在连接，自 ${since}`,
-    failed: (since) => `失败，自 ${since}`,
-    stopped: (since) => `已停止，自 ${since}`,
+    connected: (since) => `自 ${since} 起已连接`,
+    unattended: (since) => `自 ${since} 起就绪`,
+    connecting: (since) => `自 ${since} 起正在连接`,
+    failed: (since) => `自 ${since} 起失败`,
+    stopped: (since) => `自 ${since} 起已停止`,
   },
   update: (id) => `更新 ${id}`,
 };
@@ -294,7 +294,7 @@ async function ofDevices(devices: readonly DeviceView[], all: boolean, context: 
         value: `${update.app} ${stepOf(update)}: ${stateOf(update, context)}`.replace(' :', ':'),
       })),
       ...(all ? chats : []).map((chat) => ({
-        name: nameOfPlatform(chat.platform),
+        name: nameOfPlatform(chat.platform, context.language),
         value: chatState(chat, context),
       })),
     ],

@@ -105,6 +105,7 @@ export const ERROR_CODES = [
   'chat_permission_missing',
   'chat_unreachable',
   'chat_conflict',
+  'chat_proxy_unusable',
   'chat_refused',
   'button_unknown',
   // people

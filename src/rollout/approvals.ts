@@ -73,9 +73,9 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
       if (approver && (await refusalOf(db, question, approver, clock.now())) === undefined) mine.push(question);
     const [only, more] = questions.length === 1 ? questions : mine;
     if (only && !more) return only;
-    const ids = waiting.map((row) => `${row.id} (${row.app})`).join(', ');
+    const ids = waiting.map((row) => `${row.id} (${row.app})`);
     throw new FettleError('bad_arguments', {
-      data: { reason: `several updates wait for approval: ${ids}`, usage: '/update approve ID' },
+      data: { problem: 'several', fits: ids, usage: '/update approve ID' },
     });
   }
 

@@ -55,9 +55,9 @@ export function createServices(deps: ServicesDeps): Services {
     const [only] = rows;
     if (!only) throw new FettleError('nothing_to_cancel');
     if (rows.length > 1) {
-      const ids = rows.map((row) => `${row.id} (${row.app})`).join(', ');
+      const ids = rows.map((row) => `${row.id} (${row.app})`);
       throw new FettleError('bad_arguments', {
-        data: { reason: `several updates are under way: ${ids}`, usage: '/update cancel ID' },
+        data: { problem: 'several', fits: ids, usage: '/update cancel ID' },
       });
     }
     return only.id;

@@ -174,7 +174,7 @@ test('a hub that runs is restarted, and hears the message itself', { timeout: 12
   const found = groups.find(({ title }) => title === 'Chats')?.findings ?? [];
   expect(found.map(({ level }) => level)).toEqual(['ok', 'ok', 'ok']);
   expect(found[2]?.what).toContain('The hub is connected to Telegram since');
-  expect((await home.fettle(['status'])).out).toContain('telegram: connected since');
+  expect((await home.fettle(['status'])).out).toContain('Telegram: connected since');
   nowhereElse(screen.shown(), doctor.out);
   const removed = await home.fettle(['chats', 'remove', 'telegram']);
   expect(removed.out).toContain("The hub that runs learns of it at its next start: fettle say '/update restart hub'");

@@ -39,7 +39,7 @@ describe('a claim', () => {
       'telegram:11',
       'just now',
     ]);
-    expect((await claim('discord:bob', 'Bob')).text).toEqual(['The other admins are told.']);
+    expect((await claim('discord:bob', 'Bob')).text).toEqual(['Every other admin is told.']);
     expect(titles('telegram', 'dm-11').filter((title) => title.includes('Bob'))).toEqual([
       'Bob is an admin of this hub now',
     ]);

@@ -253,8 +253,12 @@ describe('what is there', () => {
   test.each([
     ['an address that is none', { api: 'nonsense' }, /^--api: expected an address/],
     ['a flag of another chat', { appId: 'cli_0123456789abcdef' }, /--app-id is not for telegram/],
-    ['no secret at all', {}, /there is no token yet: give --secret-file FILE/],
-    ['a file that is not there', { secretFile: '/nowhere/token' }, /ENOENT/],
+    ['no secret at all', {}, /there is no token yet. Give --secret-file FILE/],
+    [
+      'a file that is not there',
+      { secretFile: '/nowhere/token' },
+      /^--secret-file \/nowhere\/token: there is no such file$/,
+    ],
   ])('%s is refused, and nothing is made', async (_name, flags, reason) => {
     const { secret } = flagsOf(telegram);
     const stdin = async () => secret;

@@ -17,7 +17,9 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
   }),
   chat_credentials_refused: (d) => ({
     text: `${platformName(d.platform)} refuses the ${t(d.what) || 'credentials'}${because(d.reason)}.`,
-    next: `It may have been reset or revoked. Make a new one at ${t(d.where) || "the platform's page"}, put it in place of the old one, then /update restart hub.`,
+    next: d.setup
+      ? `Copy all of it again from ${t(d.where) || "the platform's page"}. If it was reset or revoked, make a new one there.`
+      : `It may have been reset or revoked. Make a new one at ${t(d.where) || "the platform's page"}, put it in place of the old one, then /update restart hub.`,
   }),
   chat_intents_missing: (d) => ({
     text: `${platformName(d.platform)} refuses the events that Fettle asks for${because(d.reason)}.`,
@@ -32,11 +34,17 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
   }),
   chat_unreachable: (d) => ({
     text: `${platformName(d.platform)} can't be reached${because(d.reason)}.`,
-    next: `It is tried again by itself.${d.proxy ? ` The proxy ${t(d.proxy)} is used.` : ' Where a proxy is needed, set `proxy` for this chat.'}`,
+    next: d.setup
+      ? `Nothing was changed. ${d.proxy ? `The proxy ${t(d.proxy)} is used: does it run?` : 'Is there a network? Where a proxy is needed: --proxy http://HOST:PORT.'}`
+      : `It is tried again by itself.${d.proxy ? ` The proxy ${t(d.proxy)} is used.` : ' Where a proxy is needed, set `proxy` for this chat.'}`,
   }),
   chat_conflict: (d) => ({
     text: `Another program uses the same bot on ${platformName(d.platform)}${because(d.reason)}.`,
     next: 'Stop it, or make a bot of its own for Fettle: events are lost otherwise. It is tried again by itself.',
+  }),
+  chat_proxy_unusable: (d) => ({
+    text: `The proxy of ${platformName(d.platform)} can't be used${because(d.proxy)}: ${t(d.where)} is not the address of an HTTP proxy.`,
+    next: `Set \`chats.${t(d.platform)}.proxy\` to one, such as http://127.0.0.1:7890, or to \`none\`; then /update restart hub. SOCKS is not spoken.`,
   }),
   chat_refused: (d) => ({
     text: `${platformName(d.platform)} refuses this hub${because(d.reason)}.`,

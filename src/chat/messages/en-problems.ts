@@ -3,6 +3,7 @@ import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
 import { SETTING_TEXTS, settingKeyOf } from '../../domain/setting-texts.ts';
 import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
+import { badArguments } from './en-arguments.ts';
 import { chatProblems } from './en-chats.ts';
 import { peopleProblems } from './en-people.ts';
 import { app, because, device, duration, or, STATES, version, when } from './en-words.ts';
@@ -372,31 +373,6 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
 function expectedOf(d: ErrorData): string {
   const key = settingKeyOf(t(d.key));
   return key ? SETTING_TEXTS[key].expected.en : t(d.expected) || 'another value';
-}
-
-function badArguments(d: ErrorData): string {
-  const what = t(d.what);
-  const near = list(d.nearest)[0];
-  switch (d.problem) {
-    case 'unknown_flag':
-      return `There is no flag ${what} here.${near ? ` Did you mean ${near}?` : ''}`;
-    case 'value_needed':
-      return `${what} needs a value.`;
-    case 'not_a_value':
-      return `“${t(d.value)}” is no value for ${what}.`;
-    case 'missing':
-      return `${what} is missing.`;
-    case 'several':
-      return `More than one fits: ${list(d.fits).join(', ')}. Say which.`;
-    case 'unexpected':
-      return `I don't know what “${what}” means here.${near ? ` Did you mean ${near}?` : ''}`;
-    case 'quote':
-      return 'A quote is opened and never closed.';
-    case 'too_long':
-      return 'That is too long for a command.';
-    default:
-      return d.reason ? `I don't understand that: ${t(d.reason).replace(/[^?]$/, '$&.')}` : "I don't understand that.";
-  }
 }
 
 function afterMs(d: ErrorData): number | undefined {

@@ -1,5 +1,6 @@
 import type { ErrorData } from '../../domain/errors.ts';
 import { nameOfPlatform } from '../../domain/platform-name.ts';
+import type { Language } from '../../domain/reply.ts';
 import type { UpdateLike } from './contract.ts';
 
 /** Numbers for people: decimal units, one digit where it says something. Shared by the languages. */
@@ -106,6 +107,6 @@ export function about(update: UpdateLike, data: ErrorData): ErrorData {
 }
 
 /** A platform as people call it. */
-export function platformName(value: Parameters<typeof text>[0]): string {
-  return nameOfPlatform(text(value));
+export function platformName(value: Parameters<typeof text>[0], language: Language = 'en'): string {
+  return nameOfPlatform(text(value), language);
 }

@@ -4,42 +4,51 @@ import { list, platformName, text as t } from './format.ts';
 
 /** 中文：聊天平台的问题，以及下一步该怎么做。 */
 
+const name = (d: ErrorData) => platformName(d.platform, 'zh');
 const because = (reason: ErrorData[string]) => (t(reason) ? `（${t(reason)}）` : '');
 
 export const chatProblems: Record<ChatCode, ProblemWriter> = {
   chat_secret_missing: (d) => ({
-    text: `${platformName(d.platform)} 缺少 ${t(d.what) || '密钥'}${because(d.reason)}。`,
+    text: `${name(d)} 缺少 ${t(d.what) || '密钥'}${because(d.reason)}。`,
     next: `请写入 ${t(d.file) || '文件'}（仅 Fettle 的用户可读），或设置 ${t(d.variable)}；然后 /update restart hub。`,
   }),
   chat_credentials_malformed: (d) => ({
-    text: `${platformName(d.platform)} 的 ${t(d.what) || '凭据'} 不对：应为 ${t(d.expected)}。`,
+    text: `${name(d)} 的 ${t(d.what) || '凭据'} 不对：应为 ${t(d.expected)}。`,
     next: `请从 ${t(d.where) || '平台页面'} 重新复制，注意不要缺字。`,
   }),
   chat_credentials_refused: (d) => ({
-    text: `${platformName(d.platform)} 拒绝了 ${t(d.what) || '凭据'}${because(d.reason)}。`,
-    next: `它可能已被重置或撤销。请在 ${t(d.where) || '平台页面'} 重新生成并替换，然后 /update restart hub。`,
+    text: `${name(d)} 拒绝了 ${t(d.what) || '凭据'}${because(d.reason)}。`,
+    next: d.setup
+      ? `请从 ${t(d.where) || '平台页面'} 重新完整复制；如已重置或撤销，请在那里重新生成。`
+      : `它可能已被重置或撤销。请在 ${t(d.where) || '平台页面'} 重新生成并替换，然后 /update restart hub。`,
   }),
   chat_intents_missing: (d) => ({
-    text: `${platformName(d.platform)} 拒绝了 Fettle 订阅的事件${because(d.reason)}。`,
+    text: `${name(d)} 拒绝了 Fettle 订阅的事件${because(d.reason)}。`,
     next: `请在 ${t(d.where) || '平台页面'} 允许这些事件，然后 /update restart hub。`,
   }),
   chat_permission_missing: (d) => ({
-    text: `${platformName(d.platform)} 不允许机器人${t(d.what) || '这样做'}${because(d.reason)}。`,
+    text: `${name(d)} 不允许机器人${t(d.what) || '这样做'}${because(d.reason)}。`,
     next:
       list(d.permissions).length > 0
         ? `请授予：${list(d.permissions).join('、')}。`
         : '它还在那个聊天里吗？请按设置页面的权限重新添加。',
   }),
   chat_unreachable: (d) => ({
-    text: `无法连接 ${platformName(d.platform)}${because(d.reason)}。`,
-    next: `会自动重试。${d.proxy ? `当前使用代理 ${t(d.proxy)}。` : '如需代理，请为该聊天设置 `proxy`。'}`,
+    text: `无法连接 ${name(d)}${because(d.reason)}。`,
+    next: d.setup
+      ? `没有改动任何内容。${d.proxy ? `当前使用代理 ${t(d.proxy)}：它在运行吗？` : '网络正常吗？如需代理：--proxy http://HOST:PORT。'}`
+      : `会自动重试。${d.proxy ? `当前使用代理 ${t(d.proxy)}。` : '如需代理，请为该聊天设置 `proxy`。'}`,
   }),
   chat_conflict: (d) => ({
-    text: `有另一个程序在使用 ${platformName(d.platform)} 上的同一个机器人${because(d.reason)}。`,
+    text: `有另一个程序在使用 ${name(d)} 上的同一个机器人${because(d.reason)}。`,
     next: '请停止它，或为 Fettle 单独创建机器人，否则会丢失事件。会自动重试。',
   }),
+  chat_proxy_unusable: (d) => ({
+    text: `${platformName(d.platform)} 的代理无法使用${because(d.proxy)}：${t(d.where)} 不是 HTTP 代理的地址。`,
+    next: `请把 \`chats.${t(d.platform)}.proxy\` 设为 HTTP 代理（例如 http://127.0.0.1:7890）或 \`none\`；然后 /update restart hub。不支持 SOCKS。`,
+  }),
   chat_refused: (d) => ({
-    text: `${platformName(d.platform)} 拒绝了这个 hub${because(d.reason)}。`,
+    text: `${name(d)} 拒绝了这个 hub${because(d.reason)}。`,
     next: '参见 docs/troubleshooting.md。处理后：/update restart hub。',
   }),
   button_unknown: () => ({

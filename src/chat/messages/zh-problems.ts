@@ -372,7 +372,7 @@ function badArguments(d: ErrorData): string {
     case 'too_long':
       return '命令太长了。';
     default:
-      return d.reason ? `看不懂这条命令：${t(d.reason).replace(/[^?？]$/, '$&。')}` : '看不懂这条命令。';
+      return d.reason ? `参数不对：${t(d.reason).replace(/[^?？.。]$/, '$&。')}` : '看不懂这条命令。';
   }
 }
 

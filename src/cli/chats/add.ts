@@ -138,16 +138,22 @@ async function checked(
       for (const problem of check.problems) for (const line of problemLines(problem, environment)) say(`! ${line}`);
       return { credential, plan, check };
     }
-    const [worst] = check.problems;
+    const problems = check.problems.map(inSetup);
+    const [worst] = problems;
     const error = new FettleError(worst?.code ?? 'chat_refused', { data: worst?.data ?? { platform } });
     const again = prompts && credential.from === 'prompt' && attempt < TRIES;
     if (!prompts || (!again && worst?.code !== 'chat_unreachable')) throw error;
-    for (const problem of check.problems) for (const line of problemLines(problem, environment)) say(line);
+    for (const problem of problems) for (const line of problemLines(problem, environment)) say(line);
     if (worst?.code === 'chat_unreachable') {
       if (!(await agrees(prompts, 'It could not be tried. Write it all the same?', false))) throw error;
       return { credential, plan, check };
     }
   }
+}
+
+/** No hub tries it again, and the person is at hand: what to do next is another thing. */
+function inSetup({ code, data }: CredentialCheck['problems'][number]): CredentialCheck['problems'][number] {
+  return { code, data: { ...data, setup: true } };
 }
 
 /** What is there is replaced only by who says so. @throws {FettleError} `init_refused` in a pipe */
@@ -187,7 +193,7 @@ function doneLines(
       : []),
     plan.text === text
       ? `${name} is set up in ${file} already.`
-      : `${name} is ${configured ? 'changed' : 'set up'}: chats.${platform} in ${file}. Undo: fettle chats remove ${platform}`,
+      : `${name} is ${configured ? 'changed' : 'set up'}: chats.${platform} in ${file}.${configured ? '' : ` Undo: fettle chats remove ${platform}`}`,
   ];
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { ChatPlatform, SecretPlace } from '../../../config/chat-secrets.ts';
-import { FettleError, toFettleError } from '../../domain/errors.ts';
+import { FettleError } from '../../domain/errors.ts';
 import { APP_ID, PLATFORM_WORDS } from './platforms.ts';
 import type { Prompts } from './prompts.ts';
 
@@ -60,7 +60,7 @@ export async function findSecret(
     refuseShape(platform, from.stored);
     return { value: from.stored, from: 'stored' };
   }
-  const reason = `there is no ${what} yet: give --secret-file FILE (- is standard input), or set ${from.place.variable}; at a terminal you are asked for it`;
+  const reason = `there is no ${what} yet. Give --secret-file FILE (- is standard input), or set ${from.place.variable}; at a terminal you are asked for it`;
   throw new FettleError('bad_arguments', { data: { reason } });
 }
 
@@ -102,7 +102,11 @@ async function readGiven(file: string, stdin: () => Promise<string>): Promise<st
   try {
     return (file === '-' ? await stdin() : readFileSync(resolve(file), 'utf8')).slice(0, MOST).trim();
   } catch (error) {
-    throw toFettleError(error, 'bad_arguments', { file });
+    if (error instanceof FettleError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    const why = { ENOENT: 'there is no such file', EACCES: 'it may not be read', EISDIR: 'it is a folder' }[code ?? ''];
+    const reason = `--secret-file ${file}: ${why ?? code ?? "it can't be read"}`;
+    throw new FettleError('bad_arguments', { data: { reason }, cause: error });
   }
 }
 

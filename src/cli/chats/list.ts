@@ -32,7 +32,7 @@ export async function listChats(command: ChatCommand): Promise<0> {
     !configured ? '' : (secret ?? 'NO SECRET'),
     !configured ? `fettle chats add ${platform}` : connectionOf(connection, hub !== undefined),
   ]);
-  for (const line of table([['chat', '', 'secret', 'connection'], ...rows])) print(line);
+  for (const line of table([['chat', 'in the file', 'secret', 'connection'], ...rows])) print(line);
   for (const { connection } of chats)
     if (connection?.problem && connection.state !== 'connected')
       for (const line of problemLines(connection.problem, environment)) print(`! ${line}`);

@@ -32,8 +32,8 @@ export const PLATFORM_WORDS: Readonly<Record<ChatPlatform, PlatformWords>> = {
     name: 'Feishu',
     about: 'Feishu or Lark, a custom app of your company',
     steps: [
-      'Open https://open.feishu.cn/app (Lark: https://open.larksuite.com/app), make a custom app of its own for Fettle, and add the capability Bot.',
-      'Under Events & callbacks, choose the long connection for both, and add the events; docs/chats/feishu.md names them and the permissions. Then release a version.',
+      'Open https://open.feishu.cn/app (Lark: https://open.larksuite.com/app), make a custom app of its own for Fettle, add the feature Bot and the permissions; docs/chats/feishu.md names them.',
+      'Copy App ID and App Secret of Credentials & Basic Info into here. Events come after that: the console takes them only while Fettle is connected.',
     ],
     secret: {
       what: 'app secret',
@@ -41,9 +41,9 @@ export const PLATFORM_WORDS: Readonly<Record<ChatPlatform, PlatformWords>> = {
       expected: '32 letters and digits',
       where: 'open.feishu.cn/app → your app → Credentials & Basic Info',
     },
-    say: 'Send the bot any message: find it by its name in Feishu; in a group, add it and mention it.',
+    say: 'Is it a new app? Then, in the console now: Events & Callbacks → persistent connection for events and for callbacks, add the events of docs/chats/feishu.md, and publish a version. Then send the bot any message: find it by its name in Feishu; in a group, add it and mention it.',
     causes: [
-      'Events do not come by the long connection: Events & callbacks → Subscription mode → long connection, for events and for callbacks; im.message.receive_v1 must be in the list.',
+      'Events do not come by the persistent (long) connection: Events & Callbacks → Subscription mode, for events and for callbacks; im.message.receive_v1 must be in the list.',
       'No version of the app was released after the last change: Version Management & Release.',
       'The app has no bot: Add Features → Bot.',
       'You wrote in a group that the bot is not in: group settings → Bots.',

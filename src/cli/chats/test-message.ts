@@ -56,12 +56,18 @@ export async function waitForMessage(
   const late = AbortSignal.timeout(most * 1_000);
   const over = new AbortController();
   void prompts?.enter(over.signal).then(() => skip.abort());
+  // Where it never was connected, what was said of that is why no message came.
+  let deaf = false;
   const hearing = {
     platform,
     layout,
     signal: AbortSignal.any([signal, late, skip.signal]),
-    onConnected: () => say(`${words.say} (Waiting for up to ${duration(most)}${prompts ? '; Enter skips' : ''}.)`),
+    onConnected: () => {
+      deaf = false;
+      say(`${words.say} (Waiting for up to ${duration(most)}${prompts ? '; Enter skips' : ''}.)`);
+    },
     onProblem: ({ text, next }: { text: string; next?: string | undefined }) => {
+      deaf = true;
       say(`! ${text}`);
       if (next !== undefined) say(`  → ${next}`);
     },
@@ -78,6 +84,10 @@ export async function waitForMessage(
   }
   signal.throwIfAborted();
   if (!heard && skip.signal.aborted && !late.aborted) return skipped(platform, say);
+  if (!heard && deaf) {
+    say(`No message came. When that is mended: fettle chats test ${platform}`);
+    return 'nobody';
+  }
   if (!heard) {
     say('No message came. What it may be, likeliest first:');
     for (const [index, cause] of words.causes.entries()) say(`  ${index + 1}. ${cause}`);

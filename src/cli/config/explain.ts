@@ -104,7 +104,7 @@ function unknownKey(path: readonly string[], asked: string): FettleError {
   const full = path[0] === 'apps' ? ['apps', 'NAME', ...path.slice(2)].join('.') : asked;
   const nearest = closest(full, [...known, ...known.map((key) => key.replace('apps.NAME.', ''))]);
   return new FettleError('bad_arguments', {
-    data: { reason: `${asked} is neither a key nor an app of the file. Did you mean ${nearest}?` },
+    data: { reason: `“${asked}” is neither a key nor an app of the file. Did you mean ${nearest}?` },
   });
 }
 

@@ -27,7 +27,9 @@ export const hub: Check = {
       if (status.unclaimed) yield note('The chats have no admin yet', UNCLAIMED);
       for (const problem of status.problems ?? []) yield wrong(problem);
       for (const { app, version, health } of status.apps) {
-        if (health === 'ill')
+        if (health === 'ill' && app === 'hub' && (status.chats ?? []).some(({ state }) => state === 'failed'))
+          yield note('hub: it counts as ill for ten minutes after a chat failed, or until it is back', 'See Chats.');
+        else if (health === 'ill')
           yield wrong(
             `${app} ${version ?? ''} is ill`,
             `Its log: ${layout.appLog(app)}; then \`/update restart ${app}\` or \`/update rollback ${app}\`.`,

@@ -42,8 +42,15 @@ const OUTCOME: OutcomeLike = {
 };
 const LOG = 'listening on 8081\nError: no such table: carts\n    at migrate (db.js:12)\n    at start (main.js:40)';
 
+/** Ids as each platform has them. */
+const ANNA: Readonly<Record<string, string>> = {
+  feishu: 'ou_7d8a6e6df7621556ce0d21922b676706',
+  discord: '80351110224678912',
+  telegram: '700001001',
+};
+
 /** In the order in which they are drawn. */
-export function scenes(language: Language): readonly Scene[] {
+export function scenes(language: Language, platform = 'feishu'): readonly Scene[] {
   const zh = language === 'zh';
   const release = {
     version: '1.4.2',
@@ -68,7 +75,7 @@ export function scenes(language: Language): readonly Scene[] {
     backup: undefined,
   };
   const lock = { code: 'locked_by_app', data: { app: 'web', reason: zh ? '正在导出' : 'an export runs' } };
-  const asked = { ...UPDATE, device: 'shop-1', requestedBy: 'feishu:anna', requestedByName: 'Anna' };
+  const asked = { ...UPDATE, device: 'shop-1', requestedBy: `${platform}:${ANNA[platform]}`, requestedByName: 'Anna' };
   const approval = { mode: 'second', digest: release.digest, expiresAt: NOW + 1_440 * MINUTE } as const;
   const intents = {
     code: 'chat_intents_missing',

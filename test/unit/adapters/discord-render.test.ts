@@ -36,7 +36,7 @@ test('a whole card', () => {
         description: [
           'Asked for by \\*Anna\\*.',
           '**2/7** fetching',
-          '▰▰▰▰▰▰▱▱▱▱▱▱▱▱▱▱ 37 %',
+          '▰▰▰▰▰▰▱▱▱▱▱▱▱▱▱▱ 37%',
           '3.1 MB of 8.0 MB · 4 s left',
           '```',
           'app   版本',
@@ -68,9 +68,19 @@ test('each tone has a mark and a colour; a card that is only a title has no embe
   expect(new Set(tones.map((tone) => render({ tone, text: ['x'] }).embeds[0]?.color)).size).toBeGreaterThan(3);
 });
 
+test('a word that fills more than a third has a line of its own', () => {
+  const fields = [
+    { name: 'asks', value: 'Anna (discord:80351110224678912)' },
+    { name: 'version', value: '1.4.1 → 1.4.2' },
+  ];
+  expect(render({ fields }).embeds[0]?.fields?.map(({ inline }) => inline)).toEqual([false, true]);
+});
+
 test('a table that is too wide for a phone is a line a row, and one that is too long says how much is missing', () => {
   const wide = render({ table: { columns: ['a', 'b'], rows: [['x'.repeat(40), '*y*'.repeat(10)]] } });
   expect(wide.embeds[0]?.description).toBe(`• **${'x'.repeat(40)}** · ${'\\*y\\*'.repeat(10)}`);
+  const many = render({ table: { columns: ['a', 'b', 'c'], rows: [['x', 'y', 'z'.repeat(60)]] } });
+  expect(many.embeds[0]?.description).toBe(`a · b · c\n• **x** · y · ${'z'.repeat(60)}`);
   const rows = Array.from({ length: 500 }, (_, i) => [`app-${i}`, 'ok']);
   expect(render({ table: { columns: ['a', 'b'], rows } }).embeds[0]?.description).toMatch(/… \+\d+\n```$/);
 });

@@ -3,7 +3,6 @@ import { buttonValue, type MessageEvent, menuText, textFor } from '../../../adap
 import { failureOf, refusal } from '../../../adapters/feishu/failure.ts';
 import { createLanes } from '../../../adapters/feishu/lanes.ts';
 import { createPace } from '../../../adapters/feishu/pace.ts';
-import { wayTo } from '../../../adapters/feishu/proxy.ts';
 import { createQuietLogger, domainOf } from '../../../adapters/feishu/settings.ts';
 
 const BOT = 'ou_bot';
@@ -140,27 +139,6 @@ test('lanes keep their order, run side by side, and go on after a failure', asyn
   await expect(failing).rejects.toThrow('no');
   await Promise.all([slow, next, lanes.idle()]);
   expect(done).toEqual(['b', 'a1', 'a2']);
-});
-
-describe('the proxy', () => {
-  const proxy = 'http://proxy:3128';
-  test.each([
-    [undefined, {}, undefined],
-    [undefined, { HTTPS_PROXY: proxy }, proxy],
-    [undefined, { https_proxy: 'proxy:3128' }, proxy],
-    [undefined, { ALL_PROXY: 'socks5://proxy:1' }, undefined],
-    [undefined, { HTTPS_PROXY: proxy, NO_PROXY: '*' }, undefined],
-    [undefined, { HTTPS_PROXY: proxy, NO_PROXY: 'a, .feishu.cn' }, undefined],
-    [undefined, { HTTPS_PROXY: proxy, NO_PROXY: 'open.feishu.cn:443' }, undefined],
-    [undefined, { HTTPS_PROXY: proxy, NO_PROXY: 'open.feishu.cn:8443,ishu.cn' }, proxy],
-    ['none', { HTTPS_PROXY: proxy }, undefined],
-    ['http://me:pass@other:1', { HTTPS_PROXY: proxy }, 'http://other:1'],
-  ])('%j with %j is %j', (own, environment, used) => {
-    const way = wayTo('https://open.feishu.cn', own, environment);
-    expect(way.proxy).toBe(used);
-    expect(way.agent !== undefined).toBe(used !== undefined);
-    way.close();
-  });
 });
 
 test('addresses by their short names', () => {

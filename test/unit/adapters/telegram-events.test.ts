@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import { createReader, menuName, menuOf } from '../../../adapters/telegram/commands.ts';
 import { readEvent, Update } from '../../../adapters/telegram/events.ts';
 import { findLostMessage, type Probe } from '../../../adapters/telegram/lost-message.ts';
-import { chooseProxy } from '../../../adapters/telegram/proxy.ts';
 import { LANGUAGES, type MenuCommand } from '../../../src/chat/contract.ts';
 import { COMMANDS } from '../../../src/commands/index.ts';
 import { detect } from '../../support/telegram/markup.ts';
@@ -174,24 +173,4 @@ test.each([
   const { probe, asked } = chat(ids);
   expect(await findLostMessage({ after, seen, dense: false, probe })).toBe(expected);
   expect(asked.length).toBeLessThanOrEqual(400);
-});
-
-const API = new URL('https://api.telegram.org');
-
-test.each([
-  ['its own', 'http://p:1', {}, 'http://p:1'],
-  ['its own before the environment', 'http://p:1', { HTTPS_PROXY: 'http://e:2' }, 'http://p:1'],
-  ['its own whatever NO_PROXY says', 'http://p:1', { NO_PROXY: '*' }, 'http://p:1'],
-  ['none', 'none', { HTTPS_PROXY: 'http://e:2' }, undefined],
-  ['the environment', undefined, { HTTPS_PROXY: 'http://e:2' }, 'http://e:2'],
-  ['the environment in small letters, without a scheme', undefined, { https_proxy: 'e:2' }, 'http://e:2'],
-  ['a password is not shown', undefined, { HTTPS_PROXY: 'http://me:word@e:2' }, 'http://e:2'],
-  ['exempt', undefined, { HTTPS_PROXY: 'http://e:2', NO_PROXY: 'a.example, telegram.org' }, undefined],
-  ['exempt by pattern', undefined, { HTTPS_PROXY: 'http://e:2', no_proxy: '.telegram.org:443' }, undefined],
-  ['exempt for another port', undefined, { HTTPS_PROXY: 'http://e:2', NO_PROXY: 'api.telegram.org:80' }, 'http://e:2'],
-  ['not exempt', undefined, { HTTPS_PROXY: 'http://e:2', NO_PROXY: 'gram.org' }, 'http://e:2'],
-  ['empty', undefined, { HTTPS_PROXY: '' }, undefined],
-])('the proxy: %s', (_, own, environment, expected) => {
-  const choice = chooseProxy(own, environment, API);
-  expect(choice.kind === 'none' ? undefined : choice.shown).toBe(expected);
 });

@@ -17,9 +17,7 @@ test('a card under way', () => {
     title: 'web 2.0.2 → 3.0.1',
     progress: { label: 'fetching', step: 2, steps: 7, done: 31, total: 80, detail: '3.1 MB of 8.0 MB · 4 s left' },
   });
-  expect(shown(reply).text).toBe(
-    '⏳ web 2.0.2 → 3.0.1\nfetching · 2/7\n▰▰▰▰▰▱▱▱▱▱▱▱ 39 %\n3.1 MB of 8.0 MB · 4 s left',
-  );
+  expect(shown(reply).text).toBe('⏳ web 2.0.2 → 3.0.1\nfetching · 2/7\n▰▰▰▰▰▱▱▱▱▱▱▱ 39%\n3.1 MB of 8.0 MB · 4 s left');
 });
 
 test('a card with everything: the title strong, names strong, code as code, hints small', () => {
@@ -59,6 +57,10 @@ test('a long log is folded, and its end is what is kept', () => {
 test('a table too wide for a phone has a row a line', () => {
   const table = { columns: ['device', 'state'], rows: [['robot-12 in the second hall', 'updating to 3.0.1']] };
   expect(shown(card({ table })).text).toBe('ℹ️ web\n• robot-12 in the second hall · updating to 3.0.1');
+  const many = { columns: ['app', 'runs', 'newest'], rows: [['web', '1.0.0-beta.12', '1.0.0-beta.12345678']] };
+  expect(shown(card({ table: many })).text).toBe(
+    'ℹ️ web\napp · runs · newest\n• web · 1.0.0-beta.12 · 1.0.0-beta.12345678',
+  );
 });
 
 test.each(['<b>x</b>', '</pre>', '&lt;', '&', '<', '<a href="x">', '&#60;', '<blockquote>\'"'])(
@@ -116,7 +118,7 @@ test('whatever is in it: at most 4096, well-formed, with title, progress and the
     expect(text.length).toBeLessThanOrEqual(4_096);
     expect(text.isWellFormed()).toBe(true);
     expect(text.startsWith('ℹ️ title')).toBe(true);
-    expect(text).toContain('▰▰▰▰▰▰▱▱▱▱▱▱ 50 %');
+    expect(text).toContain('▰▰▰▰▰▰▱▱▱▱▱▱ 50%');
     expect(text).toContain('last words');
     expect(entities.length).toBeLessThanOrEqual(100);
     expect(renderPlain(reply).length).toBeLessThanOrEqual(4_096);

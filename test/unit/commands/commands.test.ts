@@ -130,6 +130,14 @@ test('/help shows a person only what they may do', async () => {
   expect(rows.join(' ')).not.toContain('/update now');
 });
 
+test('/admin alone lists what of it a person may do', async () => {
+  const commands = async (text: string, role: Role) =>
+    (await reply(createWorld(), text, { role })).table?.rows.map(([command]) => command?.split(' [')[0]);
+  expect(await commands('/admin', 'viewer')).toEqual(['/admin claim', '/admin link', '/admin unlink ACCOUNT']);
+  expect(await commands('/admin', 'admin')).toContain('/admin list');
+  expect(await commands('/help admin', 'admin')).toEqual(await commands('/admin', 'admin'));
+});
+
 describe('what is not clear is asked, and nothing is run', () => {
   const buttons = async (text: string, options: { language?: Language; role?: Role } = {}) => {
     const world = createWorld({ defaultApp: 'web' });
@@ -211,7 +219,7 @@ describe('/update status', () => {
       `Telegram: connecting since ${time} (ECONNRESET)`,
     ]);
     expect((await status(world, 'zh'))?.[1]).toBe(
-      `Discord: 失败，自 ${time}。Discord 拒绝了 Fettle 订阅的事件。请在 the developer portal 允许这些事件，然后 /update restart hub。`,
+      `Discord: 自 ${time} 起失败。Discord 拒绝了 Fettle 订阅的事件。请在 the developer portal 允许这些事件，然后 /update restart hub。`,
     );
     expect((await reply(world, '/update status')).tone).toBe('warn');
   });
