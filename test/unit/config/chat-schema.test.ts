@@ -34,4 +34,6 @@ test.each([
   'http://localhost.example.org',
   'http://[2001:db8::1]',
   'ftp://127.0.0.1',
+  'nonsense',
+  '',
 ])('%s is not: the secret would be readable on its way', (address) => expect(said(address)).toBe(3));
