@@ -1,5 +1,6 @@
-import type { Adapter, CredentialCheck, PlatformDeps } from '../src/chat/contract.ts';
+import { type Adapter, type CredentialCheck, FettleError, type PlatformDeps } from '../src/chat/contract.ts';
 import { createAbsentAdapter } from './absent.ts';
+import { keptApart } from './apart.ts';
 import { createTerminalAdapter, type HubStatus } from './terminal/index.ts';
 
 /** What a hub's file says of one platform, with its secret. Absent keys are the platform's own defaults. */
@@ -42,7 +43,7 @@ interface Platform {
 }
 
 /** A new platform is its folder and its line here. */
-const PLATFORMS: Readonly<Partial<Record<PlatformName, () => Promise<Platform>>>> = {
+const PLATFORMS: Readonly<Record<PlatformName, () => Promise<Platform>>> = {
   discord: () => import('./discord/index.ts'),
   telegram: () => import('./telegram/index.ts'),
   feishu: () => import('./feishu/index.ts'),
@@ -58,17 +59,21 @@ export async function createAdapters(deps: AdapterDeps): Promise<readonly Adapte
   return [createTerminalAdapter({ ...deps, now: () => deps.clock.now() }), ...chats];
 }
 
-/** One platform's adapter. Without its secret it is one that says so, and sends nothing. */
+/** One platform's adapter. One that can't be made (its secret is missing, its proxy is none) says so, and sends nothing. */
 export async function createPlatformAdapter(
   name: PlatformName,
   settings: PlatformSettings,
   deps: PlatformDeps,
 ): Promise<Adapter> {
   if (!settings.secret.found) return createAbsentAdapter(name, settings.secret.problem, deps.clock.now());
-  const platform = await PLATFORMS[name]?.();
-  const reason = { code: 'chat_refused' as const, data: { platform: name, reason: 'not part of this build' } };
-  if (!platform) return createAbsentAdapter(name, reason, deps.clock.now());
-  return platform.createAdapter({ ...settings, token: settings.secret.value }, deps);
+  try {
+    const { createAdapter } = await PLATFORMS[name]();
+    return keptApart(createAdapter({ ...settings, token: settings.secret.value }, deps), deps);
+  } catch (error) {
+    const problem = problemOf(name, error);
+    deps.log('chat_not_started', { platform: name, problem: problem.code, reason: String(error) });
+    return createAbsentAdapter(name, problem, deps.clock.now());
+  }
 }
 
 /** Are one platform's credentials good, and is everything allowed that Fettle needs? */
@@ -79,10 +84,18 @@ export async function checkCredentials(
   signal: AbortSignal,
 ): Promise<CredentialCheck> {
   if (!settings.secret.found) return { problems: [settings.secret.problem] };
-  const platform = await PLATFORMS[name]?.();
-  if (!platform)
-    return { problems: [{ code: 'chat_refused', data: { platform: name, reason: 'not part of this build' } }] };
-  return platform.checkCredentials({ ...settings, token: settings.secret.value }, deps, signal);
+  const platform = await PLATFORMS[name]();
+  try {
+    return await platform.checkCredentials({ ...settings, token: settings.secret.value }, deps, signal);
+  } catch (error) {
+    if (error instanceof FettleError) return { problems: [problemOf(name, error)] };
+    throw error;
+  }
+}
+
+function problemOf(platform: PlatformName, error: unknown): CredentialCheck['problems'][number] {
+  if (error instanceof FettleError) return { code: error.code, data: error.data };
+  return { code: 'chat_refused', data: { platform, reason: error instanceof Error ? error.message : String(error) } };
 }
 
 export type { PlatformDeps } from '../src/chat/contract.ts';

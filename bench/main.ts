@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
+import { chats } from './chats.ts';
 import { download } from './download.ts';
 import { ROOT } from './fettle.ts';
 import { type Benchmark, type Figure, show, type Tools } from './figure.ts';
@@ -13,12 +14,12 @@ import { reply } from './reply.ts';
 import { start } from './start.ts';
 import { upstream } from './upstream.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [memory, start, outage, download, reply, upstream];
+const BENCHMARKS: readonly Benchmark[] = [memory, start, outage, download, reply, chats, upstream];
 
 const HELP = `usage: npm run bench -- [--only NAME]... [--json]
 
 Measures Fettle against floors measured in the same run. Exits 1 when a bar is missed, 2 when something could not
-be measured. Takes about five minutes, more on a busy machine; progress goes to standard error.
+be measured. Takes about seven minutes, more on a busy machine; progress goes to standard error.
 
   --only NAME   this one alone; may be given several times
   --json        one line of JSON a figure instead of the table

@@ -14,8 +14,22 @@ const proxy = z
     'An HTTP proxy for this chat alone, such as http://127.0.0.1:7890. HTTPS_PROXY otherwise; `none` is no proxy.',
   );
 
+/** Each request has the bot's secret in it: unencrypted it goes to this machine and its own network alone. */
+const platformUrl = httpUrl.refine((text) => {
+  const { protocol, hostname } = new URL(text);
+  return protocol === 'https:' || isNear(hostname);
+}, 'expected an address that starts with https://; http:// would show the secret to everybody on the way');
+
+/** This machine, its network, or a name that only such a network knows (a container's). */
+function isNear(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  if (/^(?:127|10)(?:\.\d+){3}$|^192\.168(?:\.\d+){2}$|^172\.(?:1[6-9]|2\d|3[01])(?:\.\d+){2}$/.test(host)) return true;
+  if (host.includes(':')) return host === '::1' || /^f[cd]/.test(host);
+  return !host.includes('.') || /\.(?:localhost|local|internal|lan|home\.arpa)$/.test(host);
+}
+
 const api = (standard: string) =>
-  httpUrl.optional().describe(`Address of the platform's API, where it is not ${standard}.`);
+  platformUrl.optional().describe(`Address of the platform's API, where it is not ${standard}.`);
 
 export const FeishuSchema = z
   .strictObject({
@@ -24,7 +38,7 @@ export const FeishuSchema = z
       .optional()
       .describe('A file with the app secret. FETTLE_FEISHU_SECRET wins. `feishu.secret` beside this file.'),
     domain: z
-      .union([z.enum(['feishu', 'lark']), httpUrl])
+      .union([z.enum(['feishu', 'lark']), platformUrl])
       .default('feishu')
       .describe('`feishu` (China), `lark` (elsewhere), or an address.'),
     proxy,

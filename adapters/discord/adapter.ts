@@ -1,9 +1,9 @@
 import type { Adapter, Connection, Delivery, Outgoing, PlatformDeps, Sink } from '../../src/chat/contract.ts';
+import { proxyFor } from '../proxy.ts';
 import { createApi, type Failure, STANDARD_API } from './api.ts';
 import { createDeliveries, type Deliveries } from './delivery.ts';
 import { createEvents } from './events.ts';
 import { createGateway, type Gateway, type GatewayState } from './gateway.ts';
-import { proxyFor } from './proxy.ts';
 import { createRegistration } from './registration.ts';
 import { type Relay, startRelay } from './relay.ts';
 import { PLATFORM } from './requests.ts';
@@ -164,9 +164,11 @@ export function createAdapter(settings: DiscordSettings, deps: PlatformDeps): Ad
       const shorten = (command: string) => given.shorten(command);
       deliveries = createDeliveries({ api, identity, memory, shorten, clock, log, onFailure });
       register = registering(given, () => kept.identity?.application);
-      const proxy = proxyFor('wss://gateway.discord.gg', settings.proxy, deps.environment);
-      const through = settings.api === undefined ? proxy : proxyFor(base, settings.proxy, deps.environment);
-      relay = through === undefined ? undefined : await startRelay(through);
+      const far = settings.api ?? 'wss://gateway.discord.gg';
+      const through = proxyFor(PLATFORM, far, settings.proxy, deps.environment);
+      relay = through === undefined ? undefined : await startRelay(through.address);
+      // Stopped meanwhile: nothing may be dialled after that.
+      if (stopping.signal.aborted) return void (await relay?.close());
       const events = createEvents({
         api,
         sink: given,

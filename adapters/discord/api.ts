@@ -1,6 +1,7 @@
-import { DiscordAPIError, HTTPError, RateLimitError, REST } from 'discord.js';
+import { DefaultRestOptions, DiscordAPIError, HTTPError, RateLimitError, REST } from 'discord.js';
 import { type Dispatcher, ProxyAgent } from 'undici';
-import { proxyFor } from './proxy.ts';
+import { proxyFor, type WebProxy } from '../proxy.ts';
+import { PLATFORM } from './requests.ts';
 
 /** Discord's REST API through its own library, without its retries: the outbox has them, and must know what happened. */
 
@@ -22,7 +23,7 @@ export interface Api {
 }
 
 export function createApi({ token, api, proxy, environment }: ApiSettings): Api {
-  const through = proxyFor(api, proxy, environment);
+  const through = proxyFor(PLATFORM, api, proxy, environment);
   const agent = through === undefined ? undefined : proxyAgent(through);
   const rest = new REST({
     version: '10',
@@ -31,11 +32,20 @@ export function createApi({ token, api, proxy, environment }: ApiSettings): Api 
     timeout: TIMEOUT_MS,
     // A wait belongs to the outbox, which meanwhile may have something newer to say.
     rejectOnRateLimit: () => true,
+    async makeRequest(url, init) {
+      const response = await DefaultRestOptions.makeRequest(url, init);
+      const { status } = response;
+      // The library takes a web page for a refusal of Discord's, and a 401 of a sign-in page for the end of the token.
+      if (status < 400 || status >= 500 || status === 429 || isJson(response.headers.get('content-type')))
+        return response;
+      await response.arrayBuffer();
+      throw new NotDiscord(status);
+    },
     ...(agent ? { agent } : {}),
   }).setToken(token);
   return {
     rest,
-    proxy: through === undefined ? undefined : withoutPassword(through),
+    proxy: through?.shown,
     async close() {
       rest.clearHashSweeper();
       rest.clearHandlerSweeper();
@@ -45,16 +55,21 @@ export function createApi({ token, api, proxy, environment }: ApiSettings): Api 
   };
 }
 
+const isJson = (type: string | null) => type?.startsWith('application/json') === true;
+
+/** Somebody else answered: a proxy, a sign-in page, a wall before Discord. */
+class NotDiscord extends Error {
+  constructor(status: number) {
+    super(`HTTP ${status} without an answer of Discord's`);
+  }
+}
+
 /** Every request goes through a tunnel (CONNECT), to a plain address too. */
-function proxyAgent(address: string): ProxyAgent & Dispatcher {
+function proxyAgent({ address }: WebProxy): ProxyAgent & Dispatcher {
   const url = new URL(address);
   const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
   const token = url.username === '' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`;
   return new ProxyAgent({ uri: url.origin, ...(token === undefined ? {} : { token }), proxyTunnel: true });
-}
-
-export function withoutPassword(address: string): string {
-  return new URL(address).origin;
 }
 
 /** What became of a call. Never shows a token: the library's messages hold none, its addresses may. */
@@ -72,6 +87,13 @@ export type Failure =
 /** Errors before a request was on its way: of names, of connecting, of the proxy. */
 const BEFORE = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'];
 
+/**
+ * Refusals that pass (Topics, Opcodes and Status Codes, "JSON Error Codes"): sending is disabled for a while, the resource
+ * is rate limited, an internal network error, overloaded.
+ */
+const PASSING: readonly number[] = [40004, 40062, 40333, 130000];
+const PASSING_MS = 15_000;
+
 const REFUSED_TUNNEL = /^Proxy response/;
 
 /** The one place where errors of the library become ours. */
@@ -85,6 +107,7 @@ export function failureOf(error: unknown): Failure {
     // 50027 is an expired token of an interaction, which says nothing of the bot's.
     if (error.status === 401 && code !== 50027) return { kind: 'unauthorized', reason: 'HTTP 401' };
     const reason = `${code === 0 ? `HTTP ${error.status}` : code} ${firstLine(error.message)}`;
+    if (PASSING.includes(code)) return { kind: 'limited', afterMs: PASSING_MS, reason };
     return { kind: 'refused', status: error.status, code, reason };
   }
   if (error instanceof HTTPError) return { kind: 'unsure', reason: `HTTP ${error.status}` };

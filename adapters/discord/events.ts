@@ -164,13 +164,13 @@ export function createEvents(deps: {
         return;
       }
       if (type !== 'MESSAGE_CREATE' && type !== 'INTERACTION_CREATE') return;
-      session.begin(sequence);
+      const stored = session.begin(sequence);
       const work = type === 'MESSAGE_CREATE' ? onMessage(data) : onInteraction(data);
       work
-        .then((stored) => {
+        .then((isStored) => {
           // What is not stored stays open: the next start is told it again.
-          if (!stored) return undefined;
-          session.end(sequence);
+          if (!isStored) return undefined;
+          stored();
           return session.save();
         })
         .catch((error: unknown) => log('discord_event_failed', { error: String(error).slice(0, 200) }));

@@ -2,6 +2,7 @@
 import { WebSocketShard, WebSocketShardEvents } from '@discordjs/ws';
 import { WebSocketShardDestroyRecovery, WebSocketShardStatus } from 'discord.js';
 import type { PlatformDeps } from '../../src/chat/contract.ts';
+import { pause } from '../pause.ts';
 import { type Api, failureOf } from './api.ts';
 import { guardShard } from './guard.ts';
 import { GatewayBotSchema, ReadySchema } from './payloads.ts';
@@ -133,7 +134,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     for (;;) {
       clearTimeout(watchdog);
       if (over()) return never();
-      await pause(waitMs());
+      await pause(waitMs(), stopping.signal);
       if (over()) return never();
       tries += 1;
       if (!session.info() || url === '') {
@@ -167,29 +168,17 @@ export function createGateway(deps: GatewayDeps): Gateway {
       // Whoever identifies more often than a thousand times a day has its token reset.
       if (remaining > 0 || session.info()) return true;
       tell('the day’s connections are used up');
-      await pause(Math.min(reset_after, 60 * 60_000));
+      await pause(Math.min(reset_after, 60 * 60_000), stopping.signal);
       return false;
     } catch (error) {
       const failure = failureOf(error);
       if (failure.kind === 'unauthorized') end(4004, failure.reason);
       else {
         tell(failure.reason);
-        if (failure.kind === 'limited') await pause(failure.afterMs);
+        if (failure.kind === 'limited') await pause(failure.afterMs, stopping.signal);
       }
       return false;
     }
-  }
-
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        stopping.signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      stopping.signal.addEventListener('abort', done, { once: true });
-    });
   }
 
   function tell(why: string | undefined): void {

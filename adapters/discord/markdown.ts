@@ -1,11 +1,12 @@
 /** Text for Discord: escaped, measured, cut. Pure. See Reference, "Message Formatting". */
 
-/** Terminal escapes, and control characters other than line ends and tabs. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-const CONTROL = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/g;
+/** Terminal escapes, control characters other than line ends and tabs, and what turns the text behind it around. */
+const CONTROL =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 export function clean(text: string): string {
-  return text.replace(CONTROL, '').replace(/\r\n?/g, '\n');
+  return text.replace(CONTROL, '').replace(/\r\n?/g, '\n').toWellFormed();
 }
 
 /**
@@ -20,7 +21,7 @@ export function escapeMarkdown(text: string): string {
 }
 
 function escapePart(text: string): string {
-  return text.replace(/[\\*_~`|<>[\]@#]/g, '\\$&').replace(/^(\s*)([-+]|\d+\.)(?=\s)/gm, '$1\u200b$2');
+  return text.replace(/[\\*_~`|<>[\]@#]/g, '\\$&').replace(/^([^\S\n]*)([-+]|\d+\.)(?=\s)/gm, '$1\u200b$2');
 }
 
 /** Lines in a box of fixed width; nothing in them ends the box. */

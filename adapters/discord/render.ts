@@ -202,7 +202,7 @@ function linesThatFit(lines: readonly string[], most: number): string {
 }
 
 function codeText(code: string, most: number): string {
-  let lines = clean(code).replace(/\s+$/, '');
+  let lines = clean(code).trimEnd();
   // Escaping lengthens: cut until it fits.
   for (let room = most - 8; room > 8; room -= 64) {
     lines = lastLines(lines, room);

@@ -32,10 +32,8 @@ export interface Session {
   load(): Promise<void>;
   update(info: SessionInfo | null): void;
   identify(identity: Identity): void;
-  /** An event has come and is not stored yet. */
-  begin(sequence: number): void;
-  /** It is stored (or needs no store). */
-  end(sequence: number): void;
+  /** An event has come and is not stored yet. What it returns is called when it is (or needs no store). */
+  begin(sequence: number): () => void;
   /** Writes what is to be kept; resolves when it is on disk. */
   save(): Promise<void>;
 }
@@ -45,7 +43,8 @@ export function createSession(options: {
   readonly memory: Sink['memory'];
   readonly onError: (error: unknown) => void;
 }): Session {
-  const open = new Set<number>();
+  /** Each of its own session: numbers begin anew with the next one. */
+  const open = new Map<symbol, number>();
   let info: SessionInfo | null = null;
   let identity: Identity | undefined;
   let writing: Promise<void> = Promise.resolve();
@@ -53,7 +52,7 @@ export function createSession(options: {
 
   function kept(): string {
     if (!info || !identity) return '';
-    const sequence = open.size > 0 ? Math.min(info.sequence, Math.min(...open) - 1) : info.sequence;
+    const sequence = open.size > 0 ? Math.min(info.sequence, Math.min(...open.values()) - 1) : info.sequence;
     const { sessionId, resumeURL } = info;
     return JSON.stringify({ token: options.mark, sessionId, resumeURL, sequence, ...identity });
   }
@@ -88,16 +87,17 @@ export function createSession(options: {
       written = text;
     },
     update(next) {
+      // What is open of a session that is over can't be told again; it would hold the next one's place for ever.
+      if (next?.sessionId !== info?.sessionId) open.clear();
       info = next;
     },
     identify(given) {
       identity = given;
     },
     begin(sequence) {
-      open.add(sequence);
-    },
-    end(sequence) {
-      open.delete(sequence);
+      const event = Symbol('event');
+      open.set(event, sequence);
+      return () => void open.delete(event);
     },
     save,
   };

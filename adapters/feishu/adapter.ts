@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { EventDispatcher, LoggerLevel } from '@larksuiteoapi/node-sdk';
 import type { z } from 'zod';
 import type { Adapter, Connection, Delivery, Outgoing, PlatformDeps, Request, Sink } from '../../src/chat/contract.ts';
+import { pause } from '../pause.ts';
 import { type Api, createApi } from './api.ts';
 import { type ButtonValue, bareCard, type Carry, renderCard } from './card.ts';
 import { buttonValue, MenuEvent, MessageEvent, menuText, PressEvent, textFor } from './events.ts';
@@ -11,8 +12,8 @@ import { createLanes } from './lanes.ts';
 import { createLink, type Link, type LinkState, type Problem, problemOf } from './link.ts';
 import { createNames } from './names.ts';
 import { createPace } from './pace.ts';
-import { wayTo } from './proxy.ts';
 import { createQuietLogger, domainOf, type FeishuSettings, malformed } from './settings.ts';
+import { wayTo } from './way.ts';
 
 /**
  * Feishu and Lark. Events come over the long connection and are acknowledged when they are stored; messages are cards.
@@ -377,17 +378,3 @@ const INVALID_PARAMETER = 230001;
 
 /** 43 of the 50 characters that there may be; the same key has the same one for ever. */
 const uuidOf = (key: string): string => createHash('sha256').update(key).digest('base64url');
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    timer.unref();
-    signal.addEventListener('abort', done, { once: true });
-  });
-}

@@ -1,7 +1,7 @@
 import { Client, defaultHttpInstance, LoggerLevel } from '@larksuiteoapi/node-sdk';
 import { z } from 'zod';
 import { FeishuFailure, failureOf, refusal } from './failure.ts';
-import type { Way } from './proxy.ts';
+import type { Way } from './way.ts';
 
 /** Feishu's API as this adapter needs it. Everything that it throws is a {@link FeishuFailure}. */
 

@@ -186,7 +186,7 @@ function table(reply: Reply, { rows: most, cell }: Measure): object[] {
 
 /** The end of a log says why: its beginning goes first. */
 function code(reply: Reply, limit: number): object[] {
-  const text = plainText(reply.code ?? '').replace(/\n+$/, '');
+  const text = plainText(reply.code ?? '').trimEnd();
   if (text.trim() === '' || limit === 0) return [];
   const kept = text.length <= limit ? text : `…\n${whole(text.slice(text.length - limit))}`;
   return [{ tag: 'markdown', content: codeBlock(kept) }];
@@ -223,8 +223,10 @@ function hints(reply: Reply, measure: Measure): object[] {
 
 const oneLine = (text: string): string =>
   plainText(text)
-    .replace(/\s*\n\s*/g, ' ')
-    .trim();
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join(' ');
 
 /** Cut with an ellipsis, never between the halves of a character. */
 function cut(text: string, limit: number): string {

@@ -2,8 +2,8 @@ import type { CredentialCheck, PlatformDeps } from '../../src/chat/contract.ts';
 import { type Api, createApi } from './api.ts';
 import { failureOf } from './failure.ts';
 import { type Problem, problemOf } from './link.ts';
-import { wayTo } from './proxy.ts';
 import { createQuietLogger, domainOf, type FeishuSettings, malformed } from './settings.ts';
+import { wayTo } from './way.ts';
 
 /** "Get bot info", `activate_status`: enabled, and enabled with an update that waits. */
 const ENABLED: readonly number[] = [2, 4];

@@ -60,12 +60,21 @@ export function textFor(bot: string, { message }: MessageEvent): string | undefi
   if (written === undefined) return undefined;
   const ours = message.mentions.filter(({ id }) => id.open_id === bot);
   if (message.chat_type !== 'p2p' && ours.length === 0) return undefined;
-  let text = written;
-  // The longest key first: `@_user_1` is the beginning of `@_user_10`.
-  for (const { key, id, name } of message.mentions.toSorted((a, b) => b.key.length - a.key.length)) {
-    text = text.replaceAll(key, id.open_id === bot ? ' ' : `@${name}`);
-  }
+  if (message.mentions.length === 0) return written.replace(/[^\S\n]+/g, ' ').trim();
+  const words = new Map(message.mentions.map((mention) => [mention.key, wordOf(mention, bot)]));
+  // The longest key first: `@_user_1` is the beginning of `@_user_10`. In one pass: a name may look like another's key.
+  const keys = [...words.keys()].sort((a, b) => b.length - a.length).map((key) => key.replace(/\W/g, '\\$&'));
+  const text = written.replace(new RegExp(keys.join('|'), 'g'), (key) => words.get(key) ?? '');
   return text.replace(/[^\S\n]+/g, ' ').trim();
+}
+
+/**
+ * A mention within a command. Somebody else is one word, the id: names are chosen by those who bear them, and one such as
+ * `Eve admin` would be read as part of the command of whoever mentions her.
+ */
+function wordOf({ id, name }: z.output<typeof Mention>, bot: string): string {
+  if (id.open_id === bot) return ' ';
+  return id.open_id ? `feishu:${id.open_id}` : `@${name.replace(/[^\p{L}\p{N}.-]+/gu, '_')}`;
 }
 
 function writtenIn(type: string, content: string): string | undefined {

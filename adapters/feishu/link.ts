@@ -1,8 +1,9 @@
 import { type EventDispatcher, LoggerLevel, WSClient } from '@larksuiteoapi/node-sdk';
 import type { ErrorCode, ErrorData } from '../../src/chat/contract.ts';
+import { pause } from '../pause.ts';
 import type { Api, Bot, QuietLogger } from './api.ts';
 import { FeishuFailure, failureOf } from './failure.ts';
-import type { Way } from './proxy.ts';
+import type { Way } from './way.ts';
 
 /**
  * The long connection, kept. The SDK's client makes one connection; from its first word of trouble on it is put away,
@@ -81,7 +82,7 @@ export function createLink(options: LinkOptions): Link {
   async function run(firstOver: () => void): Promise<void> {
     let failures = 0;
     while (!signal.aborted) {
-      let pause: number;
+      let waitMs: number;
       try {
         if (!bot) {
           bot = await api.bot();
@@ -94,7 +95,7 @@ export function createLink(options: LinkOptions): Link {
         await connection.lost;
         connection.close();
         if (clock.monotonic() - since >= HELD_MS) failures = 0;
-        pause = backoff(failures);
+        waitMs = backoff(failures);
         report({ state: 'connecting' });
       } catch (error) {
         if (signal.aborted) break;
@@ -105,11 +106,11 @@ export function createLink(options: LinkOptions): Link {
           break;
         }
         report({ state: 'connecting', problem: verdict.problem });
-        pause = verdict.slow ? SLOW_PAUSE_MS * (0.5 + options.random() / 2) : backoff(failures);
+        waitMs = verdict.slow ? SLOW_PAUSE_MS * (0.5 + options.random() / 2) : backoff(failures);
       }
       failures += 1;
       firstOver();
-      await sleep(pause, signal);
+      await pause(waitMs, signal);
     }
     firstOver();
   }
@@ -121,6 +122,9 @@ export function createLink(options: LinkOptions): Link {
   async function connect(): Promise<{ readonly lost: Promise<void>; close(): void }> {
     const lost = Promise.withResolvers<void>();
     const made = Promise.withResolvers<void>();
+    // It may fail before anybody waits for it.
+    made.promise.catch(() => undefined);
+    signal.throwIfAborted();
     const client = new WSClient({
       appId: options.appId,
       appSecret: options.secret,
@@ -244,16 +248,3 @@ export function problemOf(failure: FeishuFailure, proxy: string | undefined): Pr
 
 /** Where an app's id and secret are found. */
 export const CONSOLE = 'the developer console, Credentials & Basic Info (open.feishu.cn/app)';
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
-}

@@ -1,7 +1,7 @@
 import { defaultHttpInstance, registerApp } from '@larksuiteoapi/node-sdk';
 import { FettleError } from '../../src/chat/contract.ts';
 import { failureOf } from './failure.ts';
-import { wayTo } from './proxy.ts';
+import { wayTo } from './way.ts';
 
 /**
  * Makes an app by a scan: a person opens an address in Feishu or Lark, confirms, and the app is there with its scopes,
@@ -64,6 +64,7 @@ export async function registerFeishu(options: RegisterOptions): Promise<FeishuRe
       signal: ended.signal,
       ...(way.agent === undefined ? {} : { httpAgent: way.agent, httpsAgent: way.agent }),
       proxy: false as const,
+      maxRedirects: 0,
     });
   });
   try {

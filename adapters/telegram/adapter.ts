@@ -1,4 +1,5 @@
 import type { Adapter, Connection, PlatformDeps, Request, Sink } from '../../src/chat/contract.ts';
+import { proxyFor } from '../proxy.ts';
 import { createClient, type TelegramClient } from './client.ts';
 import { type CommandReader, createReader } from './commands.ts';
 import { createDeliveries, type Deliveries } from './deliveries.ts';
@@ -7,7 +8,6 @@ import { failureOf, reasonOf } from './failure.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { registerMenu } from './menu.ts';
 import { createPolling, type Polling, TIMINGS, type Timings, TOKEN, TOKEN_EXPECTED, TOKEN_SHAPE } from './polling.ts';
-import { chooseProxy } from './proxy.ts';
 import { MAX_TEXT } from './render.ts';
 
 /** What a hub's file says of Telegram, with the token. */
@@ -36,12 +36,12 @@ export function createTelegramAdapter(
   timings: Timings = TIMINGS,
 ): Adapter {
   const { clock, log } = deps;
+  const api = settings.api ?? API;
+  const proxy = proxyFor(PLATFORM, api, settings.proxy, deps.environment);
   let running: Running | undefined;
   let stopped: Connection = { state: 'stopped', since: clock.now() };
 
   function begin(sink: Sink): Running {
-    const api = settings.api ?? API;
-    const proxy = chooseProxy(settings.proxy, deps.environment, new URL(api));
     const client = createClient({ token: settings.token, apiRoot: api, proxy });
     const bot = settings.token.split(':')[0] ?? '';
     const ledger = createLedger(sink.memory, bot, (error) => log('telegram_ids_not_kept', { error: String(error) }));
@@ -59,10 +59,13 @@ export function createTelegramAdapter(
       random: deps.random,
       log,
       timings,
-      proxy: proxy.kind === 'none' ? undefined : proxy.shown,
+      proxy: proxy?.shown,
       onMe: handler.met,
       onUpdate: handler.handle,
-      onChange: () => sink.connectionChanged(),
+      onChange() {
+        sink.connectionChanged();
+        if (polling.connection().state === 'connected') sink.deliverable();
+      },
     });
     const deliveries = createDeliveries({
       client,

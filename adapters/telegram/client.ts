@@ -1,8 +1,8 @@
 import { Api } from 'grammy';
 import { Agent, fetch, ProxyAgent } from 'undici';
 import { z } from 'zod';
-import { NotTelegram, ProxyUnusable } from './failure.ts';
-import type { ProxyChoice } from './proxy.ts';
+import type { WebProxy } from '../proxy.ts';
+import { NotTelegram } from './failure.ts';
 
 /**
  * Calls of the Bot API (https://core.telegram.org/bots/api) by grammY over undici's `fetch`, through a proxy where there
@@ -27,20 +27,19 @@ const Envelope = z.looseObject({ ok: z.boolean() });
 export interface ClientOptions {
   readonly token: string;
   readonly apiRoot: string;
-  readonly proxy: ProxyChoice;
+  readonly proxy: WebProxy | undefined;
 }
 
 export function createClient({ token, apiRoot, proxy }: ClientOptions): TelegramClient {
   const closing = new AbortController();
   const connect = { timeout: 10_000 };
   const dispatcher =
-    proxy.kind === 'http'
-      ? new ProxyAgent({ uri: proxy.address, requestTls: connect, proxyTls: connect })
-      : new Agent({ connect });
+    proxy === undefined
+      ? new Agent({ connect })
+      : new ProxyAgent({ uri: proxy.address, requestTls: connect, proxyTls: connect });
 
   /** What grammY asks of node-fetch, by undici; agents and the like of node-fetch are left out. */
   async function ask(address: string, options: FetchOptions) {
-    if (proxy.kind === 'unusable') throw new ProxyUnusable(proxy.shown);
     const response = await fetch(address, {
       method: options.method ?? 'POST',
       headers: { 'content-type': 'application/json' },

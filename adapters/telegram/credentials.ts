@@ -1,11 +1,11 @@
 import type { CredentialCheck, PlatformDeps } from '../../src/chat/contract.ts';
+import { proxyFor } from '../proxy.ts';
 import { API, type TelegramSettings } from './adapter.ts';
 import { createClient } from './client.ts';
 import { isFatal } from './deliveries.ts';
 import { PLATFORM } from './events.ts';
 import { failureOf } from './failure.ts';
 import { meOf, TIMINGS, TOKEN, TOKEN_EXPECTED, TOKEN_SHAPE } from './polling.ts';
-import { chooseProxy } from './proxy.ts';
 
 type Problem = CredentialCheck['problems'][number];
 
@@ -19,7 +19,7 @@ export async function checkCredentials(
     return { problems: [{ code: 'chat_credentials_malformed', data: { ...TOKEN, expected: TOKEN_EXPECTED } }] };
   }
   const api = settings.api ?? API;
-  const proxy = chooseProxy(settings.proxy, deps.environment, new URL(api));
+  const proxy = proxyFor(PLATFORM, api, settings.proxy, deps.environment);
   const client = createClient({ token: settings.token, apiRoot: api, proxy });
   const within = () => client.within(TIMINGS.callMs, signal);
   let bot: string | undefined;
@@ -32,7 +32,7 @@ export async function checkCredentials(
       : [];
     return { bot, problems };
   } catch (error) {
-    const problem = problemOf(error, proxy.kind === 'none' ? undefined : proxy.shown);
+    const problem = problemOf(error, proxy?.shown);
     return { ...(bot === undefined ? {} : { bot }), problems: [problem] };
   } finally {
     await client.close();

@@ -35,6 +35,9 @@ const Message = z.looseObject({
     .optional()
     .catch(undefined),
   migrate_to_chat_id: z.number().optional(),
+  forward_origin: z.unknown().optional(),
+  forward_date: z.unknown().optional(),
+  via_bot: z.unknown().optional(),
 });
 type Message = z.output<typeof Message>;
 const CallbackQuery = z.looseObject({
@@ -88,9 +91,16 @@ export function readEvent(update: Update, me: Me, reader: CommandReader): Event 
   const text = addressedText(message, me, reader);
   const from = message.from;
   if (text === undefined || !from || message.chat.type === 'channel') return { kind: 'nothing' };
+  // Somebody else's words: who passes them on did not give that command.
+  if (isPassedOn(message)) return { kind: 'nothing' };
   // Bots answer nobody who is a bot: two of them would never end. An admin who writes as the group itself comes as one.
   if (from.is_bot && !message.sender_chat) return { kind: 'nothing' };
   return { kind: 'request', request: { ...requestOf(update, message, from), text }, messageId: message.message_id };
+}
+
+/** Forwarded, from a channel that the group belongs to, or made by another bot in line (#message). */
+function isPassedOn({ forward_origin: origin, forward_date: date, via_bot: bot }: Message): boolean {
+  return origin !== undefined || date !== undefined || bot !== undefined;
 }
 
 function requestOf(update: Update, message: Message, from: z.output<typeof User>): Omit<Request, 'text'> {
@@ -126,15 +136,18 @@ function addressedText(message: Message, me: Me, reader: CommandReader): string 
   const text = message.text ?? message.caption;
   if (text === undefined) return undefined;
   const own = `@${me.username.toLowerCase()}`;
-  const mentions = (message.entities ?? message.caption_entities ?? []).filter(
-    ({ type, offset, length, user }) =>
-      (type === 'mention' && text.slice(offset, offset + length).toLowerCase() === own) ||
-      (type === 'text_mention' && user?.id === me.id),
-  );
+  const entities = message.entities ?? message.caption_entities ?? [];
+  const isOwn = ({ type, offset, length, user }: z.output<typeof Entity>) =>
+    (type === 'mention' && text.slice(offset, offset + length).toLowerCase() === own) ||
+    (type === 'text_mention' && user?.id === me.id);
+  const mentions = entities.filter(isOwn);
   let rest = text;
   // From the end, so that the places of the others stay right.
-  for (const { offset, length } of [...mentions].sort((a, b) => b.offset - a.offset)) {
-    rest = `${rest.slice(0, offset).trimEnd()} ${rest.slice(offset + length).trimStart()}`;
+  for (const entity of entities.toSorted((a, b) => b.offset - a.offset)) {
+    const [before, after] = [rest.slice(0, entity.offset), rest.slice(entity.offset + entity.length)];
+    if (isOwn(entity)) rest = `${before.trimEnd()} ${after.trimStart()}`;
+    // Who has no user name is mentioned by a name of their own choice, which could be words of a command.
+    else if (entity.type === 'text_mention' && entity.user) rest = `${before}${PLATFORM}:${entity.user.id}${after}`;
   }
   rest = rest.trim();
   if (message.chat.type !== 'private') {

@@ -11,13 +11,6 @@ export class NotTelegram extends Error {
   }
 }
 
-/** The proxy that is set can't be used. */
-export class ProxyUnusable extends Error {
-  constructor(shown: string) {
-    super(`${shown} is not an HTTP proxy`);
-  }
-}
-
 export type Failure =
   /** The Bot API said no: nothing was done. */
   | {
@@ -62,7 +55,6 @@ export function failureOf(error: unknown): Failure {
   const chain = causes(error instanceof HttpError ? error.error : error);
   for (const cause of chain) {
     if (cause instanceof NotTelegram) return { kind: 'unreached', reason: `HTTP ${cause.status}`, done: 'maybe' };
-    if (cause instanceof ProxyUnusable) return { kind: 'unreached', reason: cause.message, done: 'no' };
     const refused = /^Proxy response \((\d+)\)/.exec(cause.message);
     if (refused) return { kind: 'unreached', reason: `the proxy answers ${refused[1]}`, done: 'no' };
     const { code, syscall } = cause as NodeJS.ErrnoException;

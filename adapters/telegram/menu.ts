@@ -1,4 +1,5 @@
 import type { PlatformDeps, Sink } from '../../src/chat/contract.ts';
+import { pause } from '../pause.ts';
 import type { TelegramClient } from './client.ts';
 import { MENU_LANGUAGES, menuDigest, menuOf, SCOPES } from './commands.ts';
 import { failureOf, reasonOf } from './failure.ts';
@@ -28,7 +29,7 @@ export async function registerMenu(given: MenuDeps): Promise<void> {
       if (client.closed.aborted) return;
       deps.log('telegram_menu_failed', { reason: reasonOf(failure), attempt });
       const asked = failure.kind === 'refused' ? (failure.retryAfterMs ?? 0) : 0;
-      await ended(client.closed, Math.max(asked, timings.firstRetryMs * 4 ** attempt));
+      await pause(Math.max(asked, timings.firstRetryMs * 4 ** attempt), client.closed);
     }
   }
 }
@@ -45,17 +46,4 @@ async function register({ client, memory, bot, deps, timings }: MenuDeps): Promi
   }
   await memory.set('menu', digest);
   deps.log('telegram_menu_registered', { commands: deps.commands.length });
-}
-
-/** After so long, or when the signal ends. */
-function ended(signal: AbortSignal, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

@@ -1,4 +1,5 @@
 import type { Connection, PlatformDeps } from '../../src/chat/contract.ts';
+import { pause } from '../pause.ts';
 import type { TelegramClient } from './client.ts';
 import { isFatal } from './deliveries.ts';
 import { ALLOWED_UPDATES, Me, PLATFORM, Update } from './events.ts';
@@ -100,6 +101,7 @@ export function createPolling(deps: PollingDeps): Polling {
     let me: Me | undefined;
     let offset = 0;
     let failures = 0;
+    let refusals = 0;
     while (!stopping.signal.aborted && connection.state !== 'failed') {
       try {
         if (!me) {
@@ -116,23 +118,29 @@ export function createPolling(deps: PollingDeps): Polling {
         if (!Array.isArray(updates)) throw new NotTelegram(200);
         failures = 0;
         connected();
-        offset = await store(updates, offset);
+        const { next, whole } = await store(updates, offset);
+        offset = next;
+        refusals = whole ? 0 : refusals + 1;
+        if (!whole) await pause(backoff(refusals), stopping.signal);
       } catch (error) {
         if (stopping.signal.aborted) return;
         failures += 1;
         const waitMs = await afterFailure(failureOf(error), failures);
-        if (waitMs !== undefined) await pause(waitMs);
+        if (waitMs !== undefined) await pause(waitMs, stopping.signal);
       }
     }
   }
 
-  /** The next offset. Stops at the first update that could not be stored. */
-  async function store(raw: readonly unknown[], offset: number): Promise<number> {
+  /** The next offset. Stops at the first update that could not be stored: then it is not `whole`. */
+  async function store(
+    raw: readonly unknown[],
+    offset: number,
+  ): Promise<{ readonly next: number; readonly whole: boolean }> {
     const numbered = raw
       .map((one) => ({ one, id: Number((one as { update_id?: unknown } | null)?.update_id) }))
       .filter(({ id }) => Number.isSafeInteger(id));
     // What has no number can't be confirmed: it comes again and again.
-    if (numbered.length < raw.length) await pause(timings.lastRetryMs);
+    if (numbered.length < raw.length) await pause(timings.lastRetryMs, stopping.signal);
     let next = offset;
     for (const { one, id } of numbered.sort((a, b) => a.id - b.id)) {
       const update = Update.safeParse(one);
@@ -144,8 +152,7 @@ export function createPolling(deps: PollingDeps): Polling {
             event: id,
             error: error instanceof Error ? error.message : String(error),
           });
-          await pause(timings.firstRetryMs);
-          return next;
+          return { next, whole: false };
         }
       } else {
         log('telegram_event_unreadable', { event: id, error: update.error.issues[0]?.message ?? '' });
@@ -153,7 +160,7 @@ export function createPolling(deps: PollingDeps): Polling {
       // What is told once more has a lower id.
       next = Math.max(next, id + 1);
     }
-    return next;
+    return { next, whole: true };
   }
 
   function connected(): void {
@@ -164,10 +171,14 @@ export function createPolling(deps: PollingDeps): Polling {
     if (connection.state !== 'stopped' && connection.state !== 'failed') set('connected');
   }
 
+  function backoff(failures: number): number {
+    const longest = Math.min(timings.firstRetryMs * 2 ** Math.min(failures - 1, 20), timings.lastRetryMs);
+    return longest * (0.5 + deps.random() / 2);
+  }
+
   /** Milliseconds to wait; `undefined`: for ever. */
   async function afterFailure(failure: Failure, failures: number): Promise<number | undefined> {
-    const backoff = Math.min(timings.firstRetryMs * 2 ** Math.min(failures - 1, 20), timings.lastRetryMs);
-    const waitMs = backoff * (0.5 + deps.random() / 2);
+    const waitMs = backoff(failures);
     if (failure.kind === 'unreached') {
       const { reason } = failure;
       const data = { platform: PLATFORM, reason, ...(deps.proxy === undefined ? {} : { proxy: deps.proxy }) };
@@ -202,18 +213,6 @@ export function createPolling(deps: PollingDeps): Polling {
     } catch (error) {
       log('telegram_webhook_stays', { reason: reasonOf(failureOf(error)) });
     }
-  }
-
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        stopping.signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      stopping.signal.addEventListener('abort', end, { once: true });
-    });
   }
 
   return {

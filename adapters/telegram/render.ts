@@ -140,7 +140,9 @@ const CUTTERS: Readonly<Record<Cuttable, (reply: Reply, cap: number) => Part | u
   },
 
   code({ code }, cap) {
-    const whole = cleaned(code ?? '').replace(/^\n+|\s+$/g, '');
+    const whole = cleaned(code ?? '')
+      .replace(/^\n+/, '')
+      .trimEnd();
     if (whole === '') return undefined;
     const shown = codeEnd(whole, cap);
     const html = escapeHtml(shown);

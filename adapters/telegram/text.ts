@@ -12,9 +12,9 @@ export function cleaned(text: string): string {
       .replace(/\r\n?/g, '\n')
       .replace(/\t/g, '  ')
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-      .replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '')
+      .replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '')
       // `@name` would call somebody who is named so: a joiner that nobody sees keeps it a word.
-      .replace(/(?<![\w@])@(?=[A-Za-z]\w{3})/g, '@\u2060')
+      .replace(/(?<!\w)@(?=[A-Za-z]\w)/g, '@\u2060')
       .toWellFormed()
   );
 }

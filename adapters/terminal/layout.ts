@@ -40,7 +40,7 @@ export function layout(raw: Reply, look: Look): readonly string[] {
   for (const line of fieldLines(reply.fields ?? [], look, inner)) add(line);
   if (reply.table) for (const line of tableLines(reply.table, look, inner)) add(line);
   if (reply.code !== undefined) {
-    for (const line of reply.code.replace(/\n+$/, '').split('\n')) {
+    for (const line of reply.code.trimEnd().split('\n')) {
       for (const part of wrap(line, inner - 2)) add(paint.faint(`${marks ? '│' : '|'} ${part}`));
     }
   }

@@ -105,7 +105,7 @@ export interface Sink {
    * The answer comes later, through the outbox.
    */
   accept(request: Request): Promise<'stored' | 'duplicate'>;
-  /** Messages that were `unattended` may be tried now. */
+  /** Messages that were `unattended`, and those that wait after a failure, may be tried now: the connection is back. */
   deliverable(): void;
   /** What was sent in answer to an event already, as it is shown now: for a reader who asks again. */
   answersTo(eventId: string): Promise<readonly Outgoing[]>;

@@ -18,12 +18,14 @@ import {
   sentAnswers,
 } from '../store/outbox.ts';
 import type { Database } from '../store/schema.ts';
+import { boundedReply } from './bounds.ts';
 import type { Adapter, Delivery, Outgoing, Reply } from './contract.ts';
 
 /**
- * Sends what the outbox table holds. Invariants: new messages of one chat go out in order, one at a time; an edit
- * shows the newest state and never comes sooner after the last one than the adapter allows; a message is `sent`
- * only after the adapter said so, so a crash in between sends it again with the same key.
+ * Sends what the outbox table holds. Invariants: new messages of one chat go out in order, one at a time, but for one
+ * that was refused again and again; an edit shows the newest state and never comes sooner after the last one than the
+ * adapter allows; a message is `sent` only after the adapter said so, so a crash in between sends it again with the same
+ * key. No wait depends on the wall clock alone: it may jump.
  */
 
 const MINUTE = 60_000;
@@ -32,6 +34,12 @@ const DAY = 24 * 60 * MINUTE;
 /** A progress message that could not be sent for this long is given up; an answer is tried for longer. */
 const GIVE_UP_MS = DAY;
 const GIVE_UP_FINAL_MS = 7 * DAY;
+/** And not before so many tries: a clock that is set to the right day is no day of trying. */
+const GIVE_UP_TRIES = 50;
+/** One that was refused so often (a minute, by our own waits) holds up those after it no longer. */
+const STUCK_TRIES = 8;
+/** Platforms ask for a day at the most; who has to wait longer has a clock that was set back. */
+const LONGEST_MS = DAY + 60 * MINUTE;
 /** Sent and unread messages are forgotten after this. */
 const KEEP_MS = 30 * DAY;
 /** Waits between tries: 0.5 s, 1 s, 2 s … 5 min, with jitter. */
@@ -39,6 +47,8 @@ const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 5 * MINUTE;
 /** An adapter that has not answered by then has failed this time. */
 const SEND_DEADLINE_MS = 60_000;
+/** So many messages of one platform are looked at. */
+const LIST = 1_000;
 
 export interface OutboxDeps {
   readonly db: Kysely<Database>;
@@ -72,6 +82,13 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   const busy = new Set<string>();
   /** Keys of messages that nobody was there to read, by platform. */
   const parked = new Map<string, Set<string>>();
+  /** How often there was somebody: who comes while a message is handed out must not miss it. */
+  const arrivals = new Map<string, number>();
+  /** Messages whose next try is ours to choose, by platform: a connection that is back is worth one at once. */
+  const hasty = new Map<string, Set<string>>();
+  const hastened = new Set<string>();
+  /** When what is not due yet will be, by the clock that nobody sets. */
+  let waits = new Map<string, { readonly due: number; readonly at: number }>();
   const underWay = new Set<Promise<void>>();
   let running = false;
   let looking = false;
@@ -90,7 +107,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     const look = lookForWork()
       .catch((error: unknown) => {
         log('outbox_failed', { error: String(error) });
-        schedule(clock.now() + 1_000);
+        schedule(1_000);
       })
       .finally(() => {
         looking = false;
@@ -103,32 +120,33 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     underWay.add(look);
   }
 
-  function schedule(at: number): void {
+  function schedule(inMs: number): void {
     if (!running) return;
     clearTimeout(timer);
-    timer = setTimeout(wake, Math.min(Math.max(at - clock.now(), 1), MINUTE));
+    timer = setTimeout(wake, Math.min(Math.max(inMs, 1), MINUTE));
     timer.unref();
   }
 
   /** Starts at most one message a chat, and sets the timer for what is not due yet. */
   async function lookForWork(): Promise<void> {
-    const now = clock.now();
-    let nextAt = Number.POSITIVE_INFINITY;
+    let nextMs = Number.POSITIVE_INFINITY;
     /** Chats whose oldest new message is waiting: later ones must not overtake it. */
     const blocked = new Set<string>();
-    for (const message of await openMessages(db)) {
-      const adapter = adapters.get(message.platform);
-      if (!adapter || parked.get(message.platform)?.has(message.key)) continue;
+    const before = waits;
+    waits = new Map();
+    for (const { message, adapter } of await candidates()) {
       const chat = chatOf(message);
+      const leftMs = leftOf(message, adapter, before);
       if (busy.has(chat)) continue;
       if (message.state === 'pending' && blocked.has(chat)) continue;
-      const due = dueAt(message, adapter);
-      if (due > now) {
-        nextAt = Math.min(nextAt, due);
-        if (message.state === 'pending') blocked.add(chat);
+      if (leftMs > 0) {
+        nextMs = Math.min(nextMs, leftMs);
+        if (message.state === 'pending' && message.attempts < STUCK_TRIES) blocked.add(chat);
         continue;
       }
       busy.add(chat);
+      hastened.delete(message.key);
+      hasty.get(message.platform)?.delete(message.key);
       const work = deliver(message, adapter)
         .catch(async (error: unknown) => {
           log('outbox_failed', { key: message.key, error: String(error) });
@@ -142,12 +160,35 @@ export function createOutbox(deps: OutboxDeps): Outbox {
         });
       underWay.add(work);
     }
-    if (nextAt < Number.POSITIVE_INFINITY) schedule(nextAt);
+    if (nextMs < Number.POSITIVE_INFINITY) schedule(nextMs);
   }
 
-  function dueAt(message: OpenMessage, adapter: Adapter): number {
-    const interval = message.state === 'dirty' ? (message.sentAt ?? 0) + adapter.capabilities.editIntervalMs : 0;
-    return Math.max(message.nextAt, interval);
+  /** What is to be sent, oldest first; an edit that was refused comes after what is new. */
+  async function candidates(): Promise<readonly { readonly message: OpenMessage; readonly adapter: Adapter }[]> {
+    const found: { readonly message: OpenMessage; readonly adapter: Adapter }[] = [];
+    for (const adapter of adapters.values()) {
+      const keys = parked.get(adapter.platform);
+      // Platform by platform: what nobody reads on one of them fills no other one's list.
+      for (const message of await openMessages(db, adapter.platform, LIST + (keys?.size ?? 0)))
+        if (!keys?.has(message.key)) found.push({ message, adapter });
+    }
+    const refused = ({ message }: (typeof found)[number]) => message.state === 'dirty' && message.attempts > 0;
+    return [...found.filter((one) => !refused(one)), ...found.filter(refused)];
+  }
+
+  /** Milliseconds until a message is due; 0: now. */
+  function leftOf(message: OpenMessage, adapter: Adapter, before: typeof waits): number {
+    const now = clock.now();
+    const asked = hastened.has(message.key) || message.nextAt - now > LONGEST_MS ? 0 : message.nextAt;
+    const { sentAt } = message;
+    const edited = message.state === 'dirty' && sentAt !== null && sentAt <= now;
+    const due = Math.max(asked, edited ? sentAt + adapter.capabilities.editIntervalMs : 0);
+    if (due <= now) return 0;
+    const monotonic = clock.monotonic();
+    const known = before.get(message.key);
+    const at = known?.due === due ? known.at : monotonic + due - now;
+    waits.set(message.key, { due, at });
+    return Math.max(0, Math.min(due - now, at - monotonic));
   }
 
   async function deliver(open: OpenMessage, adapter: Adapter): Promise<void> {
@@ -159,11 +200,12 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       return;
     }
     const outgoing = outgoingOf(message);
+    const arrived = arrivals.get(open.platform);
     // Known on disk before it leaves: a hub that is killed meanwhile can't say whether it arrived.
     if (!editing) await markSending(db, message.key, clock.now());
     const sending = editing && message.ref !== null ? adapter.edit(message.ref, outgoing) : adapter.send(outgoing);
     const delivery = await settle(sending, deps.redact);
-    await record(message, editing, delivery);
+    await record(message, editing, delivery, arrived);
   }
 
   function outgoingOf(message: StoredMessage): Outgoing {
@@ -172,33 +214,39 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     return { key, route, reply: redactReply(message.reply, deps.redact), answers, final, failed, ...maybe };
   }
 
-  async function record(message: StoredMessage, editing: boolean, delivery: Delivery): Promise<void> {
+  async function record(
+    message: StoredMessage,
+    editing: boolean,
+    delivery: Delivery,
+    arrived: number | undefined,
+  ): Promise<void> {
     const now = clock.now();
+    const { platform } = message.route;
     switch (delivery.result) {
       case 'sent':
         await markSent(db, message, { ref: delivery.ref, now });
         return;
       case 'unattended': {
+        if (arrivals.get(platform) === arrived) add(parked, platform, message.key);
         await markNotSent(db, message.key);
-        const keys = parked.get(message.route.platform) ?? new Set();
-        parked.set(message.route.platform, keys.add(message.key));
         return;
       }
       case 'impossible':
         log('message_impossible', { key: message.key, editing, reason: delivery.reason });
         if (editing) await markUneditable(db, message, now);
-        else await markDead(db, message.key, delivery.reason);
+        else await markDead(db, message, delivery.reason);
         return;
       case 'retry': {
         const patience = message.final ? GIVE_UP_FINAL_MS : GIVE_UP_MS;
-        if (now - message.updatedAt > patience) {
+        if (now - message.updatedAt > patience && message.attempts >= GIVE_UP_TRIES) {
           log('message_given_up', { key: message.key, reason: delivery.reason });
-          await markDead(db, message.key, delivery.reason);
+          await markDead(db, message, delivery.reason);
           return;
         }
         if (delivery.notSent) await markNotSent(db, message.key);
         const attempts = message.attempts + 1;
         const backoff = Math.min(FIRST_RETRY_MS * 2 ** Math.min(attempts - 1, 20), LAST_RETRY_MS);
+        if (delivery.afterMs <= 0) add(hasty, platform, message.key);
         const wait = delivery.afterMs > 0 ? delivery.afterMs : backoff * (0.5 + deps.random() / 2);
         await markRetry(db, message.key, { attempts, nextAt: Math.ceil(now + wait), reason: delivery.reason });
         return;
@@ -207,13 +255,16 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   }
 
   return {
-    put: putMessage,
+    put: (trx, message) => putMessage(trx, { ...message, reply: boundedReply(message.reply) }),
     wake,
     async answersTo(platform, eventId) {
       return (await sentAnswers(db, platform, eventId)).map(outgoingOf);
     },
     deliverable(platform) {
       parked.delete(platform);
+      arrivals.set(platform, (arrivals.get(platform) ?? 0) + 1);
+      for (const key of hasty.get(platform) ?? []) hastened.add(key);
+      hasty.delete(platform);
       wake();
     },
     start() {
@@ -237,6 +288,10 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       while (underWay.size > 0) await Promise.allSettled(underWay);
     },
   };
+}
+
+function add(sets: Map<string, Set<string>>, platform: string, key: string): void {
+  sets.set(platform, (sets.get(platform) ?? new Set()).add(key));
 }
 
 /** Anything thrown, and an adapter that never answers, count as `retry`. */

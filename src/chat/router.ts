@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { type Role, roleAllows } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
+import { accountOf, isShared } from '../domain/person.ts';
 import type { Redact } from '../domain/redact.ts';
 import type { Language, Reply, Route } from '../domain/reply.ts';
 import { commandOfName, keepCommand } from '../store/button-commands.ts';
@@ -30,6 +32,8 @@ const HOLD_MS = 2_000;
 const AT_ONCE = 4;
 /** A command that takes longer has failed. */
 const COMMAND_DEADLINE_MS = 60_000;
+/** Between tries to do and answer an event, where the store refuses. */
+const TRY_AGAIN_MS = [500, 2_000, 10_000, 60_000, 5 * 60_000];
 /** Longer texts are cut: no command is near it. */
 const MAX_TEXT = 4_000;
 /** Names are cut after this. */
@@ -109,15 +113,26 @@ export function createRouter(deps: RouterDeps): Router {
     const lane = lanes.get(name) ?? createLane({ holdMs: HOLD_MS, atOnce: AT_ONCE, idle: () => lanes.delete(name) });
     lanes.set(name, lane);
     lane.add(() => {
-      const work = handle(platform, request)
-        .catch((error: unknown) => log('event_failed', { platform, event: request.eventId, error: explain(error) }))
-        .finally(() => {
-          running.delete(work);
-          queued.delete(id);
-        });
+      const work = handleAtLast(platform, request).finally(() => {
+        running.delete(work);
+        queued.delete(id);
+      });
       running.add(work);
       return work;
     });
+  }
+
+  /** The store may be full or locked for a while: nobody tells the event again, so it is not left for the next start. */
+  async function handleAtLast(platform: string, request: Request): Promise<void> {
+    for (const waitMs of [...TRY_AGAIN_MS, undefined]) {
+      try {
+        return await handle(platform, request);
+      } catch (error) {
+        log('event_failed', { platform, event: request.eventId, error: explain(error) });
+        if (waitMs === undefined) return;
+        await delay(waitMs, undefined, { signal: stopping.signal, ref: false }).catch(() => undefined);
+      }
+    }
   }
 
   async function handle(platform: string, request: Request): Promise<void> {
@@ -206,8 +221,9 @@ export function createRouter(deps: RouterDeps): Router {
   }
 
   async function strangerReply(account: string, { router, people }: Messages): Promise<Reply> {
+    const role = isShared(accountOf(account)) ? 'viewer' : 'operator';
     const claimed = deps.claimed === undefined || (await deps.claimed());
-    const text = claimed ? [router.stranger, people.letMeIn(account)] : [router.stranger, people.unclaimed];
+    const text = claimed ? [router.stranger, people.letMeIn(account, role)] : [router.stranger, people.unclaimed];
     return { tone: 'info', title: router.strangerTitle, text };
   }
 
@@ -233,14 +249,15 @@ export function createRouter(deps: RouterDeps): Router {
   function tooMuch(platform: string, person: string, request: Request, rate: Rate | undefined, now: number): number {
     if (!rate) return 0;
     // Platforms of one rate share it: a person is one, on whatever accounts.
-    const waits = limiter(`${rate.burst}/${rate.perMinute}`, rate, 'person').take(person, now);
+    const waits = limiter('', rate, 'person').take(person, now);
     if (waits > 0) return waits;
     const chatRate = { burst: rate.burst * 3, perMinute: rate.perMinute * 3 };
     return limiter(platform, chatRate, 'chat').take(request.route.chat, now);
   }
 
   function limiter(of: string, rate: Rate, kind: string) {
-    const name = `${of}\n${kind}`;
+    // By rate too: what strangers may ask of a chat holds up nobody who is known there.
+    const name = `${of}\n${kind}\n${rate.burst}/${rate.perMinute}`;
     const found = limiters.get(name) ?? createRateLimiter(rate);
     limiters.set(name, found);
     return found;
@@ -281,7 +298,9 @@ export function createRouter(deps: RouterDeps): Router {
       pruneTimer = setInterval(prune, 60 * 60_000);
       pruneTimer.unref();
       for (const event of await unfinishedEvents(db)) {
-        enqueue(event.platform, JSON.parse(event.request) as Request);
+        const request = requestOf(event.request);
+        if (request) enqueue(event.platform, request);
+        else log('event_unreadable', { platform: event.platform, event: event.eventId });
       }
     },
     async stop() {
@@ -292,12 +311,22 @@ export function createRouter(deps: RouterDeps): Router {
   };
 }
 
+/** One row that can't be read must not keep the hub from starting. */
+function requestOf(stored: string): Request | undefined {
+  try {
+    return JSON.parse(stored) as Request;
+  } catch {
+    return undefined;
+  }
+}
+
 /** What people call themselves, in one line, without what turns text around. */
 function nameOf({ person, personName = '' }: Request): string {
   const name = personName
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ')
     .trim()
     .slice(0, MAX_NAME)
+    .toWellFormed()
     .trim();
   return name === '' ? person : name;
 }

@@ -32,7 +32,30 @@ export function chatPlatforms(
   }
 }
 
-/** The values that must never be shown. */
-export function chatSecrets(platforms: Readonly<Partial<Record<PlatformName, PlatformSettings>>>): string[] {
-  return Object.values(platforms).flatMap(({ secret }) => (secret.found ? [secret.value] : []));
+/** The values that must never be shown: each platform's secret, and the passwords of proxies. */
+export function chatSecrets(
+  platforms: Readonly<Partial<Record<PlatformName, PlatformSettings>>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): string[] {
+  const own = Object.values(platforms).flatMap(({ secret, proxy }) => [
+    ...(secret.found ? [secret.value] : []),
+    ...passwordsIn(proxy),
+  ]);
+  const proxies = Object.entries(environment).filter(([name]) => /^(?:https?|all)_proxy$/i.test(name));
+  return [...own, ...proxies.flatMap(([, address]) => passwordsIn(address))];
+}
+
+/** As it is written in the address, as it is meant, and as a proxy is told it. */
+function passwordsIn(address: string | undefined): string[] {
+  if (address === undefined) return [];
+  const spelled = address.includes('://') ? address : `http://${address}`;
+  if (!URL.canParse(spelled)) return [];
+  const { username, password } = new URL(spelled);
+  if (password === '') return [];
+  try {
+    const meant = [decodeURIComponent(username), decodeURIComponent(password)];
+    return [password, meant[1] ?? '', Buffer.from(meant.join(':')).toString('base64')];
+  } catch {
+    return [password];
+  }
 }

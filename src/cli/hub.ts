@@ -2,6 +2,7 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createAdapters, type HubStatus } from '../../adapters/index.ts';
 import { createKeeperClient } from '../../agent/keeper/client.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
@@ -41,12 +42,17 @@ import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
 import { withHeard } from './chat-status.ts';
+import { endOnCrash } from './crash.ts';
+import { discreet } from './discreet.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
 import { createReadiness } from './readiness.ts';
 import { untilTold } from './signals.ts';
 import { VERSION } from './version.ts';
+
+/** A message that is being sent when the hub is to end has so long. Milliseconds. */
+const SENT_MS = 3_000;
 
 /** Wires the hub and runs it until SIGTERM. Everything that it says of itself goes to standard error: its log. */
 export async function startHub({ layout, environment, config }: RoleOptions): Promise<void> {
@@ -55,10 +61,14 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const loaded = loadConfig(config ?? layout.config).config;
   const platforms = chatPlatforms(loaded.chats, config ?? layout.config, environment.all);
   const redact = createRedactor({
-    secrets: [...Object.values(loaded.apps).flatMap((app) => secretValues(app.env)), ...chatSecrets(platforms)],
+    secrets: [
+      ...Object.values(loaded.apps).flatMap((app) => secretValues(app.env)),
+      ...chatSecrets(platforms, environment.all),
+    ],
     homes: [layout.home, environment.userHome],
   });
   const logLine = (line: string) => console.error(`${new Date().toISOString()} ${redact(line)}`);
+  endOnCrash(process, logLine);
   const logEvent = (event: string, data: Readonly<Record<string, unknown>>) =>
     logLine(`${event} ${JSON.stringify(data)}`);
   const random = (length: number) => randomBytes(length);
@@ -77,7 +87,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const checker = createReleaseChecker({ db, sources, clock });
 
   const randomNumber = () => randomInt(1_000_000) / 1_000_000;
-  const adapters = await createAdapters({
+  const opened = await createAdapters({
     socket: layout.runtime.hubSocket,
     status: () => statusOf(),
     platforms,
@@ -87,6 +97,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     log: logEvent,
     environment: environment.all,
   });
+  const adapters = opened.map((adapter) => discreet(adapter, redact));
   const outbox = createOutbox({
     db,
     clock,
@@ -184,7 +195,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     claimed: people.claimed,
     language: () => settings.current().language,
     // The person at the machine itself is held up by nothing.
-    rateOf: (platform) => (platform === 'terminal' ? undefined : { perMinute: 20, burst: 10 }),
+    rateOf: (platform) => (platform === 'terminal' ? undefined : loaded.chats.rate),
     onAdmin: people.adminSpoke,
     onAnswered: () => handsOff.soon(),
     onConnection: connections.changed,
@@ -253,10 +264,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       problems: problems.map(redact),
       chats: await withHeard(
         db,
-        services.adapters().flatMap(({ own, lastError, ...chat }) => {
-          if (own) return [];
-          return [{ ...chat, ...(lastError === undefined ? {} : { lastError: redact(lastError) }) }];
-        }),
+        services.adapters().flatMap(({ own, ...chat }) => (own ? [] : [chat])),
       ),
       ...(Object.keys(platforms).length > 0 && !(await people.claimed()) ? { unclaimed: true } : {}),
       apps: (device?.apps ?? []).map(({ app, version, health, address }) => ({ app, version, health, address })),
@@ -269,7 +277,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   await engine.start();
   outbox.start();
   await router.start();
-  for (const adapter of adapters) await adapter.start(router.sink(adapter.platform));
+  await Promise.all(adapters.map((adapter) => adapter.start(router.sink(adapter.platform))));
   await readiness.start();
   await connections.start();
   await handsOff.start();
@@ -282,7 +290,9 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   );
   await readiness.stop();
   await connections.stop();
-  for (const adapter of adapters) await adapter.stop();
+  // What is on its way arrives; what is cut off would have to be looked for at the next start.
+  await Promise.race([outbox.stop(), delay(SENT_MS, undefined, { ref: false })]);
+  await Promise.all(adapters.map((adapter) => adapter.stop()));
   await router.stop();
   deviceSettings.stop();
   await schedule.stop();

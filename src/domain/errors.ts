@@ -105,6 +105,7 @@ export const ERROR_CODES = [
   'chat_permission_missing',
   'chat_unreachable',
   'chat_conflict',
+  'chat_proxy_unusable',
   'chat_refused',
   'button_unknown',
   // people
@@ -112,6 +113,7 @@ export const ERROR_CODES = [
   'link_refused',
   'unknown_person',
   'bad_person',
+  'shared_account',
   'last_admin',
   'not_your_account',
   'only_account',

@@ -17,6 +17,14 @@ export function accountOf(id: string): Account {
   return at === -1 ? { platform: '', person: id } : { platform: id.slice(0, at), person: id.slice(at + 1) };
 }
 
+/**
+ * Does a platform not say who it is? Whoever is an admin of a Telegram group may write in its name: several people, and
+ * each of them somebody else as well. So it asks for nothing, and approves nothing.
+ */
+export function isShared({ platform, person }: Account): boolean {
+  return platform === 'telegram' && person.startsWith('chat');
+}
+
 /** Whom a command names. */
 export type PersonRef =
   | ({ readonly by: 'account' } & Account)

@@ -3,7 +3,7 @@ import { peopleCard } from '../chat/render-people.ts';
 import type { Asker, People, RoleChange } from '../commands/index.ts';
 import { type Role, roleAllows } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
-import { accountId, accountOf } from '../domain/person.ts';
+import { accountId, accountOf, isShared } from '../domain/person.ts';
 import { forgetAdmin } from '../store/admin-chats.ts';
 import { addAudit, auditOfEvent } from '../store/audit.ts';
 import {
@@ -75,6 +75,8 @@ export function createRoles(work: PeopleWork): Pick<People, 'setRole' | 'remove'
         if (done) return done;
         await requireAdmin(trx, asker);
         const named = await findNamed(trx, typed, { strangers: !known, again: (id) => addCommand(id, role) });
+        if (role !== 'viewer' && isShared(accountOf(named.account)))
+          throw new FettleError('shared_account', { data: { account: named.account } });
         if (named.person?.role === role) {
           const accounts = (await listAccounts(trx, named.person.person)).map(accountId);
           return { name: named.person.name, accounts, before: role, after: role };

@@ -85,14 +85,20 @@ export interface OpenMessage {
   readonly state: 'pending' | 'dirty';
   readonly nextAt: number;
   readonly sentAt: number | null;
+  readonly attempts: number;
 }
 
-/** Messages with something to send, oldest first. */
-export async function openMessages(db: Kysely<Database>, limit = 5_000): Promise<readonly OpenMessage[]> {
+/** Messages of a platform with something to send, oldest first. */
+export async function openMessages(
+  db: Kysely<Database>,
+  platform: string,
+  limit: number,
+): Promise<readonly OpenMessage[]> {
   const rows = await db
     .selectFrom('outbox')
-    .select(['seq', 'key', 'platform', 'route', 'state', 'next_at', 'sent_at'])
+    .select(['seq', 'key', 'platform', 'route', 'state', 'next_at', 'sent_at', 'attempts'])
     .where('state', 'in', ['pending', 'dirty'])
+    .where('platform', '=', platform)
     .orderBy('seq')
     .limit(limit)
     .execute();
@@ -104,6 +110,7 @@ export async function openMessages(db: Kysely<Database>, limit = 5_000): Promise
     state: row.state === 'dirty' ? 'dirty' : 'pending',
     nextAt: row.next_at,
     sentAt: row.sent_at,
+    attempts: row.attempts,
   }));
 }
 
@@ -209,12 +216,13 @@ export async function markRetry(
     .execute();
 }
 
-/** Gives a message up. */
-export async function markDead(db: Kysely<Database>, key: string, reason: string): Promise<void> {
+/** Gives a message up, as it was handed out: one that was replaced meanwhile is another, and is tried. */
+export async function markDead(db: Kysely<Database>, { key, body }: StoredMessage, reason: string): Promise<void> {
   await db
     .updateTable('outbox')
     .set({ state: 'dead', last_error: reason === UNEDITABLE ? 'unsendable' : reason.slice(0, 500) })
     .where('key', '=', key)
+    .where('reply', '=', body)
     .execute();
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { MenuCommand, Reply } from '../../src/chat/contract.ts';
+import type { MenuCommand } from '../../src/chat/contract.ts';
 import { COMMANDS } from '../../src/commands/index.ts';
 import { answer, type Bot, type BotOptions, makeBot, startBot } from '../support/discord/bot.ts';
 import { type DiscordPlatform, startDiscord } from '../support/discord/index.ts';
@@ -29,7 +29,6 @@ async function again(bot: Bot, options: BotOptions = {}): Promise<Bot> {
   return started({ sink: bot.sink, ...options });
 }
 const titles = () => discord.messages().map(({ title }) => title);
-const sends = () => discord.calls().filter(({ what }) => what === 'send').length;
 const MINUTE = 60_000;
 
 test('a slash command is stored, then acknowledged; its first answer fills what was promised, the next is a message', async () => {
@@ -243,121 +242,6 @@ test('a message that never arrived is sent, however long ago it was tried; like 
   ]);
 });
 
-test.each([500, 502, 503])('status %i: tried again, with the same nonce', async (status) => {
-  const bot = await started();
-  const request = await bot.asked('hello');
-  discord.fault({ on: 'send', do: 'status', status });
-  const failed = await bot.adapter.send(answer(request, 'k1', 'once'));
-  expect(failed).toMatchObject({ result: 'retry', reason: `HTTP ${status}` });
-  expect((await bot.adapter.send(answer(request, 'k1', 'once'))).result).toBe('sent');
-  const nonces = discord
-    .calls()
-    .flatMap(({ what, body }) => (what === 'send' ? [(body as { nonce: string }).nonce] : []));
-  expect(new Set(nonces).size).toBe(1);
-  expect(titles()).toEqual(['once']);
-});
-
-test('a rate limit is told with its wait, at once; an edit does not queue behind it', async () => {
-  const bot = await started();
-  const request = await bot.asked('hello');
-  const sent = await bot.adapter.send(answer(request, 'k1', 'fetching'));
-  if (sent.result !== 'sent') throw new Error(sent.result);
-  discord.fault({ on: 'edit', do: 'rate-limit', retryAfterMs: 3_000 });
-  const from = performance.now();
-  const limited = await bot.adapter.edit(sent.ref, answer(request, 'k1', 'more'));
-  expect(performance.now() - from).toBeLessThan(1_000);
-  expect(limited).toMatchObject({ result: 'retry', notSent: true });
-  expect(limited.result === 'retry' && limited.afterMs).toBeGreaterThanOrEqual(3_000);
-  discord.fault({ on: 'send', do: 'rate-limit', retryAfterMs: 500 });
-  expect(await bot.adapter.send(answer(request, 'k2', 'result'))).toMatchObject({ result: 'retry', notSent: true });
-});
-
-test('a message that was deleted, or that is none of Discord, can not be edited', async () => {
-  const bot = await started();
-  const request = await bot.asked();
-  const sent = await bot.adapter.send(answer(request, 'k1', 'fetching'));
-  if (sent.result !== 'sent') throw new Error(sent.result);
-  discord.remove(discord.messages()[0]?.id ?? '');
-  const done = answer(request, 'k1', 'done');
-  expect(await bot.adapter.edit(sent.ref, done)).toMatchObject({ result: 'impossible', reason: /10008/ });
-  expect(await bot.adapter.edit('om_other', done)).toMatchObject({ result: 'impossible' });
-  expect(await bot.adapter.edit('1/2', done)).toMatchObject({ result: 'impossible', reason: /10003/ });
-});
-
-test('removed from the server, or without a permission: said why, in the log too; a promised way is used while it is open', async () => {
-  const bot = await started();
-  const mention = await bot.asked('hello');
-  const slash = await bot.asked('/update');
-  await until('the acknowledgement', () => discord.acknowledgedAfter(slash.eventId));
-  discord.deny('send');
-  expect(await bot.adapter.send(answer(mention, 'k1', 'x'))).toMatchObject({ result: 'impossible', reason: /50013/ });
-  expect((await bot.adapter.send(answer(slash, 'k2', 'first', {}, false))).result).toBe('sent');
-  expect((await bot.adapter.send(answer(slash, 'k3', 'second'))).result).toBe('sent');
-  expect(titles()).toEqual(['first', 'second']);
-  discord.deny();
-  discord.kick();
-  expect(await bot.adapter.send(answer(mention, 'k4', 'x'))).toMatchObject({ result: 'impossible', reason: /50001/ });
-  expect(bot.logs.filter(({ event }) => event === 'discord_refused').length).toBe(2);
-  await until('the log', () => bot.logs.some(({ event }) => event === 'discord_removed'));
-  expect(bot.adapter.connection().state).toBe('connected');
-});
-
-test('without the permission to read the history, an answer is no reply, but is there', async () => {
-  const bot = await started();
-  discord.deny('history');
-  const request = await bot.asked('hello');
-  expect((await bot.adapter.send(answer(request, 'k1', 'here'))).result).toBe('sent');
-  expect(discord.messages()).toMatchObject([{ title: 'here', answers: undefined }]);
-});
-
-test('a card that is far too large is cut, never refused; title and buttons stay; nobody is pinged', async () => {
-  const bot = await started();
-  const request = await bot.asked('hello');
-  const long = '@everyone <@1> `*_~|[](x) 更新'.repeat(2_000);
-  const many = Array.from({ length: 200 }, (_, i) => `${i} ${long.slice(0, 300)}`);
-  const reply: Partial<Reply> = {
-    tone: 'bad',
-    text: [long, long],
-    fields: many.map((value, i) => ({ name: i % 2 ? '' : value, value: i % 3 ? value : '' })),
-    table: { columns: ['a', 'b'], rows: many.map((cell) => [cell, cell]) },
-    progress: { label: long, step: 1, steps: 2, done: 5, total: 4, detail: long },
-    code: many.join('\n'),
-    buttons: many.map((label, i) => ({ label, command: `/update now ${label} ${i}`, style: 'danger' as const })),
-    hints: many,
-  };
-  expect((await bot.adapter.send(answer(request, 'k1', long, reply))).result).toBe('sent');
-  const [message] = discord.messages();
-  expect(message?.buttons.length).toBe(25);
-  expect(message?.title).toMatch(/^@everyone/);
-  const [send] = discord.calls().filter(({ what }) => what === 'send');
-  expect(send?.body).toMatchObject({ allowed_mentions: { parse: [] }, enforce_nonce: true });
-  expect(sends()).toBe(1);
-});
-
-test('a form that Discord refuses is sent without what may be refused', async () => {
-  const bot = await started();
-  const request = await bot.asked('hello');
-  discord.refuseEmbeds();
-  const message = answer(request, 'k1', 'title', { text: ['words'], buttons: [{ label: 'Go', command: '/update' }] });
-  expect((await bot.adapter.send(message)).result).toBe('sent');
-  expect(discord.messages()[0]?.text).toBe('title\nwords');
-  expect(discord.messages()[0]?.buttons.length).toBe(1);
-});
-
-test('where the bot may not embed, the words are text', async () => {
-  const bot = await started();
-  const request = await bot.asked('hello');
-  discord.deny('embed');
-  const words = { text: ['words'], fields: [{ name: 'version', value: '1' }] };
-  const sent = await bot.adapter.send(answer(request, 'k1', 'title', words));
-  if (sent.result !== 'sent') throw new Error(sent.result);
-  expect(discord.messages()[0]?.text).toBe('title\nwords\nversion: 1');
-  const before = discord.calls().length;
-  await bot.adapter.edit(sent.ref, answer(request, 'k1', 'other', words));
-  expect(discord.messages()[0]?.text).toBe('other\nwords\nversion: 1');
-  expect(discord.calls().length).toBe(before + 1);
-});
-
 test('buttons carry their command, or a short name of it; one that nobody knows is said to be so', async () => {
   const bot = await started();
   const request = await bot.asked('hello');
@@ -422,6 +306,7 @@ const NOUNS = new Set(COMMANDS.map(({ name }) => name.split(' ')[0])).size;
 
 test('commands are registered once, and anew only where they have changed', async () => {
   const first = await started();
+  await until('that it is noted', () => first.logs.some(({ event }) => event === 'discord_commands'));
   expect(registers()).toEqual([200]);
   expect(discord.commands.get('global')?.length).toBe(NOUNS);
   const second = await again(first);

@@ -144,6 +144,23 @@ describe('a stranger', () => {
     expect((await ask('telegram:fay', '/update')).title).toBe('您好');
   });
 
+  test('who writes in the name of a group is let in as a viewer alone', async () => {
+    await start();
+    await claim('telegram:11', 'Ann');
+    await ask('telegram:11', '/admin add telegram:22 operator', { name: 'Ann' });
+    const hello = await ask('telegram:chat-1001', '/update', { name: 'Staff', group: 'staff' });
+    expect(hello.text?.join()).toContain('/admin add telegram:chat-1001 viewer');
+    for (const role of ['operator', 'admin']) {
+      const refused = await ask('telegram:11', `/admin add telegram:chat-1001 ${role}`);
+      expect(refused.title).toContain('nobody knows who it is');
+    }
+    expect((await ask('telegram:11', '/admin add telegram:chat-1001 viewer')).title).toBe('Staff is viewer now');
+    const [, , shared] = await hub.people.list();
+    for (const who of ['telegram:chat-1001', '@staff', shared?.id])
+      expect((await ask('telegram:11', `/admin role ${who} operator`)).title).toContain('nobody knows who it is');
+    expect(await hub.people.roleOf('telegram', 'chat-1001')).toBe('viewer');
+  });
+
   test('is found by name, but let in by id alone', async () => {
     await start();
     await claim('telegram:11', 'Ann');

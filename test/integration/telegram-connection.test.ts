@@ -217,15 +217,6 @@ test('a proxy that takes the call and is silent: noticed, said, mended', async (
   await until('the connection', () => bench.adapter.connection().state === 'connected');
 });
 
-test('an address that is no HTTP proxy: said, no crash', async () => {
-  await using bench = await startBench({ environment: { HTTPS_PROXY: 'socks5://127.0.0.1:1080' }, connected: false });
-  await until('the problem', () => bench.adapter.connection().problem);
-  expect(bench.adapter.connection().problem).toMatchObject({
-    code: 'chat_unreachable',
-    data: { reason: expect.stringContaining('not an HTTP proxy') },
-  });
-});
-
 test('a live look at the credentials: who, what is wrong; nothing is changed or sent', async () => {
   await using telegram = disposable(await startTelegram());
   const look = (token: string) => checkCredentials({ token, api: telegram.url }, makeDeps(), never);

@@ -151,6 +151,8 @@ export async function makeChatWorld(
     if (code === undefined) throw new Error(`fettle claim said: ${out}`);
     await chat.type(`/admin claim ${code}`, { place: 'direct' });
     await until('an admin', () => world.query("select * from people where role = 'admin'").length > 0);
+    // The answer is written after the role: what is counted from here on is not it.
+    await until('the welcome', () => chat.messages().length > 0);
     await world.quiet();
     return world;
   } catch (error) {

@@ -39,7 +39,8 @@ const RULES: readonly { readonly of: string; readonly may: readonly string[] }[]
     ],
   },
   { of: 'adapters/index.ts', may: ['adapters/', 'src/chat/contract.ts'] },
-  { of: 'adapters/', may: ['src/chat/contract.ts'] },
+  // What is the same for all of them is beside their folders.
+  { of: 'adapters/', may: ['src/chat/contract.ts', 'adapters/pause.ts', 'adapters/proxy.ts'] },
   {
     of: 'agent/',
     may: [

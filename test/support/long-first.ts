@@ -6,6 +6,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
  */
 const LONG = [
   'test/e2e/self-update.test.ts',
+  'test/e2e/chat-self-update.test.ts',
+  'test/e2e/chat-telegram.test.ts',
+  'test/e2e/chat-feishu.test.ts',
+  'test/e2e/chat-discord.test.ts',
   'test/integration/rescue.test.ts',
   'test/crash/restore.test.ts',
   'test/crash/states.test.ts',

@@ -42,6 +42,10 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
     text: `Another program uses the same bot on ${platformName(d.platform)}${because(d.reason)}.`,
     next: 'Stop it, or make a bot of its own for Fettle: events are lost otherwise. It is tried again by itself.',
   }),
+  chat_proxy_unusable: (d) => ({
+    text: `The proxy of ${platformName(d.platform)} can't be used${because(d.proxy)}: ${t(d.where)} is not the address of an HTTP proxy.`,
+    next: `Set \`chats.${t(d.platform)}.proxy\` to one, such as http://127.0.0.1:7890, or to \`none\`; then /update restart hub. SOCKS is not spoken.`,
+  }),
   chat_refused: (d) => ({
     text: `${platformName(d.platform)} refuses this hub${because(d.reason)}.`,
     next: `See ${page(d)}. After it is mended: /update restart hub.`,

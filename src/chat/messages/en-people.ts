@@ -79,6 +79,10 @@ export const peopleProblems: Record<PeopleCode, ProblemWriter> = {
     text: `${t(d.typed)} is no person that I could know${because(d)}.`,
     next: 'A person is written feishu:ou_…, discord:123, telegram:123, or @name of somebody who has written to me.',
   }),
+  shared_account: (d) => ({
+    text: `${t(d.account)} is a group, in whose name any of its admins may write: nobody knows who it is, so it can be a viewer, and nothing more.`,
+    next: 'Let in the person: they write under their own name once, then /admin list shows them.',
+  }),
   last_admin: (d) => ({
     text: `${t(d.name)} is the last admin in the chats; the terminal on the hub's machine stays one, but nobody may be there.`,
     next: 'Make somebody else an admin first: /admin role PERSON admin',
@@ -152,7 +156,7 @@ export const people: PeopleTexts = {
         };
     }
   },
-  letMeIn: (account) => `An admin lets you in with: /admin add ${account} operator`,
+  letMeIn: (account, role) => `An admin lets you in with: /admin add ${account} ${role}`,
   unclaimed:
     'This hub has no admin yet. Is it yours? Run `fettle claim` on its machine and send me what it prints, in a direct message.',
 

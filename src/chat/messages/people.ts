@@ -8,6 +8,7 @@ export type PeopleCode = Extract<
   | 'link_refused'
   | 'unknown_person'
   | 'bad_person'
+  | 'shared_account'
   | 'last_admin'
   | 'not_your_account'
   | 'only_account'
@@ -46,7 +47,7 @@ export interface PeopleTexts {
   readonly role: (role: Role) => string;
   readonly news: (news: PeopleNews) => { readonly title: string; readonly text: string };
   /** To somebody who has no role, in a hub with an admin: how to be let in. */
-  readonly letMeIn: (account: string) => string;
+  readonly letMeIn: (account: string, role: Role) => string;
   /** The same where nobody has claimed the hub. */
   readonly unclaimed: string;
 

@@ -43,6 +43,10 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
     text: `有另一个程序在使用 ${name(d)} 上的同一个机器人${because(d.reason)}。`,
     next: '请停止它，或为 Fettle 单独创建机器人，否则会丢失事件。会自动重试。',
   }),
+  chat_proxy_unusable: (d) => ({
+    text: `${platformName(d.platform)} 的代理无法使用${because(d.proxy)}：${t(d.where)} 不是 HTTP 代理的地址。`,
+    next: `请把 \`chats.${t(d.platform)}.proxy\` 设为 HTTP 代理（例如 http://127.0.0.1:7890）或 \`none\`；然后 /update restart hub。不支持 SOCKS。`,
+  }),
   chat_refused: (d) => ({
     text: `${name(d)} 拒绝了这个 hub${because(d.reason)}。`,
     next: `参见 ${page(d)}。处理后：/update restart hub。`,

@@ -79,6 +79,10 @@ export const peopleProblems: Record<PeopleCode, ProblemWriter> = {
     text: `${t(d.typed)} 不是有效的人员标识${because(d)}。`,
     next: '写法：feishu:ou_…、discord:123、telegram:123，或给我发过消息的人的 @名字。',
   }),
+  shared_account: (d) => ({
+    text: `${t(d.account)} 是一个群，它的任何管理员都可以用它的名义发言：无法知道是谁，所以它只能是 viewer。`,
+    next: '请添加本人：对方先用自己的名字给我发一条消息，之后 /admin list 会显示。',
+  }),
   last_admin: (d) => ({
     text: `${t(d.name)} 是聊天中的最后一位管理员；hub 所在机器的终端仍是管理员，但未必有人在那里。`,
     next: '请先让另一个人成为管理员：/admin role 人员 admin',
@@ -145,7 +149,7 @@ export const people: PeopleTexts = {
         return { title: `${news.account} 不再属于 ${news.name}`, text: `它在这里已没有任何权限。· 操作人：${news.by}` };
     }
   },
-  letMeIn: (account) => `管理员可以这样添加您：/admin add ${account} operator`,
+  letMeIn: (account, role) => `管理员可以这样添加您：/admin add ${account} ${role}`,
   unclaimed: '这个 hub 还没有管理员。它是您的吗？请在它所在的机器上运行 `fettle claim`，并把显示的内容私聊发给我。',
 
   approvalTitle: (app, to) => `是否允许 ${app}${to ? ` 更新到 ${to}` : ' 更新'}？`,

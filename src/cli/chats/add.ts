@@ -1,6 +1,6 @@
-import { checkCredentials } from '../../../adapters/index.ts';
 import type { CredentialCheck } from '../../chat/contract.ts';
 import { FettleError } from '../../domain/errors.ts';
+import { askPlatform } from '../discreet.ts';
 import { machineClock } from '../npm-tools.ts';
 import {
   type ChatCommand,
@@ -125,15 +125,8 @@ async function checked(
     const plan = planned(platform, present, keys, credential.value);
     if (flags.check === false) return { credential, plan, check: { problems: [] } };
     say(`Asking ${words.name} …`);
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(CHECK_MS)]);
-    const check = await checkCredentials(platform, plan.settings, platformDeps(environment), limit).catch(
-      (error: unknown): CredentialCheck => {
-        signal.throwIfAborted();
-        if (!limit.aborted) throw error;
-        const data = { platform, reason: `no answer within ${CHECK_MS / 1_000} s`, proxy: plan.settings.proxy };
-        return { problems: [{ code: 'chat_unreachable', data }] };
-      },
-    );
+    const asking = { signal, limitMs: CHECK_MS };
+    const check = await askPlatform(platform, plan.settings, platformDeps(environment), asking);
     signal.throwIfAborted();
     if (check.bot !== undefined) {
       say(`Connected as ${check.bot}.`);

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createPlatformAdapter, type PlatformName, type PlatformSettings } from '../../../adapters/index.ts';
+import type { PlatformName, PlatformSettings } from '../../../adapters/index.ts';
 import { askStatus } from '../../../adapters/terminal/index.ts';
 import { takeLock } from '../../../agent/keeper/lock.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import type { Adapter, PlatformDeps, Request, Sink } from '../../chat/contract.ts';
 import type { ProblemText } from '../../chat/messages/index.ts';
+import { openChat } from '../discreet.ts';
 import type { Problem } from './contract.ts';
 
 /**
@@ -50,7 +51,7 @@ export async function hearAlone(
   textOf: (problem: Problem) => ProblemText,
 ): Promise<Heard | undefined> {
   const lock = takeLock(layout.hub.lock);
-  const adapter = await createPlatformAdapter(platform, settings, deps);
+  const adapter = await openChat(platform, settings, deps);
   const heard = Promise.withResolvers<Request | undefined>();
   const told = new Set<string>();
   const end = () => heard.resolve(undefined);

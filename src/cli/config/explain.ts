@@ -127,12 +127,20 @@ function hidden(place: readonly string[], value: unknown): unknown {
     return Object.fromEntries(Object.keys((value as object | null) ?? {}).map((key) => [key, '…']));
   }
   if (place.length === 2 && place[0] === 'apps' && typeof value === 'object' && value !== null && 'env' in value)
-    return { ...value, env: hidden(['apps', '', 'env'], value.env) };
+    return { ...(withoutUsers(value) as object), env: hidden(['apps', '', 'env'], value.env) };
   if (place.length === 1 && place[0] === 'apps')
     return Object.fromEntries(
       Object.entries((value as object | null) ?? {}).map(([app, of]) => [app, hidden(['apps', app], of)]),
     );
-  return value;
+  return withoutUsers(value);
+}
+
+/** Addresses of proxies and sources may have a name and a password in them. */
+function withoutUsers(value: unknown): unknown {
+  if (typeof value === 'string') return value.replace(/(:\/\/)[^\s/?#@]{1,2000}@/g, '$1…@');
+  if (Array.isArray(value)) return value.map(withoutUsers);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, of]) => [key, withoutUsers(of)]));
 }
 
 function inline(value: unknown): string {

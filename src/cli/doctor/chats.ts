@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { checkCredentials, type PlatformName } from '../../../adapters/index.ts';
+import type { PlatformName } from '../../../adapters/index.ts';
 import { readChatSecret, type SecretPlace, secretPlace } from '../../../config/chat-secrets.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { MESSAGES } from '../../chat/messages/index.ts';
@@ -7,6 +7,7 @@ import { chatPlatforms } from '../chat-platforms.ts';
 import { platformDeps } from '../chats/contract.ts';
 import { PLATFORM_WORDS } from '../chats/platforms.ts';
 import { sinceText } from '../chats/since.ts';
+import { askPlatform } from '../discreet.ts';
 import { type Check, type Facts, type Finding, note, ok, wrong } from './contract.ts';
 
 const ASK_MS = 15_000;
@@ -81,25 +82,14 @@ async function live(facts: Facts, name: PlatformName, signal: AbortSignal): Prom
   if (!settings?.secret.found) return [];
   const title = PLATFORM_WORDS[name].name;
   if (offline) return [note(`${title} was not asked whether the credentials are good (--offline)`)];
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]);
-  try {
-    const { bot, problems } = await checkCredentials(name, settings, platformDeps(environment), limit);
-    return [
-      ...(bot === undefined ? [] : [ok(`${title} knows the bot: ${bot}`)]),
-      ...problems.map(({ code, data }) => {
-        const { text, next } = words(environment.language).problem(code, data);
-        return wrong(text, next);
-      }),
-    ];
-  } catch (error) {
-    if (!limit.aborted) throw error;
-    const { text, next } = words(environment.language).problem('chat_unreachable', {
-      platform: name,
-      reason: `no answer within ${ASK_MS / 1_000} s`,
-      proxy: settings.proxy,
-    });
-    return [wrong(text, next)];
-  }
+  const { bot, problems } = await askPlatform(name, settings, platformDeps(environment), { signal, limitMs: ASK_MS });
+  return [
+    ...(bot === undefined ? [] : [ok(`${title} knows the bot: ${bot}`)]),
+    ...problems.map(({ code, data }) => {
+      const { text, next } = words(environment.language).problem(code, data);
+      return wrong(text, next);
+    }),
+  ];
 }
 
 function* connectionOf({ hub, clock, environment }: Facts, name: PlatformName): Generator<Finding> {

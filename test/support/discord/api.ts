@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Call } from '../chat-platform.ts';
+import { shown, shownChannel } from './objects.ts';
 import { type Refusal, refuseChoices, refuseCommands, refuseMessage } from './validate.ts';
 import {
   ACKNOWLEDGE_MS,
@@ -169,6 +170,10 @@ const ROUTES: Readonly<Record<string, (asked: Asked, options: { gateway: () => s
   'GET /applications/:id/guilds/:id/commands': (asked) => commandsAt(asked, asked.parts[3] ?? ''),
   'PUT /applications/:id/commands': (asked) => putCommands(asked, 'global'),
   'PUT /applications/:id/guilds/:id/commands': (asked) => putCommands(asked, asked.parts[3] ?? ''),
+  'GET /channels/:id': ({ world, parts }) => {
+    const refusal = refuseAccess(world, parts[1]);
+    return refusal ? refused(refusal) : { status: 200, body: shownChannel(world.channels.get(parts[1] ?? ''), world) };
+  },
   'POST /channels/:id/messages': createMessage,
   'GET /channels/:id/messages': listMessages,
   'PATCH /channels/:id/messages/:id': ({ world, parts, body }) => {
@@ -180,6 +185,14 @@ const ROUTES: Readonly<Record<string, (asked: Asked, options: { gateway: () => s
       return refused({ status: 403, code: 50005, message: 'Cannot edit a message authored by another user' });
     }
     return { status: 200, body: shown(edit(world, message, body as MessageBody)) };
+  },
+  'DELETE /channels/:id/messages/:id': ({ world, parts }) => {
+    const refusal = refuseAccess(world, parts[1]);
+    if (refusal) return refused(refusal);
+    const message = world.messages.find(({ id, channel }) => id === parts[3] && channel.id === parts[1]);
+    if (!message || message.deleted) return refused(UNKNOWN_MESSAGE);
+    message.deleted = true;
+    return { status: 204 };
   },
   'POST /interactions/:id/:token/callback': callback,
   [`GET ${ORIGINAL}`]: ({ world, parts }) => {
@@ -268,7 +281,7 @@ function post(world: World, channel: Channel, body: MessageBody, interaction?: I
     flags: body.flags ?? 0,
     nonce: body.nonce,
     reference: body.message_reference?.message_id,
-    interaction: interaction?.id,
+    interaction,
     createdAt: world.now(),
     earlier: [],
     deleted: false,
@@ -287,32 +300,6 @@ function edit(world: World, message: StoredMessage, body: MessageBody): StoredMe
   message.embeds = body.embeds ? embedsOf(world, message.channel, body.embeds) : message.embeds;
   message.components = body.components ?? message.components;
   return message;
-}
-
-/** A message as the API shows it. The nonce is only in the answer to who sent it. */
-export function shown(message: StoredMessage, withNonce = false): unknown {
-  const { channel, nonce, reference, interaction, createdAt, editedAt } = message;
-  return {
-    id: message.id,
-    type: interaction ? 20 : reference ? 19 : 0,
-    channel_id: channel.id,
-    author: message.author,
-    content: message.content,
-    embeds: message.embeds,
-    components: message.components,
-    flags: message.flags,
-    attachments: [],
-    mentions: [],
-    mention_roles: [],
-    mention_everyone: false,
-    pinned: false,
-    tts: false,
-    timestamp: new Date(createdAt).toISOString(),
-    edited_timestamp: editedAt === undefined ? null : new Date(editedAt).toISOString(),
-    ...(withNonce && nonce !== undefined ? { nonce } : {}),
-    ...(reference === undefined ? {} : { message_reference: { message_id: reference, channel_id: channel.id } }),
-    ...(interaction === undefined ? {} : { interaction_metadata: { id: interaction, type: 2 } }),
-  };
 }
 
 function listMessages({ world, parts, query }: Asked): Answer {
@@ -368,6 +355,19 @@ function commandsAt(asked: Asked, where: string): Answer {
 function putCommands(asked: Asked, where: string): Answer {
   const refusal = refuseApplication(asked) ?? refuseCommands(asked.body);
   if (refusal) return refused(refusal);
-  asked.world.commands.set(where, asked.body as readonly unknown[]);
-  return { status: 200, body: asked.body };
+  const { world } = asked;
+  world.commands.set(where, asked.body as readonly unknown[]);
+  // Application Commands, "Application Command Object": what was sent, with what the platform adds.
+  const guild = where === 'global' ? {} : { guild_id: where };
+  const made = (asked.body as readonly object[]).map((command) => ({
+    id: world.snowflake(),
+    application_id: world.application.id,
+    version: world.snowflake(),
+    default_member_permissions: null,
+    nsfw: false,
+    type: 1,
+    ...guild,
+    ...command,
+  }));
+  return { status: 200, body: made };
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { guildOf } from './objects.ts';
 import type { World } from './world.ts';
 
 /**
@@ -123,7 +124,7 @@ export function createGateway(
     const { bot, application } = world;
     const ready = { v: 10, user: bot, guilds, session_id: session.id, resume_gateway_url: options.url(), application };
     tell(session, 'READY', { ...ready, shard: [0, 1], private_channels: [] }, send);
-    if (!world.kicked) tell(session, 'GUILD_CREATE', { ...world.guild, unavailable: false }, send);
+    if (!world.kicked) tell(session, 'GUILD_CREATE', guildOf(world), send);
     return session;
   }
 

@@ -2,8 +2,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Call, ChatPlatform, Fault } from '../chat-platform.ts';
 import { until } from '../until.ts';
-import { serveApi, shown } from './api.ts';
+import { serveApi } from './api.ts';
 import { createGateway } from './gateway.ts';
+import { guildOf, shown } from './objects.ts';
 import { isShown, seenMessage } from './seen.ts';
 import { type FilledCommand, fillIn, type RegisteredCommand } from './slash.ts';
 import { type Channel, createWorld, type Denied, type Interaction, type StoredMessage, type Told } from './world.ts';
@@ -152,6 +153,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
       // Without the intent of message contents they are empty, but for direct messages and mentions of the bot.
       content: readable ? text : '',
       mentions: mentioned ? [world.bot] : [],
+      channel_type: channel.type,
       ...(channel.guild === undefined ? {} : where),
       ...extra,
     };
@@ -184,6 +186,9 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
       locale: from.locale === 'zh' ? 'zh-CN' : 'en-US',
       app_permissions: '0',
       entitlements: [],
+      attachment_size_limit: 10_485_760,
+      // "Authorizing Integration Owners Object": installed in a guild; "0" in a direct chat with the bot.
+      authorizing_integration_owners: { 0: channel.guild ?? '0' },
       ...(from.message === undefined ? {} : { message: from.message }),
       ...place(channel, user),
     };
@@ -306,7 +311,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     },
     invite() {
       world.kicked = false;
-      gateway.dispatch('GUILD_CREATE', { ...world.guild, unavailable: false }, false);
+      gateway.dispatch('GUILD_CREATE', guildOf(world), false);
     },
     deny(...what) {
       world.denied.clear();

@@ -12,7 +12,7 @@ export function seenMessage(message: StoredMessage): SeenMessage {
     person: channel.person,
     chat: channel.id,
     thread: channel.type === 11 ? channel.id : undefined,
-    answers: interaction ?? reference,
+    answers: interaction?.id ?? reference,
     text,
     title: text.split('\n')[0] ?? '',
     buttons: message.components.flatMap(({ components }) =>

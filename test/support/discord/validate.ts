@@ -23,12 +23,23 @@ function onlyKeys(value: Json, known: readonly string[], what: string): Refusal 
   return odd === undefined ? undefined : bad(`${what}.${odd} is not known`);
 }
 
-const MESSAGE_KEYS = ['content', 'embeds', 'components', 'allowed_mentions', 'flags'];
+/** Resources, Message, "Create Message" and "Edit Message": what makes sense without files, polls and stickers. */
+const MESSAGE_KEYS = [
+  'content',
+  'embeds',
+  'components',
+  'allowed_mentions',
+  'flags',
+  'attachments',
+  'tts',
+  'enforce_nonce',
+];
+const CREATE_KEYS = ['nonce', 'message_reference', 'sticker_ids', 'poll'];
 
 /** A message that is created or edited. */
 export function refuseMessage(body: unknown, creating: boolean): Refusal | undefined {
   if (!isObject(body)) return { status: 400, code: 50109, message: 'The request body contains invalid JSON.' };
-  const keys = creating ? [...MESSAGE_KEYS, 'nonce', 'enforce_nonce', 'message_reference'] : MESSAGE_KEYS;
+  const keys = creating ? [...MESSAGE_KEYS, ...CREATE_KEYS] : MESSAGE_KEYS;
   const odd = onlyKeys(body, keys, 'message');
   if (odd) return odd;
   const { content = '', embeds = [], components = [], nonce, enforce_nonce, message_reference } = body;

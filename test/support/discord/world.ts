@@ -39,7 +39,7 @@ export interface StoredMessage {
   flags: number;
   readonly nonce?: string | undefined;
   readonly reference?: string | undefined;
-  readonly interaction?: string | undefined;
+  readonly interaction?: Interaction | undefined;
   readonly createdAt: number;
   editedAt?: number;
   readonly earlier: string[];

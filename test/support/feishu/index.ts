@@ -100,6 +100,8 @@ export async function startFeishu(options: FeishuOptions = {}): Promise<FeishuPl
     ),
   ];
   const calls: Call[] = [];
+  const said: string[] = [];
+  const note = (line: string) => void said.push(`${new Date(now()).toISOString().slice(11, 23)} ${line}`);
   const record = (call: Call) => void calls.push(call);
   const clientConfig = () => ({
     PingInterval: options.pingInterval ?? 120,
@@ -126,12 +128,11 @@ export async function startFeishu(options: FeishuOptions = {}): Promise<FeishuPl
   };
   let limits = options.limits ?? true;
   const faults = createFaults();
-  const messages = createMessages({ chats, appId: state.appId, now, newId, limits: () => limits });
+  const messages = createMessages({ chats, appId: state.appId, now, newId, limits: () => limits, say: note });
   const api = createApi({ state, messages, faults, now, newId, clientConfig, record });
   const connections = createConnections({ now, faults, record, clientConfig, repeatMs: options.repeatMs ?? 15_000 });
   /** Messages are known by their own id, and everything else by the event's. */
   const aliases = new Map<string, string>();
-  const said: string[] = [];
 
   const server = createServer((request, response) => {
     api.handle(request, response).catch(() => request.socket.destroy());
@@ -181,7 +182,7 @@ export async function startFeishu(options: FeishuOptions = {}): Promise<FeishuPl
     },
   ) => {
     const chat = chatOf(place, who);
-    said.push(`${nameOf(who)}: ${text}`);
+    note(`${nameOf(who)}: ${text}`);
     const key = '@_user_1';
     const written = { bot: `${key} ${text}`, other: `${key} ${text}`, all: `@_all ${text}`, none: text }[mention];
     const message = messages.said(chat, who, text, thread);
@@ -228,7 +229,7 @@ export async function startFeishu(options: FeishuOptions = {}): Promise<FeishuPl
 
   const pressRaw: FeishuPlatform['pressRaw'] = async (value, given = {}) => {
     const who = given.person ?? people.anna;
-    said.push(`${nameOf(who)} presses ${JSON.stringify(value)}`);
+    note(`${nameOf(who)} presses ${JSON.stringify(value)}`);
     return tell(
       'card.action.trigger',
       {
@@ -263,7 +264,7 @@ export async function startFeishu(options: FeishuOptions = {}): Promise<FeishuPl
     },
     pressRaw,
     async menu(key, who = people.anna) {
-      said.push(`${nameOf(who)} chooses ${key}`);
+      note(`${nameOf(who)} chooses ${key}`);
       const operator = { operator_name: nameOf(who), operator_id: idOf(who) };
       return tell('application.bot.menu_v6', { operator, event_key: key, timestamp: now() });
     },
@@ -321,13 +322,7 @@ export async function startFeishu(options: FeishuOptions = {}): Promise<FeishuPl
     advance(ms) {
       ahead += ms;
     },
-    transcript: () =>
-      [
-        ...said,
-        ...messages
-          .seen()
-          .map(({ text, earlier }) => `Fettle (${earlier.length} earlier):\n  ${text.replaceAll('\n', '\n  ')}`),
-      ].join('\n'),
+    transcript: () => said.join('\n'),
     async close() {
       connections.close();
       socketServer.close();

@@ -71,9 +71,11 @@ export interface MessagesDeps {
   readonly newId: (prefix: string) => string;
   /** The limits of sending are kept; off where a test sends faster than people do. */
   readonly limits: () => boolean;
+  /** A line of the transcript. */
+  readonly say: (line: string) => void;
 }
 
-export function createMessages({ chats, appId, now, newId, limits }: MessagesDeps): Messages {
+export function createMessages({ chats, appId, now, newId, limits, say }: MessagesDeps): Messages {
   const all: Message[] = [];
   const uuids = new Map<string, { readonly at: number; readonly message: Message }>();
   /** When something was sent into a chat, by its id. */
@@ -124,6 +126,7 @@ export function createMessages({ chats, appId, now, newId, limits }: MessagesDep
       edits: [],
     };
     all.push(message);
+    say(`Fettle → ${placeOf(chat)}${parent ? ', as a reply' : ''}: ${shownText(read.card)}`);
     if (uuid !== undefined) uuids.set(target, { at: now(), message });
     return sent(message);
   }
@@ -217,6 +220,7 @@ export function createMessages({ chats, appId, now, newId, limits }: MessagesDep
       message.earlier.push(textOf(message.card));
       message.card = read.card;
       message.editedAt = now();
+      say(`Fettle edits in ${placeOf(message.chat)}: ${shownText(read.card)}`);
       return { status: 200, code: 0, msg: 'success', data: {} };
     },
     list(query) {
@@ -266,3 +270,6 @@ export function createMessages({ chats, appId, now, newId, limits }: MessagesDep
       }),
   };
 }
+
+const placeOf = ({ place }: Chat) => (place === 'group' ? 'the group' : 'a direct chat');
+const shownText = (card: Card) => textOf(card).replaceAll('\n', '\n  ');

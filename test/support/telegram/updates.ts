@@ -139,7 +139,8 @@ export function createUpdates(now: () => number): Updates {
         place: update.update_id,
         lose: fault?.do === 'lose',
         duplicate: fault?.do === 'duplicate',
-        again: false,
+        // One that comes late is not confirmed by an offset that was meant for those that were told before it.
+        again: ms > 0,
       };
       waiting.push(one);
       if (held) {

@@ -102,6 +102,9 @@ test.each([
   ['a\\*b', 'a\\\\\\*b'],
   ['- item\n1. item', '\u200b- item\n\u200b1. item'],
   ['a\x1b[31mred\x1b[0m\0b\r\nc', 'aredb\nc'],
+  // What turns text around could show one version, or one person, as another.
+  ['1.\u202e3.2\u202c \u20664\u2069 \u200ea\u200f \u061cb \x9b31m', '1.3.2 4 a b 31m'],
+  ['half \ud83d', 'half \ufffd'],
 ])('%j is shown as it stands', (text, escaped) => {
   expect(escapeMarkdown(text)).toBe(escaped);
 });

@@ -117,7 +117,7 @@ test('what could call somebody, or be Markdown, is neither, wherever it stands',
 test('a line that says something else with invisible marks, or clears the screen, is plain', () => {
   expect(plainText('a\r\nb\rc')).toBe('a\nb\nc');
   expect(plainText('\x1b]0;title\x07x\x1b[2Jy\x1b[1;31mz')).toBe('xyz');
-  expect(plainText('1.\u202e3.2')).toBe('1.3.2');
+  expect(plainText('1.\u202e3.2\u202c \u20664\u2069 \u200ea\u200f \u061cb')).toBe('1.3.2 4 a b');
 });
 
 test.each([

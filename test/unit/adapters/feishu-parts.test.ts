@@ -3,7 +3,6 @@ import { buttonValue, type MessageEvent, menuText, textFor } from '../../../adap
 import { failureOf, refusal } from '../../../adapters/feishu/failure.ts';
 import { createLanes } from '../../../adapters/feishu/lanes.ts';
 import { createPace } from '../../../adapters/feishu/pace.ts';
-import { wayTo } from '../../../adapters/feishu/proxy.ts';
 import { createQuietLogger, domainOf } from '../../../adapters/feishu/settings.ts';
 
 const BOT = 'ou_bot';
@@ -28,7 +27,24 @@ describe('what a message says', () => {
     ['@_user_1 /update now', [['@_user_1', BOT, 'Fettle']], '/update now'],
     ['/update now @_user_1', [['@_user_1', BOT, 'Fettle']], '/update now'],
     ['@_user_1', [['@_user_1', BOT, 'Fettle']], ''],
-    ['@_user_1 ask @_user_10', ten, 'ask @P9'],
+    ['@_user_1 ask @_user_10', ten, 'ask feishu:ou_9'],
+    // Names are chosen by those who bear them, and give no words to a command.
+    [
+      '@_user_1 /admin role @_user_2 viewer',
+      [
+        ['@_user_1', BOT, 'Fettle'],
+        ['@_user_2', 'ou_eve', 'telegram:6 admin'],
+      ],
+      '/admin role feishu:ou_eve viewer',
+    ],
+    [
+      '@_user_1 /admin role @_user_2 viewer',
+      [
+        ['@_user_1', BOT, 'Fettle'],
+        ['@_user_2', '', 'Eve" admin @_user_1\n$&'],
+      ],
+      '/admin role @Eve_admin_user_1_ viewer',
+    ],
     ['@_user_1\u00a0/update   fix: a\nb', [['@_user_1', BOT, 'F']], '/update fix: a\nb'],
     ['/update', [], undefined],
     ['@_user_1 /update', [['@_user_1', 'ou_other', 'Ben']], undefined],
@@ -123,27 +139,6 @@ test('lanes keep their order, run side by side, and go on after a failure', asyn
   await expect(failing).rejects.toThrow('no');
   await Promise.all([slow, next, lanes.idle()]);
   expect(done).toEqual(['b', 'a1', 'a2']);
-});
-
-describe('the proxy', () => {
-  const proxy = 'http://proxy:3128';
-  test.each([
-    [undefined, {}, undefined],
-    [undefined, { HTTPS_PROXY: proxy }, proxy],
-    [undefined, { https_proxy: 'proxy:3128' }, proxy],
-    [undefined, { ALL_PROXY: 'socks5://proxy:1' }, undefined],
-    [undefined, { HTTPS_PROXY: proxy, NO_PROXY: '*' }, undefined],
-    [undefined, { HTTPS_PROXY: proxy, NO_PROXY: 'a, .feishu.cn' }, undefined],
-    [undefined, { HTTPS_PROXY: proxy, NO_PROXY: 'open.feishu.cn:443' }, undefined],
-    [undefined, { HTTPS_PROXY: proxy, NO_PROXY: 'open.feishu.cn:8443,ishu.cn' }, proxy],
-    ['none', { HTTPS_PROXY: proxy }, undefined],
-    ['http://me:pass@other:1', { HTTPS_PROXY: proxy }, 'http://other:1'],
-  ])('%j with %j is %j', (own, environment, used) => {
-    const way = wayTo('https://open.feishu.cn', own, environment);
-    expect(way.proxy).toBe(used);
-    expect(way.agent !== undefined).toBe(used !== undefined);
-    way.close();
-  });
 });
 
 test('addresses by their short names', () => {

@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import { createReader, menuName, menuOf } from '../../../adapters/telegram/commands.ts';
 import { readEvent, Update } from '../../../adapters/telegram/events.ts';
 import { findLostMessage, type Probe } from '../../../adapters/telegram/lost-message.ts';
-import { chooseProxy } from '../../../adapters/telegram/proxy.ts';
 import { LANGUAGES, type MenuCommand } from '../../../src/chat/contract.ts';
 import { COMMANDS } from '../../../src/commands/index.ts';
 import { detect } from '../../support/telegram/markup.ts';
@@ -87,6 +86,9 @@ test('in a direct chat everything is; Telegram’s own first words become the he
 test('a mention by id, an answer to the bot, words below a picture', () => {
   const named = [{ type: 'text_mention', offset: 0, length: 6, user: { id: ME.id } }];
   expect(heard('Fettle restart', { entities: named })).toBe('restart');
+  // Somebody else is one word, whatever they call themselves.
+  const eve = [{ type: 'text_mention', offset: 12, length: 9, user: { id: 6 } }];
+  expect(heard('/admin role Eve admin viewer', { entities: eve }, 'private')).toBe('/admin role telegram:6 viewer');
   const ours = { message_id: 8, from: { id: ME.id, is_bot: true }, chat: { id: 1, type: 'supergroup' } };
   expect(heard('yes', { reply_to_message: ours })).toBe('yes');
   expect(heard('/nonsense', { reply_to_message: ours })).toBe('/nonsense');
@@ -95,6 +97,24 @@ test('a mention by id, an answer to the bot, words below a picture', () => {
   expect(heard('talk', { reply_to_message: { ...ours, from: { id: 6, is_bot: true } } })).toBeUndefined();
   const below = { text: undefined, entities: undefined, caption: '/update', caption_entities: detect('/update') };
   expect(heard('', below)).toBe('/update');
+});
+
+test.each([
+  [
+    'forwarded',
+    { forward_origin: { type: 'user', date: 1, sender_user: { id: 6, is_bot: false, first_name: 'Eve' } } },
+  ],
+  ['forwarded, as older servers tell it', { forward_date: 1 }],
+  [
+    'forwarded by a channel into its group',
+    { forward_origin: { type: 'channel', date: 1 }, is_automatic_forward: true },
+  ],
+  ['made by another bot in line', { via_bot: { id: 7, is_bot: true, first_name: 'Other' } }],
+])('words of somebody else are no command of who passes them on: %s', (_, more) => {
+  for (const type of ['private', 'supergroup'] as const) {
+    expect(heard('/admin add telegram:6 admin', {}, type)).toBeDefined();
+    expect(heard('/admin add telegram:6 admin', more, type)).toBeUndefined();
+  }
 });
 
 test('bots are not answered; who writes as the group is nobody in particular', () => {
@@ -153,24 +173,4 @@ test.each([
   const { probe, asked } = chat(ids);
   expect(await findLostMessage({ after, seen, dense: false, probe })).toBe(expected);
   expect(asked.length).toBeLessThanOrEqual(400);
-});
-
-const API = new URL('https://api.telegram.org');
-
-test.each([
-  ['its own', 'http://p:1', {}, 'http://p:1'],
-  ['its own before the environment', 'http://p:1', { HTTPS_PROXY: 'http://e:2' }, 'http://p:1'],
-  ['its own whatever NO_PROXY says', 'http://p:1', { NO_PROXY: '*' }, 'http://p:1'],
-  ['none', 'none', { HTTPS_PROXY: 'http://e:2' }, undefined],
-  ['the environment', undefined, { HTTPS_PROXY: 'http://e:2' }, 'http://e:2'],
-  ['the environment in small letters, without a scheme', undefined, { https_proxy: 'e:2' }, 'http://e:2'],
-  ['a password is not shown', undefined, { HTTPS_PROXY: 'http://me:word@e:2' }, 'http://e:2'],
-  ['exempt', undefined, { HTTPS_PROXY: 'http://e:2', NO_PROXY: 'a.example, telegram.org' }, undefined],
-  ['exempt by pattern', undefined, { HTTPS_PROXY: 'http://e:2', no_proxy: '.telegram.org:443' }, undefined],
-  ['exempt for another port', undefined, { HTTPS_PROXY: 'http://e:2', NO_PROXY: 'api.telegram.org:80' }, 'http://e:2'],
-  ['not exempt', undefined, { HTTPS_PROXY: 'http://e:2', NO_PROXY: 'gram.org' }, 'http://e:2'],
-  ['empty', undefined, { HTTPS_PROXY: '' }, undefined],
-])('the proxy: %s', (_, own, environment, expected) => {
-  const choice = chooseProxy(own, environment, API);
-  expect(choice.kind === 'none' ? undefined : choice.shown).toBe(expected);
 });

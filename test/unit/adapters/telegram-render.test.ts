@@ -85,11 +85,13 @@ test('nobody is called by name; addresses and versions stay as they are', () => 
     card({ title: '@anna_admin', text: ['(@everyone) a@mail.example web@1.2.0 @1'], code: '@anna_admin' }),
   );
   expect(text).not.toMatch(/@anna_admin|@everyone/);
+  // Telegram links what follows an `@` that follows no letter, also another `@`.
+  expect(shown(card({ text: ['@@anna_admin .@anna_admin @gif'] })).text).not.toMatch(/@(anna|gif)/);
   expect(text).toContain('a@mail.example web@1.2.0 @1');
 });
 
 test('characters that hide or turn words are taken out; broken halves are replaced', () => {
-  const { text } = shown(card({ text: ['a\u0000b\u202ec\ud800d\te\r\nf\u001b]0;title\u0007g'] }));
+  const { text } = shown(card({ text: ['a\u0000b\u202ec\ud800d\te\r\nf\u001b]0;title\u0007g\u200e\u200f\u061c'] }));
   expect(text).toBe('ℹ️ web\nabc\ufffdd  e\nfg');
 });
 

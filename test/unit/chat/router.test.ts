@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Call, CommandAnswer, CommandTable } from '../../../src/chat/command-table.ts';
 import type { Request } from '../../../src/chat/contract.ts';
@@ -38,6 +39,7 @@ const table: CommandTable = {
           ok: true,
           name: text.split(' ')[0] ?? '',
           role: text.startsWith('/admin') ? 'admin' : 'viewer',
+          open: text === '/open',
           run: async (call) => {
             ran.push(text);
             return behaviour(text, call);
@@ -250,6 +252,14 @@ test('too much at once: the rest is not run, and it is said once', async () => {
   expect(titles().filter((title) => title.startsWith('That was too much'))).toHaveLength(1);
 });
 
+test('a stranger who speaks first, and much, costs those who are known nothing', async () => {
+  rate = { burst: 30, perMinute: 1 };
+  for (let i = 0; i < 10; i += 1) await accept(request('/open', { person: 'mallory' }));
+  for (let i = 0; i < 25; i += 1) await accept(request('/x', { person: 'vic' }));
+  await until('25 commands', () => ran.filter((text) => text === '/x').length === 25, 5_000);
+  expect(ran).toContain('/open');
+});
+
 test('an answer and its being done are one transaction', async () => {
   const put = outbox.put;
   let failures = 0;
@@ -267,6 +277,31 @@ test('an answer and its being done are one transaction', async () => {
   await startHub();
   await answers(1);
   expect([failures, ran.length, chat.shown.length]).toEqual([1, 2, 1]);
+});
+
+test('a store that refuses for a moment: the event is done after all, without a restart', async () => {
+  await sql`create trigger refuse before insert on outbox begin select raise(abort, 'disk full'); end`.execute(
+    store.db,
+  );
+  const event = request('/x');
+  await accept(event);
+  await until('the failure', () => log.some((line) => line.startsWith('event_failed')));
+  expect(chat.shown).toEqual([]);
+  await sql`drop trigger refuse`.execute(store.db);
+  await answers(1);
+  expect(chat.shown[0]?.message.answers).toBe(event.eventId);
+});
+
+test('a row that can not be read keeps nothing from starting', async () => {
+  await stopHub();
+  store = await openStore(join(folder, 'hub.db'));
+  const row = { platform: 'fake', event_id: 'bad', received_at: 1, request: '{"rou', done: 0 };
+  await store.db.insertInto('inbox').values(row).execute();
+  await store.close();
+  await startHub();
+  expect(log.join()).toContain('event_unreadable');
+  await accept(request('/x'));
+  await answers(1);
 });
 
 test('completion is passed on', async () => {
