@@ -16,6 +16,8 @@ const proxy = z
 
 /** Each request has the bot's secret in it: unencrypted it goes to this machine and its own network alone. */
 const platformUrl = httpUrl.refine((text) => {
+  // What is no address at all is said by what comes before.
+  if (!URL.canParse(text)) return true;
   const { protocol, hostname } = new URL(text);
   return protocol === 'https:' || isNear(hostname);
 }, 'expected an address that starts with https://; http:// would show the secret to everybody on the way');
