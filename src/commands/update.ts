@@ -113,7 +113,7 @@ async function overviewOf(
   const last = running
     ? words.state(running.state)
     : past
-      ? `${shortOutcome(past, words.state)}, ${words.relative(past.endedAt ?? past.stateAt, now)}`
+      ? `${shortOutcome(past, words.state)}${language === 'zh' ? '，' : ', '}${words.relative(past.endedAt ?? past.stateAt, now)}`
       : text.never;
   const runs = versions.length === 0 ? text.absent : [...new Set(versions)].join(', ');
   const count = versions.length > 1 ? ` (${text.onDevices(versions.length)})` : '';

@@ -247,7 +247,7 @@ describe('what is there', () => {
     const other = readEnvironment({ PATH: process.env.PATH, FETTLE_TELEGRAM_TOKEN: OTHER });
     const command = home.command({ environment: other, stdin: async () => secret });
     expect(await addChat('telegram', { ...flags, secretFile: '-' }, command)).toBe(0);
-    expect(home.said.at(-2)).toContain('FETTLE_TELEGRAM_TOKEN is set here to another token, and wins');
+    expect(home.said.join('\n')).toContain('FETTLE_TELEGRAM_TOKEN is set here to another token, and wins');
   });
 
   test.each([

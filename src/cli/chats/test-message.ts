@@ -49,8 +49,14 @@ export async function waitForMessage(
   const { prompts, say, signal, layout, environment } = at;
   const most = seconds ?? (prompts ? WAIT_S : false);
   const words = PLATFORM_WORDS[platform];
-  if (most === false || most === 0) return skipped(platform, say);
   const hub = await runningHub(layout);
+  const toStart = () => {
+    if (!hub) say('`fettle up` starts the hub, which is in that chat from then on.');
+  };
+  if (most === false || most === 0) {
+    toStart();
+    return skipped(platform, say);
+  }
   if (hub && !hub.chats?.some((chat) => chat.platform === platform)) return skipped(platform, say);
   const skip = new AbortController();
   const late = AbortSignal.timeout(most * 1_000);
@@ -100,7 +106,7 @@ export async function waitForMessage(
   say(`Heard ${name}${platform}:${heard.person}, in ${place}.`);
   if (heard.unanswered !== undefined) say(`! It could not answer: ${heard.unanswered}`);
   await offerAdmin(platform, heard, at);
-  if (!hub) say('`fettle up` starts the hub, which is in that chat from then on.');
+  toStart();
   return heard;
 }
 
