@@ -149,10 +149,11 @@ export async function makeChatWorld(
     const { out } = await home.fettle(['claim']);
     const code = /\/admin claim (\S+)/.exec(out)?.[1];
     if (code === undefined) throw new Error(`fettle claim said: ${out}`);
-    await chat.type(`/admin claim ${code}`, { place: 'direct' });
+    const claim = await chat.type(`/admin claim ${code}`, { place: 'direct' });
     await until('an admin', () => world.query("select * from people where role = 'admin'").length > 0);
-    // The answer is written after the role: what is counted from here on is not it.
-    await until('the welcome', () => chat.messages().length > 0);
+    // Its answer is written with its being done: before that it would be quiet too soon.
+    const done = `select 1 from inbox where event_id = '${claim}' and done = 1`;
+    await until('the end of the claim', () => world.query(done).length > 0);
     await world.quiet();
     return world;
   } catch (error) {
