@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
  * that comes last is waited for alone. What is not named follows in vitest's own order.
  */
 const LONG = [
+  'test/e2e/chat-faults.test.ts',
   'test/e2e/self-update.test.ts',
   'test/e2e/chat-self-update.test.ts',
   'test/e2e/chat-telegram.test.ts',
