@@ -33,8 +33,8 @@ async function made(options: BotOptions = {}): Promise<Bot> {
   await bot.adapter.start(bot.sink);
   return bot;
 }
-async function proxied(): Promise<ConnectProxy> {
-  const proxy = await startConnectProxy();
+async function proxied(credentials?: { user: string; password: string }): Promise<ConnectProxy> {
+  const proxy = await startConnectProxy({ credentials });
   proxies.push(proxy);
   return proxy;
 }
@@ -306,6 +306,18 @@ test('a proxy that refuses is said, and tried again', async () => {
   expect(await bot.adapter.send(outgoing('k1'))).toMatchObject({ result: 'retry', notSent: true });
   proxy.refuse(undefined);
   await state(bot, 'connected');
+});
+
+test('a proxy with a password: REST and gateway give it, a wrong one is said, and neither is shown', async () => {
+  const proxy = await proxied({ user: 'me', password: 'se cret' });
+  const bot = await started({ settings: { proxy: proxy.url.replace('//', '//me:se%20cret@') } });
+  expect(proxy.tunnels.length).toBeGreaterThanOrEqual(2);
+  expect([...proxy.refused, ...proxy.plain]).toEqual([]);
+  const other = await made({ settings: { proxy: proxy.url.replace('//', '//me:wrong-cret@') } });
+  const problem = await until('the problem', () => other.adapter.connection().problem);
+  expect(problem).toMatchObject({ code: 'chat_unreachable', data: { proxy: proxy.url } });
+  expect(proxy.refused.length).toBeGreaterThan(0);
+  expect(JSON.stringify([bot.logs, other.logs, other.adapter.connection()])).not.toContain('cret');
 });
 
 test('a proxy that lets only the gateway down is said', async () => {
