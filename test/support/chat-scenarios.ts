@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ChatPlatform, Fault, SeenMessage } from './chat-platform.ts';
+import type { ChatPlatform, SeenMessage } from './chat-platform.ts';
 import { type ChatWorld, makeChatWorld } from './chat-world.ts';
 import { until } from './until.ts';
 
 /**
  * What people do in a chat, on each platform: the shipped hub, the platform's own library, a local server that speaks
- * its protocol. With FETTLE_PRINT=1 the transcript and the tables are printed.
+ * its protocol. With FETTLE_PRINT=1 the transcript and the table of kills are printed.
  */
 
 const print = (text: string) => {
@@ -78,20 +78,7 @@ const POINTS: Readonly<Record<string, { readonly before?: (world: ChatWorld) => 
   },
 };
 
-/** Each is set before somebody asks; the answer must come, once. */
-const FAULTS: readonly (readonly [string, readonly Fault[]])[] = [
-  ['the answer to a send is lost', [{ on: 'send', do: 'lose-answer' }]],
-  ['a send is dropped', [{ on: 'send', do: 'drop' }]],
-  ['sends are answered with 502, twice', [{ on: 'send', do: 'status', status: 502, times: 2 }]],
-  ['a send is told to wait', [{ on: 'send', do: 'rate-limit', retryAfterMs: 1_000 }]],
-  ['a send is slow', [{ on: 'send', do: 'delay', ms: 1_500 }]],
-  ['the event comes twice', [{ on: 'event', do: 'duplicate' }]],
-  ['the event comes late', [{ on: 'event', do: 'delay', ms: 1_000 }]],
-];
-
 export interface Scenarios {
-  /** Further faults of this platform alone: done just before somebody asks. */
-  readonly own?: readonly (readonly [string, (chat: ChatPlatform) => void | Promise<void>])[];
   /** A person who gets no acknowledgement types again: the platform tells an event that nobody took no second time. */
   readonly tellsAgain: boolean;
 }
@@ -258,33 +245,12 @@ export function chatScenarios(start: () => Promise<ChatPlatform>, options: Scena
       print(table.join('\n'));
     });
 
-    test.each([...FAULTS, ...(options.own ?? [])])('%s: it is answered, once', async (name, fault) => {
-      await world.quiet();
-      const from = count();
-      if (typeof fault === 'function') await fault(world.chat);
-      else for (const one of fault) world.chat.fault(one);
-      const eventId = await world.chat.type('/update status web', { place: 'group' });
-      await world.shown(`the answer although ${name}`, says('web'), from, 60_000);
-      await world.quiet();
-      expect(world.chat.messages().slice(from)).toHaveLength(1);
-      expect(world.query(`select done from inbox where event_id = '${eventId}'`)).toEqual([{ done: 1 }]);
-    });
-
     test('edits that are told to wait do not hold up the result', async () => {
       const version = await nextVersion('slow');
       const from = count();
       world.chat.fault({ on: 'edit', do: 'rate-limit', retryAfterMs: 60_000, times: 3 });
       await world.chat.type('/update now slow', { place: 'group' });
       await world.shown('the result', says('back online', version), from, 30_000);
-    });
-
-    test('a progress message that somebody deletes takes nothing away', async () => {
-      const version = await nextVersion('slow');
-      const from = count();
-      await world.chat.type('/update now slow', { place: 'group' });
-      const card = await world.shown('the card', says(version), from);
-      world.chat.remove(card.id);
-      await world.shown('the result', says('back online', version), from, 60_000);
     });
   });
 }
