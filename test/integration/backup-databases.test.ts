@@ -90,7 +90,8 @@ describe.each(['wal', 'delete'] as const)('a database (%s) under constant writes
     expect(longest).toBeLessThan(1_000);
     const { a, ...rest } = look(copyOf(1));
     expect(rest).toEqual({ integrity: 'ok', b: a });
-    expect(a).toBeGreaterThan(1_000);
+    // 8 MB are some nine hundred rows, in the database or its log.
+    expect(a).toBeGreaterThan(100);
   }, 60_000);
 
   test('has every committed row in a backup with a second pass after it was killed', async () => {

@@ -54,13 +54,13 @@ async function waiting(): Promise<string> {
   return id;
 }
 
-test('the card says why it waits and has Force, Hold and Cancel; the same request with force goes on, audited once', async () => {
+test('the card says why it waits and has Hold, Force and Cancel; the same request with force goes on, audited once', async () => {
   const id = await waiting();
   const { reply } = card(`${id}/card`) ?? {};
   expect(reply?.text?.[0]).toContain('arm is moving');
   expect(reply?.buttons?.map(({ command }) => command)).toEqual([
-    `/update force ${id}`,
     `/update hold ${id}`,
+    `/update force ${id}`,
     `/update cancel ${id}`,
   ]);
   // Another version, or no insisting, is another matter.
