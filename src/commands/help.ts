@@ -10,7 +10,8 @@ const EN = {
   short: 'What I can do',
   say: 'say',
   type: 'or type',
-  inGroups: 'In a group, mention me first. Names and versions may follow: “restart web”.',
+  mention: 'In a group, mention me first.',
+  follow: 'Names and versions may follow: “restart web”.',
   all: 'All commands',
   title: 'Commands',
   columns: ['command', 'does'],
@@ -23,7 +24,8 @@ const ZH: typeof EN = {
   short: '我能做的事',
   say: '说',
   type: '或输入',
-  inGroups: '在群里请先 @我。后面可以加应用名和版本：“重启 web”。',
+  mention: '在群里请先 @我。',
+  follow: '后面可以加应用名和版本：“重启 web”。',
   all: '全部命令',
   title: '命令',
   columns: ['命令', '作用'],
@@ -85,9 +87,9 @@ export const help = defineCommand({
     { text: '/help admin', help: { en: 'those about people', zh: '与人员有关的命令' } },
     { text: '/help update now', help: { en: 'more about one', zh: '说明其中一个' } },
   ],
-  async run({ commands, language, role }, { command: asked }) {
+  async run({ commands, language, role, direct }, { command: asked }) {
     const allowed = commands.filter((c) => roleAllows(role, c.role));
-    if (asked === undefined) return { reply: firstScreen(allowed, language) };
+    if (asked === undefined) return { reply: firstScreen(allowed, language, direct) };
     if (ALL.includes(asked.toLowerCase())) return { reply: listCommands(allowed, language) };
     const name = asked.replace(/^\//, '').toLowerCase();
     const found =
@@ -117,7 +119,7 @@ export const help = defineCommand({
 const ALL = ['all', '全部', '所有'];
 
 /** What fits on a phone: the usual commands, as people say and as they type them. */
-function firstScreen(commands: readonly Command[], language: Language): Reply {
+function firstScreen(commands: readonly Command[], language: Language, direct: boolean): Reply {
   const text = TEXT[language];
   const usual = FIRST.flatMap((name) => commands.find((command) => command.name === name) ?? []);
   const buttons = usual.filter(({ role, label }) => role === 'viewer' && label);
@@ -132,7 +134,7 @@ function firstScreen(commands: readonly Command[], language: Language): Reply {
       ...buttons.map(({ label, name }) => ({ label: label?.[language] ?? name, command: `/${name}` })),
       { label: text.all, command: '/help all' },
     ],
-    hints: [text.inGroups],
+    hints: direct ? [text.follow] : [text.mention, text.follow],
   };
 }
 

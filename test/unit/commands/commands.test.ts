@@ -14,9 +14,9 @@ let counter = 0;
 async function run(
   world: World,
   text: string,
-  options: { language?: Language; role?: Role } = {},
+  options: { language?: Language; role?: Role; direct?: boolean } = {},
 ): Promise<CommandResult> {
-  const { language = 'en', role = 'admin' } = options;
+  const { language = 'en', role = 'admin', direct = true } = options;
   const meaning = await createCommandTable({ commands: COMMANDS, services: world.services }).interpret(text);
   if (!meaning.ok) throw meaning.error;
   counter += 1;
@@ -24,7 +24,7 @@ async function run(
     who: { id: 'terminal:local', name: 'local' },
     role,
     route: { platform: 'terminal', chat: 'terminal' },
-    direct: true,
+    direct,
     eventId: `e-${counter}`,
     language,
     words: MESSAGES[language],
@@ -33,7 +33,7 @@ async function run(
   });
 }
 
-async function reply(world: World, text: string, options: { language?: Language; role?: Role } = {}) {
+async function reply(world: World, text: string, options: { language?: Language; role?: Role; direct?: boolean } = {}) {
   const result = await run(world, text, options);
   if (!('reply' in result)) throw new Error('deferred');
   return result.reply;
@@ -263,6 +263,10 @@ test('the first screen of /help fits a phone: what to say and to type, in the la
   expect(buttons?.at(-1)).toEqual({ label: '全部命令', command: '/help all' });
   const viewer = await reply(createWorld(), '/help', { role: 'viewer' });
   expect(viewer.table?.rows.map(([say]) => say)).toEqual(['check for updates', 'status']);
+  // Nobody has to be mentioned where nobody else is.
+  expect(viewer.hints).toHaveLength(1);
+  const group = await reply(createWorld(), '/help', { direct: false });
+  expect(group.hints?.[0]).toBe('In a group, mention me first.');
 });
 
 describe('completion', () => {
