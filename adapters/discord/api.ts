@@ -94,7 +94,8 @@ const BEFORE = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETU
 const PASSING: readonly number[] = [40004, 40062, 40333, 130000];
 const PASSING_MS = 15_000;
 
-const REFUSED_TUNNEL = /^Proxy response/;
+/** undici's words: `Proxy response (407) !== 200 when HTTP Tunneling`. */
+const REFUSED_TUNNEL = /^Proxy response(?: \((\d+)\))?/;
 
 /** The one place where errors of the library become ours. */
 export function failureOf(error: unknown): Failure {
@@ -113,7 +114,9 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof HTTPError) return { kind: 'unsure', reason: `HTTP ${error.status}` };
   const { message, code } = rootOf(error);
   if (message.startsWith('Expected token')) return { kind: 'unauthorized', reason: 'HTTP 401' };
-  if (BEFORE.includes(code) || REFUSED_TUNNEL.test(message)) {
+  const refused = REFUSED_TUNNEL.exec(message);
+  if (refused?.[1]) return { kind: 'unreachable', reason: `the proxy answers ${refused[1]}` };
+  if (BEFORE.includes(code) || refused) {
     return { kind: 'unreachable', reason: code === '' ? firstLine(message) : code };
   }
   return { kind: 'unsure', reason: code === '' ? firstLine(message) : code };

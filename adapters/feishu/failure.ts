@@ -86,6 +86,15 @@ const UNREACHED = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 
+/** The proxy makes no tunnel. HTTP clients wrap errors, and keep their code. */
+export class TunnelRefused extends Error {
+  readonly code: string;
+  constructor(status: number) {
+    super(`the proxy answers ${status}`);
+    this.code = `PROXY_${status}`;
+  }
+}
+
 /** A refusal, or no answer. Its message names codes and the platform's own words, and never what was sent. */
 export class FeishuFailure extends Error {
   readonly kind: FailureKind;
@@ -124,8 +133,6 @@ export function refusal(
 
 function kindOf(status: number, code: number | undefined): FailureKind {
   if (status === 429) return 'rate';
-  // The proxy's own refusal: it comes in the place of the platform's answer.
-  if (status === 407) return 'unreached';
   if (status >= 500 || status === 408) return 'trouble';
   return code === undefined && status < 400 ? 'trouble' : 'strange';
 }
@@ -149,5 +156,7 @@ export function failureOf(error: unknown): FeishuFailure {
     return refusal(response.status, body, { ...response.headers });
   }
   const name = typeof code === 'string' ? code : 'no answer';
+  const [, tunnel] = /^PROXY_(\d+)$/.exec(name) ?? [];
+  if (tunnel !== undefined) return new FeishuFailure('unreached', `the proxy answers ${tunnel}`);
   return new FeishuFailure(UNREACHED.has(name) ? 'unreached' : 'trouble', name);
 }

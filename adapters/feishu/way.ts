@@ -1,6 +1,7 @@
 import type { Agent } from 'node:http';
 import { HttpsProxyAgent } from 'https-proxy-agent';
 import { proxyFor } from '../proxy.ts';
+import { TunnelRefused } from './failure.ts';
 
 /** How Feishu is reached: straight, or through an HTTP proxy with CONNECT, for requests and sockets alike. */
 
@@ -24,6 +25,21 @@ export function wayTo(
   const proxy = proxyFor('feishu', address, own, environment);
   if (proxy === undefined) return { agent: undefined, proxy: undefined, close: () => undefined };
   // One agent for both: CONNECT is used to plain addresses as well.
-  const agent = new HttpsProxyAgent(proxy.address, { keepAlive: true, timeout: KEEP_MS });
+  const agent = new TunnelAgent(proxy.address, { keepAlive: true, timeout: KEEP_MS });
   return { agent, proxy: proxy.shown, close: () => agent.destroy() };
+}
+
+/** A CONNECT that is refused is an error: the agent would hand it on as if the platform itself had answered so. */
+class TunnelAgent extends HttpsProxyAgent<string> {
+  override async connect(...given: Parameters<HttpsProxyAgent<string>['connect']>) {
+    const [request] = given;
+    let status = 200;
+    request.once('proxyConnect', ({ statusCode }: { readonly statusCode: number }) => {
+      status = statusCode;
+    });
+    const socket = await super.connect(...given);
+    if (status === 200) return socket;
+    socket.destroy();
+    throw new TunnelRefused(status);
+  }
 }

@@ -95,6 +95,8 @@ export const HubStatus = z.object({
         heard: z
           .object({ person: text, name: text.optional(), chat: text, direct: z.boolean().optional(), at: z.number() })
           .optional(),
+        /** Chats in which answers of the last day could not be given, and nothing since. */
+        lost: z.array(z.object({ chat: text, times: z.number(), reason: text, at: z.number() })).optional(),
       }),
     )
     .optional(),

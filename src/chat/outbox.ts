@@ -19,7 +19,7 @@ import {
 } from '../store/outbox.ts';
 import type { Database } from '../store/schema.ts';
 import { boundedReply } from './bounds.ts';
-import type { Adapter, Delivery, Outgoing, Reply } from './contract.ts';
+import type { Adapter, Delivery, Outgoing, Reply, Route } from './contract.ts';
 
 /**
  * Sends what the outbox table holds. Invariants: new messages of one chat go out in order, one at a time, but for one
@@ -59,6 +59,18 @@ export interface OutboxDeps {
   /** 0 ≤ x < 1, for jitter. */
   readonly random: () => number;
   readonly log: (event: string, data: Readonly<Record<string, unknown>>) => void;
+  /** The final answer to somebody can't be given where they asked. In the transaction that gives it up. */
+  readonly onLost?: ((trx: Kysely<Database>, lost: LostMessage) => Promise<void>) | undefined;
+}
+
+/** An answer that was given up. */
+export interface LostMessage {
+  readonly key: string;
+  readonly route: Route;
+  /** As the platform said it, redacted. */
+  readonly reason: string;
+  /** Milliseconds since 1970. */
+  readonly now: number;
 }
 
 export interface Outbox {
@@ -234,13 +246,13 @@ export function createOutbox(deps: OutboxDeps): Outbox {
       case 'impossible':
         log('message_impossible', { key: message.key, editing, reason: delivery.reason });
         if (editing) await markUneditable(db, message, now);
-        else await markDead(db, message, delivery.reason);
+        else await giveUp(message, delivery.reason, now);
         return;
       case 'retry': {
         const patience = message.final ? GIVE_UP_FINAL_MS : GIVE_UP_MS;
         if (now - message.updatedAt > patience && message.attempts >= GIVE_UP_TRIES) {
           log('message_given_up', { key: message.key, reason: delivery.reason });
-          await markDead(db, message, delivery.reason);
+          await giveUp(message, delivery.reason, now);
           return;
         }
         if (delivery.notSent) await markNotSent(db, message.key);
@@ -252,6 +264,14 @@ export function createOutbox(deps: OutboxDeps): Outbox {
         return;
       }
     }
+  }
+
+  async function giveUp(message: StoredMessage, reason: string, now: number): Promise<void> {
+    const { key, route, final, answers } = message;
+    await db.transaction().execute(async (trx) => {
+      if (!(await markDead(trx, message, reason)) || !final || answers === undefined) return;
+      await deps.onLost?.(trx, { key, route, reason: deps.redact(reason), now });
+    });
   }
 
   return {

@@ -191,6 +191,18 @@ export function awayCard(
   };
 }
 
+/** What an update came to, for admins: whoever asked can't be told. @param to where it could not be told, and why */
+export function lostCard(
+  update: UpdateLike & { readonly requestedByName: string },
+  to: { readonly platform: string; readonly reason: string },
+  language: Language,
+): Reply {
+  const { notices } = MESSAGES[language];
+  const card = finalCard(update.outcome, update, language, { admin: true });
+  const lost = notices.lost(update.requestedByName, platformName(to.platform, language), to.reason);
+  return { ...card, text: [...(card.text ?? []), lost], hints: [...(card.hints ?? []), notices.lostNext] };
+}
+
 /** It is back. @param awayMs how long it was away */
 export function backCard(platform: string, awayMs: number, language: Language): Reply {
   const messages = MESSAGES[language];

@@ -41,7 +41,7 @@ import { openStore } from '../store/open.ts';
 import { activeUpdates, endedUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
-import { withHeard } from './chat-status.ts';
+import { withTraffic } from './chat-status.ts';
 import { endOnCrash } from './crash.ts';
 import { discreet } from './discreet.ts';
 import { gitTools } from './git-tools.ts';
@@ -99,12 +99,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   });
   const adapters = opened.map((adapter) => discreet(adapter, redact));
   const outbox = createOutbox({
-    db,
-    clock,
-    adapters,
-    redact,
+    ...{ db, clock, adapters, redact },
     random: randomNumber,
     log: logEvent,
+    onLost: (trx, lost) => telling.lost(trx, lost),
   });
   const apps = [...requestedApps(loaded), ...selfApps(loaded)];
   const settings = await createSettings({
@@ -267,8 +265,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       ready: waitingFor.length === 0,
       waitingFor,
       problems: problems.map(redact),
-      chats: await withHeard(
-        db,
+      chats: await withTraffic(
+        { db, clock, redact },
         services.adapters().flatMap(({ own, ...chat }) => (own ? [] : [chat])),
       ),
       ...(Object.keys(platforms).length > 0 && !(await people.claimed()) ? { unclaimed: true } : {}),

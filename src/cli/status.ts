@@ -4,6 +4,7 @@ import { MESSAGES } from '../chat/messages/index.ts';
 import { nameOfPlatform } from '../domain/platform-name.ts';
 import { isUpdateState } from '../domain/update.ts';
 import { table } from './backup/list.ts';
+import { LOST_NEXT, lostLines } from './chat-status.ts';
 import { sinceText } from './chats/since.ts';
 import { type AppStatus, type DeviceStatus, deviceStatus } from './device-status.ts';
 import { readFacts } from './doctor/facts.ts';
@@ -47,18 +48,21 @@ function ofAll(status: DeviceStatus): string[] {
     ...(rows.length === 0
       ? ['No app is here yet.']
       : table([['app', 'version', 'health', 'update', 'backups'], ...rows])),
-    ...status.chats.map(ofChat),
+    ...status.chats.flatMap(ofChat),
     ...(status.unclaimed ? ['The chats have no admin yet: `fettle claim`'] : []),
     ...status.problems.map((problem) => `! ${problem}`),
   ];
 }
 
 /** `Discord: connected since 2026-11-21 15:30 UTC`; what is wrong with it, and what to do. */
-function ofChat({ platform, state, since, lastError, problem }: DeviceStatus['chats'][number]): string {
+function ofChat({ platform, state, since, lastError, problem, lost }: DeviceStatus['chats'][number]): string[] {
   const well = !problem && (state === 'connected' || state === 'unattended');
   const { text, next } = problem ? words.problem(problem.code, { platform, ...problem.data }) : { text: lastError };
   const why = well ? [] : [text, next].filter((part) => part);
-  return `${well ? '' : '! '}${nameOfPlatform(platform)}: ${state} since ${sinceText(since)}${why.length > 0 ? `. ${why.join(' ')}` : ''}`;
+  return [
+    `${well ? '' : '! '}${nameOfPlatform(platform)}: ${state} since ${sinceText(since)}${why.length > 0 ? `. ${why.join(' ')}` : ''}`,
+    ...lostLines({ lost }, ago).map((line) => `! ${nameOfPlatform(platform)}: ${line}. ${LOST_NEXT}`),
+  ];
 }
 
 function ofOne(status: DeviceStatus): string[] {

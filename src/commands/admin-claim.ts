@@ -39,7 +39,7 @@ export const adminClaim = defineCommand({
   examples: [{ text: '/admin claim 7k2m-9xwd', help: { en: 'claim this hub', zh: '认领这个 hub' } }],
   async run(context, { code }) {
     const { services, direct, language } = context;
-    if (code === undefined) throw new FettleError('claim_refused', { data: { why: direct ? 'none' : 'direct' } });
+    if (code === undefined) throw new FettleError('claim_refused', { data: { why: direct ? 'missing' : 'direct' } });
     const { already, first } = await services.people.claim(code, context, direct);
     const text = TEXT[language];
     if (already) return { reply: { tone: 'info', title: text.already } };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { roleAllows } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
+import { placeholdersIn } from '../domain/placeholders.ts';
 import type { Language, Reply } from '../domain/reply.ts';
 import { argument, type Command, defineCommand } from './contract.ts';
 import { nearestOf } from './read-arguments.ts';
@@ -128,7 +129,7 @@ function firstScreen(commands: readonly Command[], language: Language, direct: b
     title: text.short,
     table: {
       columns: [text.say, text.type],
-      rows: usual.map((command) => [phraseIn(command, language), usage(command).replace(/ \[--.*/, '')]),
+      rows: usual.map((command) => [phraseIn(command, language), usage(command, language).replace(/ \[--.*/, '')]),
     },
     buttons: [
       ...buttons.map(({ label, name }) => ({ label: label?.[language] ?? name, command: `/${name}` })),
@@ -149,7 +150,10 @@ function listCommands(commands: readonly Command[], language: Language): Reply {
   return {
     tone: 'info',
     title: text.title,
-    table: { columns: text.columns, rows: commands.map((command) => [usage(command), command.help[language]]) },
+    table: {
+      columns: text.columns,
+      rows: commands.map((command) => [usage(command, language), command.help[language]]),
+    },
     hints: [text.more],
   };
 }
@@ -158,10 +162,10 @@ function explain(command: Command, language: Language): Reply {
   const text = TEXT[language];
   return {
     tone: 'info',
-    title: usage(command),
+    title: usage(command, language),
     text: [command.help[language]],
     fields: [
-      ...command.arguments.map((one) => ({ name: one.written, value: one.help[language] })),
+      ...command.arguments.map((one) => ({ name: placeholdersIn(language, one.written), value: one.help[language] })),
       { name: text.role, value: command.role },
       ...(command.aliases.length > 0
         ? [{ name: text.aliases, value: command.aliases.map((alias) => `/${alias}`).join(', ') }]

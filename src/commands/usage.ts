@@ -1,8 +1,13 @@
+import { placeholdersIn } from '../domain/placeholders.ts';
+import type { Language } from '../domain/reply.ts';
 import type { Argument, Command } from './contract.ts';
 
-/** How a command is written. */
-export function usage(command: Command): string {
-  return [`/${command.name}`, ...command.arguments.map(writtenIn(command))].filter((part) => part !== '').join(' ');
+/** How a command is written, with what stands for arguments in the reader's language. */
+export function usage(command: Command, language: Language = 'en'): string {
+  const written = [`/${command.name}`, ...command.arguments.map(writtenIn(command))]
+    .filter((part) => part !== '')
+    .join(' ');
+  return placeholdersIn(language, written);
 }
 
 function writtenIn(command: Command) {

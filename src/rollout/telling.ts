@@ -1,13 +1,13 @@
 import type { Kysely } from 'kysely';
-import type { Outbox } from '../chat/outbox.ts';
-import { type After, automaticFinalCard, withdrawnCard } from '../chat/render-notice.ts';
+import type { LostMessage, Outbox } from '../chat/outbox.ts';
+import { type After, automaticFinalCard, lostCard, withdrawnCard } from '../chat/render-notice.ts';
 import { progressCard } from '../chat/render-progress.ts';
 import { endedBadly, finalCard } from '../chat/render-update.ts';
 import { type Role, roleAllows } from '../domain/app.ts';
 import { isPrivate, type Language, type Route } from '../domain/reply.ts';
 import { findApproval } from '../store/approvals.ts';
 import type { Database } from '../store/schema.ts';
-import { automaticEnds, type UpdateRow } from '../store/updates.ts';
+import { automaticEnds, findUpdate, type UpdateRow } from '../store/updates.ts';
 import type { Announcer } from './announce.ts';
 import { questionOf, tellAdmins } from './approval-cards.ts';
 import { attemptsOf } from './attempts.ts';
@@ -23,6 +23,8 @@ export interface Telling {
   card(trx: Kysely<Database>, row: UpdateRow, now: number): Promise<void>;
   /** The final answer. Inside the transaction that ended the update. */
   end(trx: Kysely<Database>, row: UpdateRow, now: number): Promise<void>;
+  /** The final answer can't be given where it was asked for: the admins are told it, so that somebody is. */
+  lost(trx: Kysely<Database>, message: LostMessage): Promise<void>;
 }
 
 export interface TellingDeps {
@@ -86,14 +88,32 @@ export function createTelling(deps: TellingDeps): Telling {
         now,
       });
     },
+    async lost(trx, { key, route: { platform, chat }, reason, now }) {
+      const id = FINAL.exec(key)?.[1];
+      const row = id === undefined ? undefined : await findUpdate(trx, id);
+      // Other answers are for whoever asked alone: a code, a list. They are counted (see `lostAnswers`).
+      if (!row || row.automatic === 1) return;
+      const view = viewOf(row, row.device);
+      await deps.announcer.announce(trx, {
+        key: `${row.id}/lost`,
+        about: 'always',
+        except: { platform, chat },
+        reply: (language) => lostCard(view, { platform, reason }, language),
+        final: true,
+        now,
+      });
+    },
   };
 }
+
+/** The key of a final answer, also of one that was sent anew. */
+const FINAL = /^([^/]+)\/final(?:\/again)?$/;
 
 /**
  * Automatic updates. Their card begins as the notice (see `auto.ts`) and goes on as any other. A further try of one
  * that failed has no card, and its failure is told only if it was the last: the first failure said that it goes on.
  */
-function createAutomaticTelling(announcer: Announcer): Telling {
+function createAutomaticTelling(announcer: Announcer): Omit<Telling, 'lost'> {
   return {
     async card(trx, row, now) {
       const question = await questionOf(trx, row, now);

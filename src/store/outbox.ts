@@ -216,14 +216,63 @@ export async function markRetry(
     .execute();
 }
 
-/** Gives a message up, as it was handed out: one that was replaced meanwhile is another, and is tried. */
-export async function markDead(db: Kysely<Database>, { key, body }: StoredMessage, reason: string): Promise<void> {
-  await db
+/** Gives a message up, as it was handed out: one that was replaced meanwhile is another, and is tried; false then. */
+export async function markDead(db: Kysely<Database>, { key, body }: StoredMessage, reason: string): Promise<boolean> {
+  const result = await db
     .updateTable('outbox')
     .set({ state: 'dead', last_error: reason === UNEDITABLE ? 'unsendable' : reason.slice(0, 500) })
     .where('key', '=', key)
     .where('reply', '=', body)
+    .executeTakeFirst();
+  return result.numUpdatedRows > 0n;
+}
+
+/** Answers that could not be given in one chat. */
+export interface LostAnswers {
+  readonly chat: string;
+  readonly times: number;
+  /** Of the newest. */
+  readonly reason: string;
+  /** When the newest was written. */
+  readonly at: number;
+}
+
+/** Final answers that were given up since, by chat, newest first; without chats in which something arrived after them. */
+export async function lostAnswers(
+  db: Kysely<Database>,
+  platform: string,
+  since: number,
+): Promise<readonly LostAnswers[]> {
+  const rows = await db
+    .selectFrom('outbox')
+    .select(['route', 'state', 'last_error', 'updated_at', 'sent_at'])
+    .where('platform', '=', platform)
+    .where((row) =>
+      row.or([
+        row.and([
+          row('state', '=', 'dead'),
+          row('final', '=', 1),
+          row('answers', 'is not', null),
+          row('last_error', '!=', UNEDITABLE),
+          row('updated_at', '>=', since),
+        ]),
+        row('sent_at', '>=', since),
+      ]),
+    )
+    .orderBy('seq', 'desc')
     .execute();
+  const chatOf = (route: string) => (JSON.parse(route) as Route).chat;
+  const arrived = new Map<string, number>();
+  for (const { route, sent_at } of rows)
+    if (sent_at !== null) arrived.set(chatOf(route), Math.max(sent_at, arrived.get(chatOf(route)) ?? 0));
+  const lost = new Map<string, LostAnswers>();
+  for (const { route, state, last_error, updated_at: at, sent_at } of rows) {
+    const chat = chatOf(route);
+    if (state !== 'dead' || sent_at !== null || at <= (arrived.get(chat) ?? 0)) continue;
+    const newer = lost.get(chat);
+    lost.set(chat, newer ? { ...newer, times: newer.times + 1 } : { chat, times: 1, reason: last_error ?? '', at });
+  }
+  return [...lost.values()];
 }
 
 /**

@@ -302,7 +302,10 @@ test('a proxy that refuses is said, and tried again', async () => {
   proxy.refuse(502);
   const bot = await made({ settings: { proxy: proxy.url } });
   const problem = await until('the problem', () => bot.adapter.connection().problem);
-  expect(problem).toMatchObject({ code: 'chat_unreachable', data: { proxy: proxy.url } });
+  expect(problem).toMatchObject({
+    code: 'chat_unreachable',
+    data: { proxy: proxy.url, reason: 'the proxy answers 502' },
+  });
   expect(await bot.adapter.send(outgoing('k1'))).toMatchObject({ result: 'retry', notSent: true });
   proxy.refuse(undefined);
   await state(bot, 'connected');

@@ -78,6 +78,12 @@ test('nobody there, or through a proxy; the shared client of the SDK is left as 
     await registerFeishu({ ...options, proxy: proxy.url });
     expect(proxy.tunnels.length).toBeGreaterThan(0);
     expect(proxy.plain).toEqual([]);
+    proxy.refuse(403);
+    proxy.cut();
+    await expect(registerFeishu({ ...options, proxy: proxy.url })).rejects.toMatchObject({
+      code: 'chat_unreachable',
+      data: { reason: 'the proxy answers 403', proxy: proxy.url },
+    });
     await proxy.close();
     const refused = await registerFeishu({ ...options, proxy: proxy.url }).catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: 'chat_unreachable', data: { reason: 'ECONNREFUSED', proxy: proxy.url } });

@@ -71,7 +71,8 @@ describe('a claim', () => {
   test('late, used, replaced, absent: each with its reason', async () => {
     await start();
     const none = await ask('telegram:11', WRONG);
-    expect(none.title).toBe('There is no claim code to try.');
+    expect(none.title).toBe('No claim code is good now.');
+    expect(none.text?.join()).toContain('`fettle claim`');
     const late = await claimCode();
     await pass(10 * MINUTE);
     expect((await ask('telegram:11', `/admin claim ${late}`)).title).toContain('too old');
@@ -80,7 +81,11 @@ describe('a claim', () => {
     expect((await ask('telegram:11', `/admin claim ${replaced}`)).title).toContain('not the claim code');
     expect((await ask('telegram:11', `/admin claim ${good.toUpperCase().replace('-', ' ')}`)).tone).toBe('good');
     expect((await ask('telegram:eve', `/admin claim ${good}`)).title).toContain('used already');
-    expect((await ask('telegram:eve', '/admin claim')).tone).toBe('warn');
+    const missing = await ask('telegram:eve', '/admin claim');
+    expect([missing.tone, missing.title]).toEqual(['warn', 'The claim code is missing: /admin claim CODE']);
+    expect(missing.text?.join()).toContain("`fettle claim` on the hub's machine prints one");
+    const chinese = await ask('telegram:eve', '/admin claim', { locale: 'zh' });
+    expect(chinese.title).toBe('缺少认领码：/admin claim 认领码');
     expect(await actions()).toEqual(['claim']);
   });
 

@@ -120,7 +120,10 @@ export async function start(approval: Approval = 'none'): Promise<void> {
   // `bot` is there only where a test installs it, and needs nobody's word.
   const apps = [{ ...more, name: 'web', approval } as const, { ...more, name: 'bot' } as const];
   const adapters = Object.values(chats);
-  const outbox = createOutbox({ db, clock, adapters, redact: createRedactor(), random: () => 0, log });
+  const outbox = createOutbox({
+    ...{ db, clock, adapters, redact: createRedactor(), random: () => 0, log },
+    onLost: (trx, lost) => telling.lost(trx, lost),
+  });
   const announcer = createAnnouncer({ outbox, settings, platforms: adapters.map(({ platform }) => platform) });
   const people = createPeople({ db, clock, random, announcer, outbox });
   const telling = createTelling({ outbox, announcer, roleOf: people.roleOf });

@@ -35,8 +35,8 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
   chat_unreachable: (d) => ({
     text: `${platformName(d.platform)} can't be reached${because(d.reason)}.`,
     next: d.setup
-      ? `Nothing was changed. ${d.proxy ? `The proxy ${t(d.proxy)} is used: does it run?` : 'Is there a network? Where a proxy is needed: --proxy http://HOST:PORT.'}`
-      : `It is tried again by itself.${d.proxy ? ` The proxy ${t(d.proxy)} is used.` : ' Where a proxy is needed, set `proxy` for this chat.'}`,
+      ? `Nothing was changed. ${d.proxy ? `The proxy ${t(d.proxy)} is used: does it run, and let this through? A name and a password for it are part of its address: --proxy http://NAME:PASSWORD@HOST:PORT.` : 'Is there a network? Where a proxy is needed: --proxy http://HOST:PORT.'}`
+      : `It is tried again by itself.${d.proxy ? ` The proxy ${t(d.proxy)} is used: does it run, and let this through?` : ' Where a proxy is needed, set `proxy` for this chat.'}`,
   }),
   chat_conflict: (d) => ({
     text: `Another program uses the same bot on ${platformName(d.platform)}${because(d.reason)}.`,

@@ -52,6 +52,9 @@ export const notices: NoticeTexts = {
   awayTimes: (times) => `This is the ${times}${times === 2 ? 'nd' : times === 3 ? 'rd' : 'th'} time within an hour.`,
   backTitle: (platform) => `${platform} is connected again`,
   back: (away) => `It was away for ${away}. What waited is told there now.`,
+  lost: (who, platform, reason) =>
+    `${who} asked for this in a chat of ${platform} that can't be written to any more (${reason}), and was not told.`,
+  lostNext: 'Pass it on. Once the bot is in that chat again, what is asked there is answered as before.',
   status: 'Status',
   rollBackTo: (version) => `Roll back to ${version}`,
   logs: 'Logs',

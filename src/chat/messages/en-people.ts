@@ -7,7 +7,8 @@ import type { PeopleCode, PeopleTexts } from './people.ts';
 /** English: people, their accounts and roles, approvals. */
 
 const CODE_TROUBLE: Readonly<Record<string, (what: string) => string>> = {
-  none: (what) => `There is no ${what} code to try.`,
+  missing: (what) => `The ${what} code is missing: /admin ${what} CODE`,
+  none: (what) => `No ${what} code is good now.`,
   late: (what) => `That ${what} code is too old: they are good for 10 minutes.`,
   tries: (what) => `Too many wrong tries: the ${what} code is worth nothing any more.`,
   used: (what) => `That ${what} code was used already.`,
@@ -40,7 +41,9 @@ export const peopleProblems: Record<PeopleCode, ProblemWriter> = {
     next:
       d.why === 'wrong' && (number(d.left) ?? 0) > 0
         ? 'Mind that nothing is cut off: /admin claim CODE'
-        : "`fettle claim` on the hub's machine prints a new one; send it to me in a direct message.",
+        : d.why === 'missing'
+          ? "`fettle claim` on the hub's machine prints one. It is good for 10 minutes."
+          : "`fettle claim` on the hub's machine prints a new one; type /admin claim and it in a direct message.",
   }),
   link_refused: (d) =>
     d.why === 'lower'

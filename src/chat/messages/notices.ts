@@ -71,6 +71,9 @@ export interface NoticeTexts {
   readonly awayTimes: (times: number) => string;
   readonly backTitle: (platform: string) => string;
   readonly back: (away: string) => string;
+  /** An answer can't be given where `who` asked. */
+  readonly lost: (who: string, platform: string, reason: string) => string;
+  readonly lostNext: string;
   readonly status: string;
   readonly rollBackTo: (version: string) => string;
   readonly logs: string;

@@ -36,8 +36,8 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
   chat_unreachable: (d) => ({
     text: `无法连接 ${name(d)}${because(d.reason)}。`,
     next: d.setup
-      ? `没有改动任何内容。${d.proxy ? `当前使用代理 ${t(d.proxy)}：它在运行吗？` : '网络正常吗？如需代理：--proxy http://HOST:PORT。'}`
-      : `会自动重试。${d.proxy ? `当前使用代理 ${t(d.proxy)}。` : '如需代理，请为该聊天设置 `proxy`。'}`,
+      ? `没有改动任何内容。${d.proxy ? `当前使用代理 ${t(d.proxy)}：它在运行吗？是否放行？如需用户名和密码，请写在地址里：--proxy http://NAME:PASSWORD@HOST:PORT。` : '网络正常吗？如需代理：--proxy http://HOST:PORT。'}`
+      : `会自动重试。${d.proxy ? `当前使用代理 ${t(d.proxy)}：它在运行吗？是否放行？` : '如需代理，请为该聊天设置 `proxy`。'}`,
   }),
   chat_conflict: (d) => ({
     text: `有另一个程序在使用 ${name(d)} 上的同一个机器人${because(d.reason)}。`,

@@ -51,6 +51,9 @@ export const notices: NoticeTexts = {
   awayTimes: (times) => `这是一小时内第 ${times} 次。`,
   backTitle: (platform) => `${platform} 已重新连接`,
   back: (away) => `中断了 ${away}，等待的消息现在会发出。`,
+  lost: (who, platform, reason) =>
+    `${who} 是在 ${platform} 的一个会话中发起的，但已无法向那里发送消息（${reason}），因此没有收到结果。`,
+  lostNext: '请代为转告。把机器人重新拉进该会话后，那里的命令会照常得到回复。',
   status: '状态',
   rollBackTo: (version) => `回退到 ${version}`,
   logs: '日志',

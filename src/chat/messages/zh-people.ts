@@ -7,6 +7,7 @@ import { because, when } from './zh-words.ts';
 /** 中文：人员、账号与角色，审批。 */
 
 const CODE_TROUBLE: Readonly<Record<string, (what: string) => string>> = {
+  missing: (what) => `缺少${what}：/admin claim ${what}`,
   none: (what) => `目前没有可用的${what}。`,
   late: (what) => `这个${what}已过期：有效期为 10 分钟。`,
   tries: (what) => `错误次数过多：${what}已失效。`,
@@ -40,7 +41,9 @@ export const peopleProblems: Record<PeopleCode, ProblemWriter> = {
     next:
       d.why === 'wrong' && (number(d.left) ?? 0) > 0
         ? '请检查是否缺字：/admin claim 认领码'
-        : '请在 hub 所在的机器上运行 `fettle claim` 获取新的认领码，然后私聊发给我。',
+        : d.why === 'missing'
+          ? '请在 hub 所在的机器上运行 `fettle claim` 获取认领码，10 分钟内有效。'
+          : '请在 hub 所在的机器上运行 `fettle claim` 获取新的认领码，然后私聊发送：/admin claim 认领码',
   }),
   link_refused: (d) =>
     d.why === 'lower'

@@ -83,7 +83,7 @@ export async function addChat(platform: ChatPlatform, flags: ChatFlags, command:
   if (plan.text !== present.text) writeConfig(layout, present.file, plan.text);
   for (const line of doneLines(platform, flags, present, plan, writes)) say(line);
   warnOfVariable(present, credential, environment.all, say);
-  const at = { ...command, say };
+  const at = { ...command, say, made };
   const since = machineClock.now();
   const restarted = await restartHub(flags.restart, at);
   const waited = await waitForMessage(platform, plan.settings, flags.wait, at, since);

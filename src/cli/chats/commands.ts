@@ -1,7 +1,9 @@
 import { Argument, type Command, InvalidArgumentError } from 'commander';
+import { closest, distance } from 'fastest-levenshtein';
 import { CHAT_PLATFORMS } from '../../../config/chat-secrets.ts';
 import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
+import { FettleError } from '../../domain/errors.ts';
 import type { ChatCommand, ChatFlags, ChatPlatform } from './contract.ts';
 import type { RemoveFlags } from './remove.ts';
 
@@ -11,7 +13,16 @@ interface Context {
   readonly config: () => string | undefined;
 }
 
-const platform = () => new Argument('<platform>', 'which').choices([...CHAT_PLATFORMS]);
+const platform = () =>
+  new Argument('<platform>', 'which').choices([...CHAT_PLATFORMS]).argParser((typed) => {
+    const known = CHAT_PLATFORMS.find((name) => name === typed.toLowerCase());
+    if (known) return known;
+    const nearest = closest(typed.toLowerCase(), CHAT_PLATFORMS);
+    const hint = distance(typed.toLowerCase(), nearest) <= 3 ? ` Did you mean ${nearest}?` : '';
+    throw new FettleError('bad_arguments', {
+      data: { reason: `there is no chat platform ${typed}: ${CHAT_PLATFORMS.join(', ')} are known.${hint}` },
+    });
+  });
 const JSON_OPTION = ['--json', 'print one JSON object'] as const;
 
 /** `fettle chats …`. */

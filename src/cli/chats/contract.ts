@@ -27,7 +27,11 @@ export interface ChatCommand {
 }
 
 /** With where lines for people go: nowhere with `--json`. */
-export type Saying = ChatCommand & { readonly say: (line: string) => void };
+export type Saying = ChatCommand & {
+  readonly say: (line: string) => void;
+  /** The bot was made by a scan just now. */
+  readonly made?: boolean | undefined;
+};
 
 /** What may be said of a chat on the command line. No secret is among it. */
 export interface ChatFlags {

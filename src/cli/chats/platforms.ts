@@ -11,6 +11,8 @@ export interface PlatformWords {
   readonly secret: { readonly what: string; readonly shape: RegExp; readonly expected: string; readonly where: string };
   /** What to do for a test message. */
   readonly say: string;
+  /** The same, where a scan made the bot with all that it needs. */
+  readonly sayMade?: string | undefined;
   /** Why no message may come, likeliest first. */
   readonly causes: readonly string[];
 }
@@ -42,6 +44,8 @@ export const PLATFORM_WORDS: Readonly<Record<ChatPlatform, PlatformWords>> = {
       where: 'open.feishu.cn/app → your app → Credentials & Basic Info',
     },
     say: 'Is it a new app? Then, in the console now: Events & Callbacks → persistent connection for events and for callbacks, add the events of docs/chats/feishu.md, and publish a version. Then send the bot any message: find it by its name in Feishu; in a group, add it and mention it.',
+    sayMade:
+      'Now send the bot any message: find it by its name in Feishu; in a group, add it and mention it. Where none comes, docs/chats/feishu.md says what to look at in the console.',
     causes: [
       'Events do not come by the persistent (long) connection: Events & Callbacks → Subscription mode, for events and for callbacks; im.message.receive_v1 must be in the list.',
       'No version of the app was released after the last change: Version Management & Release.',

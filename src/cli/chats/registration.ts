@@ -23,7 +23,12 @@ export async function offerRegistration(
   if (!flags.qr && prompts) {
     say('  1  scan a QR code with Feishu or Lark: it makes the app, with all it needs');
     say('  2  make the app by hand, and give its id and secret');
-    if ((await prompts.ask('Which? [1] ')) === '2') return undefined;
+    for (;;) {
+      const answer = (await prompts.ask('Which? [1] ')).trim();
+      if (answer === '2') return undefined;
+      if (answer === '' || answer === '1') break;
+      say('Expected 1 or 2.');
+    }
   }
   if (flags.dryRun)
     throw new FettleError('bad_arguments', { data: { reason: '--qr with --dry-run: a scan makes an app' } });
@@ -44,7 +49,7 @@ export async function offerRegistration(
       signal,
       onQr(url, expiresInS) {
         for (const line of renderUnicodeCompact(url).split('\n')) say(line);
-        say(`Scan it with Feishu or Lark, or open ${url}`);
+        say(`Scan it with Feishu or Lark (make the window larger where it does not fit), or open ${url}`);
         say(`It is good for ${Math.round(expiresInS / 60)} minutes. Ctrl-C ends this.`);
       },
     });

@@ -70,7 +70,9 @@ export async function waitForMessage(
     signal: AbortSignal.any([signal, late, skip.signal]),
     onConnected: () => {
       deaf = false;
-      say(`${words.say} (Waiting for up to ${duration(most)}${prompts ? '; Enter skips' : ''}.)`);
+      say(
+        `${(at.made && words.sayMade) || words.say} (Waiting for up to ${duration(most)}${prompts ? '; Enter skips' : ''}.)`,
+      );
     },
     onProblem: ({ text, next }: { text: string; next?: string | undefined }) => {
       deaf = true;

@@ -4,6 +4,7 @@ import { readChatSecret, type SecretPlace, secretPlace } from '../../../config/c
 import type { HomeLayout } from '../../../config/home.ts';
 import { MESSAGES } from '../../chat/messages/index.ts';
 import { chatPlatforms } from '../chat-platforms.ts';
+import { LOST_NEXT, lostLines } from '../chat-status.ts';
 import { platformDeps } from '../chats/contract.ts';
 import { PLATFORM_WORDS } from '../chats/platforms.ts';
 import { sinceText } from '../chats/since.ts';
@@ -104,6 +105,8 @@ function* connectionOf({ hub, clock, environment }: Facts, name: PlatformName): 
     yield wrong(`The hub that runs has not read yet that ${title} is set up`, "fettle say '/update restart hub'");
     return;
   }
+  const { relative } = words(environment.language);
+  for (const line of lostLines(chat, (at) => relative(at, clock.now()))) yield note(`${title}: ${line}. ${LOST_NEXT}`);
   const since = sinceText(chat.since);
   if (chat.state === 'connected' && chat.problem) {
     const { text, next } = words(environment.language).problem(chat.problem.code, chat.problem.data);

@@ -48,6 +48,8 @@ export interface TelegramPlatform extends ChatPlatform {
   addTopic(): number;
   /** The bot is put out of the group, or blocked. */
   expel(place: Place, person?: string): void;
+  /** And let in again. */
+  invite(place: Place, person?: string): void;
   /** The group becomes a supergroup with another id. */
   migrate(): string;
   rival(on: boolean): void;
@@ -165,6 +167,24 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     return event;
   }
 
+  /** The bot's place in a chat has changed (#chatmemberupdated). */
+  function standing(place: Place, person: string | undefined, before: string, after: string): void {
+    const who = personOf(person);
+    const chat = chatOf(place, who);
+    const user = { id: bot.id, is_bot: true, first_name: bot.name, username: bot.username };
+    updates.add(
+      'my_chat_member',
+      {
+        chat: { id: chat.id, type: chat.type, title: chat.title },
+        from: personJson(who),
+        date: Math.floor(now() / 1_000),
+        old_chat_member: { user, status: before },
+        new_chat_member: { user, status: after, ...(after === 'kicked' ? { until_date: 0 } : {}) },
+      },
+      undefined,
+    );
+  }
+
   function seen(message: StoredMessage): SeenMessage {
     const { chat, text, entities } = message;
     const place = chat.type === 'private' ? 'direct' : 'group';
@@ -239,21 +259,13 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
       return topic;
     },
     expel(place, person) {
-      const who = personOf(person);
-      const chat = chatOf(place, who);
+      const chat = chatOf(place, personOf(person));
       chat.bot = chat.type === 'private' ? 'blocked' : 'kicked';
-      const user = { id: bot.id, is_bot: true, first_name: bot.name, username: bot.username };
-      updates.add(
-        'my_chat_member',
-        {
-          chat: { id: chat.id, type: chat.type, title: chat.title },
-          from: personJson(who),
-          date: Math.floor(now() / 1_000),
-          old_chat_member: { user, status: 'member' },
-          new_chat_member: { user, status: 'kicked', until_date: 0 },
-        },
-        undefined,
-      );
+      standing(place, person, 'member', 'kicked');
+    },
+    invite(place, person) {
+      chatOf(place, personOf(person)).bot = 'member';
+      standing(place, person, 'kicked', 'member');
     },
     migrate() {
       const old = group;

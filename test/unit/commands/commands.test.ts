@@ -130,6 +130,18 @@ test('/help shows a person only what they may do', async () => {
   expect(rows.join(' ')).not.toContain('/update now');
 });
 
+test('the placeholders of /help are Chinese for whoever reads Chinese; what is typed as it is stays', async () => {
+  const { table } = await reply(createWorld(), '/help all', { language: 'zh' });
+  const written = table?.rows.map(([command]) => command) ?? [];
+  expect(written).toContain('/admin add 人员 viewer|operator|admin');
+  expect(written).toContain('/admin unlink 账号');
+  expect(written.some((one) => one?.startsWith('/update restore [应用/]N'))).toBe(true);
+  // A number, and nothing else: `N`.
+  expect(written.join(' ').match(/\b[A-Z]{2,}\b|\[@?[a-z]+\]/g)).toBeNull();
+  const one = await reply(createWorld(), '/help admin add', { language: 'zh' });
+  expect([one.title, one.fields?.[0]?.name]).toEqual(['/admin add 人员 viewer|operator|admin', '人员']);
+});
+
 test('/admin alone lists what of it a person may do', async () => {
   const commands = async (text: string, role: Role) =>
     (await reply(createWorld(), text, { role })).table?.rows.map(([command]) => command?.split(' [')[0]);
@@ -256,8 +268,8 @@ describe('/update status', () => {
 test('the first screen of /help fits a phone: what to say and to type, in the language of whoever asks', async () => {
   const { table, buttons } = await reply(createWorld(), '/help', { language: 'zh' });
   expect(table?.rows.slice(0, 2)).toEqual([
-    ['检查更新', '/update check [app]'],
-    ['更新', '/update now [app][@version]'],
+    ['检查更新', '/update check [应用]'],
+    ['更新', '/update now [应用][@版本]'],
   ]);
   expect(table?.rows.length).toBeLessThan(9);
   expect(buttons?.at(-1)).toEqual({ label: '全部命令', command: '/help all' });

@@ -1,0 +1,26 @@
+import type { Language } from './reply.ts';
+
+/** What stands for an argument where it is told how a command is written: `/admin add PERSON`, `[app][@version]`. */
+const CHINESE: Readonly<Record<string, string>> = {
+  ACCOUNT: '账号',
+  CODE: '码',
+  COMMAND: '命令',
+  KEY: '设置项',
+  PERSON: '人员',
+  VALUE: '值',
+  app: '应用',
+  device: '设备',
+  update: '更新号',
+  version: '版本',
+};
+
+/**
+ * A usage in the reader's language. Names of commands, flags and values (`viewer|operator`) stay as they are typed: of
+ * small words, only those in brackets stand for something.
+ */
+export function placeholdersIn(language: Language, usage: string): string {
+  if (language !== 'zh') return usage;
+  return usage
+    .replace(/(?<![\w-])[A-Z]+(?![\w-])/g, (word) => CHINESE[word] ?? word)
+    .replace(/(?<=\[@?)[a-z]+(?=\/?\])/g, (word) => CHINESE[word] ?? word);
+}
