@@ -122,6 +122,7 @@ export const ERROR_CODES = [
   'approval_void',
   'approval_rejected',
   'approval_expired',
+  'asker_gone',
   'nothing_to_approve',
   'not_approving',
   'internal',

@@ -46,6 +46,7 @@ export function createPeople(deps: PeopleDeps): PeopleOfHub {
     async change(run) {
       const result = await db.transaction().execute((trx) => run(trx, clock.now()));
       deps.outbox.wake();
+      deps.onChanged?.();
       return result;
     },
     entry: ({ who, route, eventId }, at, what) => ({ at, by: who.id, byName: who.name, route, eventId, ...what }),

@@ -122,7 +122,7 @@ export async function start(approval: Approval = 'none'): Promise<void> {
   const adapters = Object.values(chats);
   const outbox = createOutbox({ db, clock, adapters, redact: createRedactor(), random: () => 0, log });
   const announcer = createAnnouncer({ outbox, settings, platforms: adapters.map(({ platform }) => platform) });
-  const people = createPeople({ db, clock, random, announcer, outbox });
+  const people = createPeople({ db, clock, random, announcer, outbox, onChanged: () => void engine.dispatch() });
   const telling = createTelling({ outbox, announcer, roleOf: people.roleOf });
   const choices = createChoices({ db, clock, checker, apps });
   const engine = createEngine({
