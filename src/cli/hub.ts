@@ -132,6 +132,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     announcer,
     gateway: reachable,
     settings,
+    mayAsk: people.isOperator,
     onMissing: (device, report) => requests.installMissing(device, report),
     onChange: () => handsOff.soon(),
     log: logLine,

@@ -90,7 +90,7 @@ export function createEngine(deps: EngineDeps): Engine {
   /** One after the other, so that an order is never made twice for one row. */
   function dispatch(): Promise<void> {
     dispatching = dispatching
-      .then(() => change((trx) => withdrawOfLeavers(trx, deps.telling, clock.now())))
+      .then(() => change((trx) => withdrawOfLeavers(trx, deps, clock.now())))
       .then((ended) => (ended ? onChange() : undefined))
       .then(sendQueued)
       .then(async () => alarm.reset(await nextLook()))

@@ -1,10 +1,8 @@
 import type { Kysely } from 'kysely';
-import { roleAllows } from '../domain/app.ts';
 import type { Database } from '../store/schema.ts';
-import { activeUpdates, findUpdate, moveUpdate, patchUpdate, type UpdateRow } from '../store/updates.ts';
-import { approverOf } from './approvers.ts';
+import { activeUpdates, findUpdate, moveUpdate, patchUpdate } from '../store/updates.ts';
+import type { EngineDeps } from './engine-deps.ts';
 import { failedHere } from './order.ts';
-import type { Telling } from './telling.ts';
 
 /**
  * What somebody asked for who may not ask for it any more (removed, made a viewer, the account taken away) does not
@@ -13,13 +11,15 @@ import type { Telling } from './telling.ts';
  */
 export async function withdrawOfLeavers(
   trx: Kysely<Database>,
-  telling: Pick<Telling, 'end'>,
+  { telling, mayAsk }: Pick<EngineDeps, 'telling' | 'mayAsk'>,
   now: number,
 ): Promise<boolean> {
+  if (!mayAsk) return false;
   let ended = false;
   for (const row of await activeUpdates(trx)) {
     if (row.state !== 'approving' && row.state !== 'queued') continue;
-    if (await mayAskStill(trx, row)) continue;
+    // What nobody asked for in a chat (`auto`, a first installation) hangs on nobody's role.
+    if (row.automatic === 1 || row.route === null || (await mayAsk(row.requested_by, trx))) continue;
     if (row.order_id !== null) {
       // A device may have taken it before it went away. It says so when it is back, and the rest is decided then.
       if (row.cancel_requested === 0) await patchUpdate(trx, row.id, { cancel_requested: 1 });
@@ -42,11 +42,4 @@ export async function withdrawOfLeavers(
     ended = true;
   }
   return ended;
-}
-
-/** What nobody asked for in a chat (`auto`, a first installation) hangs on nobody's role. */
-async function mayAskStill(trx: Kysely<Database>, row: UpdateRow): Promise<boolean> {
-  if (row.automatic === 1 || row.route === null) return true;
-  const asker = await approverOf(trx, row.requested_by);
-  return asker !== undefined && roleAllows(asker.role, 'operator');
 }

@@ -128,6 +128,7 @@ export async function start(approval: Approval = 'none'): Promise<void> {
   const engine = createEngine({
     ...{ db, clock, random, outbox, telling, announcer, settings, log },
     gateway: () => device.gateway,
+    mayAsk: people.isOperator,
     onMissing: async () => undefined,
     onChange: () => handsOff.soon(),
   });
