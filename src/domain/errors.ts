@@ -108,6 +108,7 @@ export const ERROR_CODES = [
   'chat_proxy_unusable',
   'chat_refused',
   'button_unknown',
+  'event_too_old',
   // people
   'claim_refused',
   'link_refused',
