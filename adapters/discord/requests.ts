@@ -35,6 +35,7 @@ export function requestOfMessage(
   return {
     route: { platform: PLATFORM, chat: message.channel_id, message: message.id },
     eventId: message.id,
+    at: timeOf(message.id),
     person: author.id,
     personName: message.member?.nick ?? author.global_name ?? author.username,
     text,
@@ -60,6 +61,7 @@ export async function requestOfInteraction(
   const locale = languageOf(interaction.locale);
   const common = {
     eventId: id,
+    at: timeOf(id),
     person: person.id,
     personName: interaction.member?.nick ?? person.global_name ?? person.username,
     ...(locale === undefined ? {} : { locale }),
@@ -96,6 +98,11 @@ export function livingDeferred(message: string | undefined, now: number): Deferr
   if (interaction === undefined || token === undefined) return undefined;
   const age = now - Number(at);
   return age >= -TOKEN_MS && age < TOKEN_MS ? { interaction, token } : undefined;
+}
+
+/** Reference, Snowflakes: milliseconds since the first second of 2015, and 22 bits. */
+export function timeOf(snowflake: string): number | undefined {
+  return /^\d{15,20}$/.test(snowflake) ? Number((BigInt(snowflake) >> 22n) + 1_420_070_400_000n) : undefined;
 }
 
 /** The message of a route that a reply refers to. */

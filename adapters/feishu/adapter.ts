@@ -118,6 +118,7 @@ export function createAdapter(settings: FeishuSettings, deps: PlatformDeps): Ada
       },
       // "Use message_id to recognise what is told twice, not event_id" ("Receive message").
       eventId: message.message_id,
+      at: message.create_time,
       person,
       direct: alone,
       text,
@@ -133,6 +134,7 @@ export function createAdapter(settings: FeishuSettings, deps: PlatformDeps): Ada
     await take({
       route: { platform: FEISHU, chat: alone ? person : chat, ...(message === undefined ? {} : { message }) },
       eventId: event.event_id,
+      at: event.create_time,
       person,
       direct: alone,
       text: command ?? '',
@@ -148,6 +150,7 @@ export function createAdapter(settings: FeishuSettings, deps: PlatformDeps): Ada
       // The menu is in the direct chat alone.
       route: { platform: FEISHU, chat: person },
       eventId: event.event_id,
+      at: event.create_time,
       person,
       ...(personName === undefined ? {} : { personName }),
       direct: true,

@@ -11,11 +11,20 @@ const Mention = z.object({
   name: z.string().default(''),
 });
 
+/** Milliseconds; in some events' headers microseconds ("Card callback", "Event structure"). One that is none is left out. */
+const Time = z.coerce
+  .number()
+  .positive()
+  .transform((time) => Math.floor(time > 1e14 ? time / 1_000 : time))
+  .optional()
+  .catch(undefined);
+
 /** im.message.receive_v1 ("Receive message"). */
 export const MessageEvent = z.object({
   sender: z.object({ sender_id: Id, sender_type: z.string() }),
   message: z.object({
     message_id: z.string().min(1),
+    create_time: Time,
     chat_id: z.string().min(1),
     chat_type: z.string(),
     thread_id: z.string().optional(),
@@ -29,6 +38,7 @@ export type MessageEvent = z.output<typeof MessageEvent>;
 /** card.action.trigger ("Card callback"). */
 export const PressEvent = z.object({
   event_id: z.string().min(1),
+  create_time: Time,
   operator: Id,
   action: z.object({ value: z.unknown().optional() }),
   context: z.object({ open_message_id: z.string().optional(), open_chat_id: z.string().min(1) }),
@@ -38,6 +48,7 @@ export type PressEvent = z.output<typeof PressEvent>;
 /** application.bot.menu_v6 ("Bot menu event"). */
 export const MenuEvent = z.object({
   event_id: z.string().min(1),
+  create_time: Time,
   operator: z.object({ operator_name: z.string().optional(), operator_id: Id }),
   event_key: z.string(),
 });

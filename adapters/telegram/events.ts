@@ -21,6 +21,7 @@ const Entity = z.looseObject({
 });
 const Message = z.looseObject({
   message_id: z.number(),
+  date: z.number().optional().catch(undefined),
   message_thread_id: z.number().optional(),
   is_topic_message: z.boolean().optional(),
   from: User.optional(),
@@ -111,6 +112,8 @@ function requestOf(update: Update, message: Message, from: z.output<typeof User>
   const locale = localeOf(from.language_code);
   return {
     eventId: String(update.update_id),
+    // Seconds. A press says nothing of its time: the date is its message's. Telegram keeps neither longer than a day.
+    ...(update.message?.date === undefined ? {} : { at: update.message.date * 1_000 }),
     route: {
       platform: PLATFORM,
       chat: String(chat.id),

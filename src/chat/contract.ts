@@ -27,6 +27,8 @@ export interface Request {
   readonly route: Route;
   /** The platform's id of the event; the same event told twice has the same id. */
   readonly eventId: string;
+  /** When the platform says that it was (milliseconds since 1970), where it says it: what is too old is not done. */
+  readonly at?: number | undefined;
   /** The platform's id of the person. */
   readonly person: string;
   readonly personName?: string | undefined;

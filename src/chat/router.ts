@@ -25,8 +25,10 @@ import { renderError } from './render-error.ts';
  * crash before that runs it again; the events of a chat begin in the order in which they came.
  */
 
-/** Events are recognised as repeated for this long. */
-const REMEMBER_MS = 24 * 60 * 60_000;
+/** What is older is not done any more: told late, told again, or left behind by a hub that died. */
+const TOO_OLD_MS = 24 * 60 * 60_000;
+/** Events are recognised as repeated for this long: a day longer, for clocks that do not agree. */
+const REMEMBER_MS = 2 * TOO_OLD_MS;
 /** A command that takes longer no longer holds up the next one of its chat. */
 const HOLD_MS = 2_000;
 /** Commands of one chat at once. */
@@ -109,6 +111,7 @@ export function createRouter(deps: RouterDeps): Router {
     lastReceivedAt = Math.max(clock.now(), lastReceivedAt + 1);
     const kept: Request = {
       ...request,
+      at: request.at ?? lastReceivedAt,
       text: request.text.slice(0, MAX_TEXT),
       ...(request.personName === undefined ? {} : { personName: request.personName.slice(0, MAX_NAME * 4) }),
     };
@@ -202,6 +205,9 @@ export function createRouter(deps: RouterDeps): Router {
       strangers.set(who.id, now);
       return { reply: await strangerReply(who.id, messages), failed: true };
     }
+    const old = request.at !== undefined && now - request.at > TOO_OLD_MS;
+    // It was done and answered at its time; only that it came was forgotten since.
+    if (old && (await deps.outbox.answersTo(platform, request.eventId)).length > 0) return 'silence';
     const person = (await deps.personOf?.(platform, request.person)) ?? who.id;
     const rate = role === undefined ? STRANGER_RATE : deps.rateOf(platform);
     const waitMs = tooMuch(platform, person, request, rate, now);
@@ -212,6 +218,7 @@ export function createRouter(deps: RouterDeps): Router {
       throw new FettleError('rate_limited', { data: { retryAfterMs: waitMs }, retryable: true });
     }
     await spoken(platform, request);
+    if (old) throw new FettleError('event_too_old', { data: { at: new Date(request.at).toISOString() } });
     if (request.unknownButton) throw new FettleError('button_unknown');
     const meaning = await deps.commands.interpret(request.text);
     if (!meaning.ok) throw meaning.error;

@@ -114,7 +114,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   });
   const choices = createChoices({ db, clock, checker, apps });
   const announcer = createAnnouncer({ outbox, settings, platforms: adapters.map(({ platform }) => platform) });
-  const people = createPeople({ db, clock, random, announcer, outbox });
+  const people = createPeople({ db, clock, random, announcer, outbox, onChanged: () => void engine.dispatch() });
   const telling = createTelling({ outbox, announcer, roleOf: people.roleOf });
 
   let gateway: Gateway | undefined;
@@ -130,6 +130,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     announcer,
     gateway: reachable,
     settings,
+    mayAsk: people.isOperator,
     onMissing: (device, report) => requests.installMissing(device, report),
     onChange: () => handsOff.soon(),
     log: logLine,

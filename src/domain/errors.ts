@@ -108,6 +108,7 @@ export const ERROR_CODES = [
   'chat_proxy_unusable',
   'chat_refused',
   'button_unknown',
+  'event_too_old',
   // people
   'claim_refused',
   'link_refused',
@@ -122,6 +123,7 @@ export const ERROR_CODES = [
   'approval_void',
   'approval_rejected',
   'approval_expired',
+  'asker_gone',
   'nothing_to_approve',
   'not_approving',
   'internal',

@@ -23,8 +23,8 @@ export interface PeopleOfHub extends People {
    * @param within the transaction that asks; the store has one connection
    */
   roleOf(platform: string, person: string, within?: Kysely<Database>): Promise<Role | undefined>;
-  /** Is `platform:person` operator or higher now? */
-  isOperator(id: string): Promise<boolean>;
+  /** Is `platform:person` operator or higher now? `within` as above. */
+  isOperator(id: string, within?: Kysely<Database>): Promise<boolean>;
   /** One id for all accounts of a person; of strangers and the terminal the account's own. */
   personOf(platform: string, person: string): Promise<string>;
   /** Somebody wrote: the name is kept. */
@@ -46,6 +46,7 @@ export function createPeople(deps: PeopleDeps): PeopleOfHub {
     async change(run) {
       const result = await db.transaction().execute((trx) => run(trx, clock.now()));
       deps.outbox.wake();
+      deps.onChanged?.();
       return result;
     },
     entry: ({ who, route, eventId }, at, what) => ({ at, by: who.id, byName: who.name, route, eventId, ...what }),
@@ -56,9 +57,9 @@ export function createPeople(deps: PeopleDeps): PeopleOfHub {
       if (platform === TERMINAL) return 'admin';
       return (await personOfAccount(within, { platform, person }))?.role;
     },
-    async isOperator(id) {
+    async isOperator(id, within = db) {
       const account = accountOf(id);
-      const role = account.platform === TERMINAL ? 'admin' : (await personOfAccount(db, account))?.role;
+      const role = account.platform === TERMINAL ? 'admin' : (await personOfAccount(within, account))?.role;
       return role !== undefined && roleAllows(role, 'operator');
     },
     async personOf(platform, person) {

@@ -17,6 +17,8 @@ export interface PeopleDeps {
   readonly random: RandomBytes;
   readonly announcer: Pick<Announcer, 'announce'>;
   readonly outbox: Pick<Outbox, 'wake'>;
+  /** Somebody may have another role than before. */
+  readonly onChanged?: (() => void) | undefined;
 }
 
 export interface PeopleWork extends PeopleDeps {

@@ -22,5 +22,7 @@ export interface EngineDeps {
   readonly onMissing: (device: string, report: AppReport) => Promise<void>;
   /** An update ended, or a device reported: what may be done by itself may be another thing now. */
   readonly onChange?: (() => void) | undefined;
+  /** May they ask for updates still? Within the transaction. Unless given: whoever was let through may. */
+  readonly mayAsk?: ((who: string, within: Kysely<Database>) => Promise<boolean>) | undefined;
   readonly log: (line: string) => void;
 }

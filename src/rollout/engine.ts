@@ -21,6 +21,7 @@ import { makeRoom } from './announced.ts';
 import { addQuestion, lapse } from './approval-ends.ts';
 import { announceCrashes } from './crash-notices.ts';
 import type { EngineDeps } from './engine-deps.ts';
+import { withdrawOfLeavers } from './leavers.ts';
 import { type NewUpdate, queueDeadline, rowFor, unusedId } from './new-update.ts';
 import { takeLocalOutcome } from './on-device.ts';
 import { failedHere, ORDER_MS, orderOf } from './order.ts';
@@ -89,6 +90,8 @@ export function createEngine(deps: EngineDeps): Engine {
   /** One after the other, so that an order is never made twice for one row. */
   function dispatch(): Promise<void> {
     dispatching = dispatching
+      .then(() => change((trx) => withdrawOfLeavers(trx, deps, clock.now())))
+      .then((ended) => (ended ? onChange() : undefined))
       .then(sendQueued)
       .then(async () => alarm.reset(await nextLook()))
       .catch((error: unknown) => log(`orders could not be sent: ${String(error)}`));
@@ -107,7 +110,8 @@ export function createEngine(deps: EngineDeps): Engine {
 
   async function sendQueued(): Promise<void> {
     for (const row of await activeUpdates(db)) {
-      if (row.state !== 'queued' || !deps.gateway().isConnected(row.device)) continue;
+      // One that is to be cancelled waits for what the device says of it.
+      if (row.state !== 'queued' || row.cancel_requested === 1 || !deps.gateway().isConnected(row.device)) continue;
       const now = clock.now();
       const orderId = shortId('o', deps.random, 10);
       const moved = await change((trx) =>

@@ -11,6 +11,8 @@ import { until } from '../support/until.ts';
 
 /** A platform with one chat, a person in it, and what that person sees. */
 export interface Stage {
+  /** Do its events carry their time? */
+  readonly saysWhen: boolean;
   /** A new adapter, not started; the second one is the hub after a restart. */
   makeAdapter(): Adapter;
   /** The person types; resolves when the platform has taken it, with the id of the event. */
@@ -132,6 +134,17 @@ export function adapterContract(name: string, makeStage: () => Promise<Stage>): 
       await stage.repeat(request.eventId, request.text);
       await until('the second time', () => sink.accepted.length >= 2);
       expect(sink.events.size).toBe(1);
+      // By its own time, and not by when it was told: what is too old is not done.
+      expect(sink.accepted[1]?.at).toBe(request.at);
+    });
+
+    test('an event has its time', async (context) => {
+      if (!stage.saysWhen) return context.skip('told in the moment in which it is');
+      const before = Date.now();
+      const { at = 0 } = await asked();
+      // Some say whole seconds.
+      expect(at).toBeGreaterThanOrEqual(before - 1_000);
+      expect(at).toBeLessThanOrEqual(Date.now() + 1_000);
     });
 
     test('an event that could not be stored is not acknowledged, so it is told again', async (context) => {

@@ -6,6 +6,7 @@ import { adapterContract, type Stage } from './adapter.ts';
 async function makeStage(): Promise<Stage> {
   const discord = await startDiscord();
   return {
+    saysWhen: true,
     makeAdapter: () =>
       createAdapter(
         { token: discord.token, api: discord.api },

@@ -7,6 +7,7 @@ import { adapterContract, type Stage } from './adapter.ts';
 async function makeStage(): Promise<Stage> {
   const feishu = await startFeishu();
   return {
+    saysWhen: true,
     makeAdapter: () =>
       createAdapter(
         { appId: feishu.appId, token: feishu.secret, api: feishu.url, proxy: 'none' },

@@ -8,6 +8,7 @@ import { adapterContract, type Stage } from './adapter.ts';
 async function makeStage(): Promise<Stage> {
   const telegram = await startTelegram();
   return {
+    saysWhen: true,
     makeAdapter() {
       const adapter = createTelegramAdapter({ token: telegram.token, api: telegram.url }, makeDeps(), FAST);
       return {

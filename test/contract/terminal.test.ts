@@ -48,6 +48,7 @@ async function makeStage(): Promise<Stage> {
     await made.status();
   };
   return {
+    saysWhen: false,
     makeAdapter: () => makeAdapter(socket),
     async type(text) {
       if (!client) throw new Error('nobody is there');

@@ -125,12 +125,13 @@ export async function start(approval: Approval = 'none'): Promise<void> {
     onLost: (trx, lost) => telling.lost(trx, lost),
   });
   const announcer = createAnnouncer({ outbox, settings, platforms: adapters.map(({ platform }) => platform) });
-  const people = createPeople({ db, clock, random, announcer, outbox });
+  const people = createPeople({ db, clock, random, announcer, outbox, onChanged: () => void engine.dispatch() });
   const telling = createTelling({ outbox, announcer, roleOf: people.roleOf });
   const choices = createChoices({ db, clock, checker, apps });
   const engine = createEngine({
     ...{ db, clock, random, outbox, telling, announcer, settings, log },
     gateway: () => device.gateway,
+    mayAsk: people.isOperator,
     onMissing: async () => undefined,
     onChange: () => handsOff.soon(),
   });

@@ -13,7 +13,7 @@ export interface ProblemText {
 }
 
 /** Codes of what is wrong with a chat: texts in files of their own. */
-export type ChatCode = Extract<ErrorCode, `chat_${string}` | 'button_unknown'>;
+export type ChatCode = Extract<ErrorCode, `chat_${string}` | 'button_unknown' | 'event_too_old'>;
 
 /** `now` (milliseconds since 1970) makes times relative; without it they are given as they are. */
 export type ProblemWriter = (data: ErrorData, now?: number) => ProblemText;

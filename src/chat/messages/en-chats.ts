@@ -54,4 +54,8 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
     text: 'This button is too old: I do not know any more what it did.',
     next: '/update shows how things are, with new buttons.',
   }),
+  event_too_old: (d) => ({
+    text: `This is from ${t(d.at)}, and is not done any more: nothing is that is older than a day.`,
+    next: "Ask again. If you have asked just now, the clock of the hub's machine is wrong.",
+  }),
 };

@@ -116,6 +116,10 @@ export const peopleProblems: Record<PeopleCode, ProblemWriter> = {
     text: 'Nobody approved it within 24 h.',
     next: `Ask again when somebody is there: /update now ${t(d.app)}`,
   }),
+  asker_gone: (d) => ({
+    text: `${t(d.who) || 'Whoever asked for it'} may not ask for it any more. It had not begun, and does not.`,
+    next: `Somebody else may ask for it anew: /update now ${t(d.app)}`,
+  }),
   nothing_to_approve: () => ({ text: 'Nothing waits for approval.' }),
   not_approving: (d) => ({
     text: d.who

@@ -12,6 +12,7 @@ export type PeopleCode = Extract<
   | 'last_admin'
   | 'not_your_account'
   | 'only_account'
+  | 'asker_gone'
   | 'nothing_to_approve'
   | 'not_approving'
   | `approval_${string}`

@@ -55,4 +55,8 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
     text: '这个按钮太旧了：已不知道它的作用。',
     next: '/update 显示当前状况和新的按钮。',
   }),
+  event_too_old: (d) => ({
+    text: `这条消息的时间是 ${t(d.at)}，已不再执行：超过一天的请求不会执行。`,
+    next: '请重新发送。如果是刚刚发送的，则说明 hub 所在机器的时钟不准。',
+  }),
 };

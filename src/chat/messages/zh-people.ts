@@ -114,6 +114,10 @@ export const peopleProblems: Record<PeopleCode, ProblemWriter> = {
     text: '24 小时内没有人批准。',
     next: `有人在时请重新提出：/update now ${t(d.app)}`,
   }),
+  asker_gone: (d) => ({
+    text: `${t(d.who) || '提出请求的人'} 已没有权限。更新尚未开始，也不会再开始。`,
+    next: `可由其他人重新提出：/update now ${t(d.app)}`,
+  }),
   nothing_to_approve: () => ({ text: '没有等待批准的更新。' }),
   not_approving: (d) => ({
     text: d.who

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { buttonValue, type MessageEvent, menuText, textFor } from '../../../adapters/feishu/events.ts';
+import { buttonValue, MessageEvent, menuText, PressEvent, textFor } from '../../../adapters/feishu/events.ts';
 import { failureOf, refusal } from '../../../adapters/feishu/failure.ts';
 import { createLanes } from '../../../adapters/feishu/lanes.ts';
 import { createPace } from '../../../adapters/feishu/pace.ts';
@@ -157,4 +157,18 @@ test('what the SDK logs is words, without its objects and without the secret', (
   logger.error([{ a: 1 }]);
   logger.info('ready');
   expect(lines).toEqual(['[ws] refused [hidden] bad [hidden]']);
+});
+
+test.each([
+  ['1780000000123', 1_780_000_000_123],
+  ['1780000000123456', 1_780_000_000_123],
+  [1_780_000_000_123, 1_780_000_000_123],
+  ['soon', undefined],
+  ['0', undefined],
+  [undefined, undefined],
+])('a time of %s is %s milliseconds, and one that is none costs nothing', (create_time, at) => {
+  const event = message('/update', []);
+  expect(MessageEvent.parse({ ...event, message: { ...event.message, create_time } }).message.create_time).toBe(at);
+  const press = { event_id: 'e', operator: { open_id: 'ou_anna' }, action: {}, context: { open_chat_id: 'oc_1' } };
+  expect(PressEvent.parse({ ...press, create_time }).create_time).toBe(at);
 });

@@ -174,3 +174,18 @@ test.each([
   expect(await findLostMessage({ after, seen, dense: false, probe })).toBe(expected);
   expect(asked.length).toBeLessThanOrEqual(400);
 });
+
+test('a message has its time, in milliseconds; a press has none, and a broken one costs nothing', () => {
+  const from = { id: 1, is_bot: false, first_name: 'Anna' };
+  const chat = { id: 1, type: 'private' };
+  const timeOf = (update: object) => {
+    const event = readEvent(Update.parse({ update_id: 3, ...update }), ME, reader);
+    return 'request' in event ? event.request.at : 'no request';
+  };
+  const message = { message_id: 9, from, chat, text: '/update' };
+  expect(timeOf({ message: { ...message, date: 1_780_000_000 } })).toBe(1_780_000_000_000);
+  expect(timeOf({ message: { ...message, date: 'soon' } })).toBeUndefined();
+  // The date is that of the message with the button, which may be months old.
+  const press = { id: 'q', from, data: 'x', message: { message_id: 8, chat, date: 1_600_000_000 } };
+  expect(timeOf({ callback_query: press })).toBeUndefined();
+});
