@@ -133,6 +133,8 @@ export function refusal(
 
 function kindOf(status: number, code: number | undefined): FailureKind {
   if (status === 429) return 'rate';
+  // The proxy's own refusal: it comes in the place of the platform's answer.
+  if (status === 407) return 'unreached';
   if (status >= 500 || status === 408) return 'trouble';
   return code === undefined && status < 400 ? 'trouble' : 'strange';
 }

@@ -18,6 +18,7 @@ test('in a group only what calls the bot is passed on, without the mention; ever
     for (const one of ignored) await until('the acknowledgement', () => feishu.acknowledgedAfter(one) !== undefined);
     expect(sink.accepted).toEqual([
       {
+        at: expect.any(Number),
         route: { platform: 'feishu', chat: expect.stringMatching(/^oc_/), thread: 'omt_1', message: id },
         eventId: id,
         person: ben,
