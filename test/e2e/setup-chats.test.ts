@@ -129,6 +129,7 @@ test('fettle init asks for a chat once the app is there; taking the app back lea
     screen.type('telegram\r');
     await screen.see('which is not shown: ');
     screen.type(CTRL_C);
+    await screen.see('The app is set up, the chat is not: fettle chats add telegram');
     expect(await screen.ended()).toBe(130);
     const told = await home.fettle(['init', app, '--dry-run', '--chat', 'telegram']);
     expect(told.code).toBe(2);
