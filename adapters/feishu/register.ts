@@ -97,11 +97,13 @@ function registrationError(error: unknown, proxy: string | undefined): FettleErr
     description?: unknown;
   };
   if (typeof description === 'string' && typeof code === 'string') {
-    return new FettleError('chat_refused', { data: { platform: 'feishu', reason: `${code}: ${description}` } });
+    return new FettleError('chat_refused', {
+      data: { platform: 'feishu', reason: `${code}: ${description}`, setup: true },
+    });
   }
   const reason = failureOf(error).message;
   return new FettleError('chat_unreachable', {
-    data: { platform: 'feishu', reason, ...(proxy === undefined ? {} : { proxy }) },
+    data: { platform: 'feishu', reason, setup: true, ...(proxy === undefined ? {} : { proxy }) },
     retryable: true,
   });
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { roleAllows } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
-import { placeholdersIn } from '../domain/placeholders.ts';
+import { usageIn } from '../domain/placeholders.ts';
 import type { Language, Reply } from '../domain/reply.ts';
 import { argument, type Command, defineCommand } from './contract.ts';
 import { nearestOf } from './read-arguments.ts';
@@ -165,7 +165,7 @@ function explain(command: Command, language: Language): Reply {
     title: usage(command, language),
     text: [command.help[language]],
     fields: [
-      ...command.arguments.map((one) => ({ name: placeholdersIn(language, one.written), value: one.help[language] })),
+      ...command.arguments.map((one) => ({ name: usageIn(language, one.written), value: one.help[language] })),
       { name: text.role, value: command.role },
       ...(command.aliases.length > 0
         ? [{ name: text.aliases, value: command.aliases.map((alias) => `/${alias}`).join(', ') }]

@@ -83,6 +83,8 @@ export interface Services {
   readonly approvals: Approvals;
   devices(): Promise<readonly DeviceView[]>;
   adapters(): readonly AdapterView[];
+  /** Answers of the last day that could not be given, and why, of a platform; those of a chat that is well again are not. */
+  lostAnswers(platform: string): Promise<readonly { readonly times: number; readonly reason: string }[]>;
   /**
    * The end of an app's log, or of what was logged during an update; redacted.
    *

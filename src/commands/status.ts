@@ -36,6 +36,8 @@ const EN = {
   running: 'running',
   chats: 'chats',
   absent: 'not installed',
+  lost: (times: number, reason: string) =>
+    `${times === 1 ? '1 answer' : `${times} answers`} could not be given where it was asked for (${reason}): \`fettle status\` names the chat`,
   offline: (seen: string) => `offline, last seen ${seen}`,
   online: 'online',
   noApps: 'No device has reported an app yet.',
@@ -79,6 +81,8 @@ const ZH: typeof EN = {
   running: '运行版本',
   chats: '聊天',
   absent: '未安装',
+  lost: (times: number, reason: string) =>
+    `有 ${times} 条回复无法发到原会话（${reason}）：\`fettle status\` 会列出是哪个会话`,
   offline: (seen) => `离线，上次在线：${seen}`,
   online: '在线',
   noApps: '还没有设备报告任何应用。',
@@ -273,6 +277,7 @@ async function ofDevices(devices: readonly DeviceView[], all: boolean, context: 
   // The terminal is always there: it is worth a word only where it is not.
   const chats = services.adapters().filter((chat) => !chat.own || isDown(chat));
   const down = chats.filter(isDown);
+  const states = await Promise.all((all ? chats : []).map((chat) => stateWithLost(chat, context)));
   const ill = devices.some(
     (d) => !d.connected || d.apps.some((r) => r.version !== undefined && (r.health !== 'healthy' || r.crashing)),
   );
@@ -293,10 +298,7 @@ async function ofDevices(devices: readonly DeviceView[], all: boolean, context: 
         name: update.id,
         value: `${update.app} ${stepOf(update)}: ${stateOf(update, context)}`.replace(' :', ':'),
       })),
-      ...(all ? chats : []).map((chat) => ({
-        name: nameOfPlatform(chat.platform, context.language),
-        value: chatState(chat, context),
-      })),
+      ...states.map(({ platform, value }) => ({ name: nameOfPlatform(platform, context.language), value })),
     ],
   };
 }
@@ -330,6 +332,21 @@ function chatState(chat: AdapterView, context: CommandContext): string {
   return context.language === 'zh'
     ? `${head}。${text}${next ?? ''}`
     : [`${head}.`, text, next].filter((part) => part).join(' ');
+}
+
+/** Which chats those are is nobody's business here: `fettle status` names them. */
+async function stateWithLost(chat: AdapterView, context: CommandContext) {
+  const { platform } = chat;
+  const state = chatState(chat, context);
+  const lost = await context.services.lostAnswers(platform);
+  const [newest] = lost;
+  if (!newest) return { platform, value: state };
+  const times = lost.reduce((sum, one) => sum + one.times, 0);
+  const end = context.language === 'zh' ? '。' : '. ';
+  return {
+    platform,
+    value: `${state}${/[.。]$/.test(state) ? '' : end}${TEXT[context.language].lost(times, newest.reason)}`,
+  };
 }
 
 function clock(at: number, { services, now }: CommandContext): string {

@@ -1,4 +1,4 @@
-import { placeholdersIn } from '../domain/placeholders.ts';
+import { usageIn } from '../domain/placeholders.ts';
 import type { Language } from '../domain/reply.ts';
 import type { Argument, Command } from './contract.ts';
 
@@ -7,7 +7,7 @@ export function usage(command: Command, language: Language = 'en'): string {
   const written = [`/${command.name}`, ...command.arguments.map(writtenIn(command))]
     .filter((part) => part !== '')
     .join(' ');
-  return placeholdersIn(language, written);
+  return usageIn(language, written);
 }
 
 function writtenIn(command: Command) {

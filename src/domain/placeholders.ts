@@ -18,7 +18,7 @@ const CHINESE: Readonly<Record<string, string>> = {
  * A usage in the reader's language. Names of commands, flags and values (`viewer|operator`) stay as they are typed: of
  * small words, only those in brackets stand for something.
  */
-export function placeholdersIn(language: Language, usage: string): string {
+export function usageIn(language: Language, usage: string): string {
   if (language !== 'zh') return usage;
   return usage
     .replace(/(?<![\w-])[A-Z]+(?![\w-])/g, (word) => CHINESE[word] ?? word)

@@ -9,6 +9,7 @@ import type { LogReader } from '../gateway/log-reader.ts';
 import type { ReleaseChecker } from '../releases/index.ts';
 import { type DeviceWithApps, listDevices } from '../store/devices.ts';
 import { eventsOf } from '../store/events.ts';
+import { lostAnswers } from '../store/outbox.ts';
 import type { Database } from '../store/schema.ts';
 import { activeUpdates, endedUpdates, findUpdate, type UpdateRow } from '../store/updates.ts';
 import type { Engine } from './engine.ts';
@@ -34,6 +35,9 @@ export interface ServicesDeps {
   readonly version: string;
   readonly adapters: readonly Adapter[];
 }
+
+/** Answers that could not be given are told of for this long. */
+const LOST_MS = 24 * 60 * 60_000;
 
 /** What commands may ask of the hub. */
 export function createServices(deps: ServicesDeps): Services {
@@ -130,6 +134,7 @@ export function createServices(deps: ServicesDeps): Services {
         own: adapter.adminChat !== undefined,
         ...adapter.connection(),
       })),
+    lostAnswers: (platform) => lostAnswers(db, platform, deps.clock.now() - LOST_MS),
     async readLog(of, signal) {
       if ('update' in of) return logOfUpdate(db, of.update, of.lines);
       const app = appOf(of.app);

@@ -243,32 +243,32 @@ export async function lostAnswers(
   platform: string,
   since: number,
 ): Promise<readonly LostAnswers[]> {
-  const rows = await db
+  const dead = await db
     .selectFrom('outbox')
-    .select(['route', 'state', 'last_error', 'updated_at', 'sent_at'])
+    .select(['route', 'last_error', 'updated_at'])
     .where('platform', '=', platform)
-    .where((row) =>
-      row.or([
-        row.and([
-          row('state', '=', 'dead'),
-          row('final', '=', 1),
-          row('answers', 'is not', null),
-          row('last_error', '!=', UNEDITABLE),
-          row('updated_at', '>=', since),
-        ]),
-        row('sent_at', '>=', since),
-      ]),
-    )
+    .where('state', '=', 'dead')
+    .where('final', '=', 1)
+    .where('answers', 'is not', null)
+    .where('last_error', '!=', UNEDITABLE)
+    .where('updated_at', '>=', since)
     .orderBy('seq', 'desc')
+    .execute();
+  if (dead.length === 0) return [];
+  const sent = await db
+    .selectFrom('outbox')
+    .select(['route', 'sent_at'])
+    .where('platform', '=', platform)
+    .where('sent_at', '>=', since)
     .execute();
   const chatOf = (route: string) => (JSON.parse(route) as Route).chat;
   const arrived = new Map<string, number>();
-  for (const { route, sent_at } of rows)
-    if (sent_at !== null) arrived.set(chatOf(route), Math.max(sent_at, arrived.get(chatOf(route)) ?? 0));
+  for (const { route, sent_at } of sent)
+    arrived.set(chatOf(route), Math.max(sent_at ?? 0, arrived.get(chatOf(route)) ?? 0));
   const lost = new Map<string, LostAnswers>();
-  for (const { route, state, last_error, updated_at: at, sent_at } of rows) {
+  for (const { route, last_error, updated_at: at } of dead) {
     const chat = chatOf(route);
-    if (state !== 'dead' || sent_at !== null || at <= (arrived.get(chat) ?? 0)) continue;
+    if (at <= (arrived.get(chat) ?? 0)) continue;
     const newer = lost.get(chat);
     lost.set(chat, newer ? { ...newer, times: newer.times + 1 } : { chat, times: 1, reason: last_error ?? '', at });
   }

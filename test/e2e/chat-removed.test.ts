@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { ChatPlatform } from '../support/chat-platform.ts';
 import { type ChatWorld, makeChatWorld } from '../support/chat-world.ts';
+import { startDiscord } from '../support/discord/index.ts';
 import { startFeishu } from '../support/feishu/index.ts';
 import { startTelegram } from '../support/telegram/index.ts';
 
@@ -13,7 +14,9 @@ interface Removable {
   invite(): void;
 }
 
-const PLATFORMS: Readonly<Record<string, { start(): Promise<Removable>; logged: string; name: string }>> = {
+const PLATFORMS: Readonly<
+  Record<string, { start(): Promise<Removable>; logged: string; name: string; asks?: string }>
+> = {
   telegram: {
     async start() {
       const chat = await startTelegram();
@@ -29,6 +32,16 @@ const PLATFORMS: Readonly<Record<string, { start(): Promise<Removable>; logged: 
     },
     logged: 'feishu_removed_from_chat',
     name: 'Feishu',
+  },
+  // By a mention: what answers a slash command may be said for a while wherever the bot is.
+  discord: {
+    async start() {
+      const chat = await startDiscord();
+      return { chat, expel: () => chat.kick(), invite: () => chat.invite() };
+    },
+    logged: 'discord_removed',
+    name: 'Discord',
+    asks: 'update now slow',
   },
 };
 
@@ -46,7 +59,7 @@ test.each(Object.entries(PLATFORMS))(
       const hub = world.pidOf('hub');
       await world.release('slow', '1.1.0');
       let from = chat.messages().length;
-      await chat.type('/update now slow', { place: 'group' });
+      await chat.type(platform.asks ?? '/update now slow', { place: 'group' });
       await world.shown('the progress', ({ place, earlier }) => place === 'group' && earlier.length > 0, from);
       removable.expel();
       const told = await world.shown(

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { ChatPlatform } from '../support/chat-platform.ts';
 import { argvOf, flagsOf, PLATFORMS } from '../support/chat-setup.ts';
+import { startAccounts } from '../support/feishu/accounts.ts';
 import { type Home, makeHome } from '../support/home.ts';
 import { CTRL_C, type PseudoTerminal, startAtTerminal } from '../support/pseudo-terminal.ts';
 import { until } from '../support/until.ts';
@@ -128,6 +129,7 @@ test('fettle init asks for a chat once the app is there; taking the app back lea
     screen.type('telegram\r');
     await screen.see('which is not shown: ');
     screen.type(CTRL_C);
+    await screen.see('The app is set up, the chat is not: fettle chats add telegram');
     expect(await screen.ended()).toBe(130);
     const told = await home.fettle(['init', app, '--dry-run', '--chat', 'telegram']);
     expect(told.code).toBe(2);
@@ -145,6 +147,51 @@ test('fettle init asks for a chat once the app is there; taking the app back lea
   } finally {
     rmSync(app, { recursive: true, force: true });
   }
+});
+
+test('an app of Feishu that a scan makes: nothing is left to do but to write to the bot', async () => {
+  const feishu = await PLATFORMS.feishu();
+  const { flags, secret: appSecret } = flagsOf(feishu);
+  const app = { appId: flags.appId ?? '', appSecret };
+  const accounts = await startAccounts({ url: flags.domain ?? '', app });
+  try {
+    const screen = terminal('chats', 'add', 'feishu', '--domain', accounts.url);
+    await screen.see('Which? [1] ');
+    screen.type('scan\r');
+    await screen.see('Expected 1 or 2.');
+    await screen.see('Which? [1] ');
+    screen.type('\r');
+    await screen.see('or open https://accounts.example/scan?user_code=ABCD');
+    accounts.decide('allow');
+    await screen.see(`The app ${app.appId} is made.`);
+    await screen.see('Now send the bot any message');
+    await screen.see('Enter skips');
+    expect(screen.shown()).not.toContain('Is it a new app?');
+    await feishu.type('hello', { person: feishu.people.anna, place: 'direct' });
+    await screen.see(`Heard Anna, feishu:${feishu.people.anna}, in a direct chat.`);
+    await screen.see('the first admin? [y/N] ');
+    screen.type('y\r');
+    await screen.see('Anna is an admin of this hub.');
+    expect(await screen.ended()).toBe(0);
+    expect(screen.shown()).not.toContain(appSecret);
+    expect(readFileSync(join(home.layout.home, 'feishu.secret'), 'utf8').trim()).toBe(appSecret);
+  } finally {
+    await accounts.close();
+    await feishu.close();
+  }
+});
+
+test('what is no platform and no command of `fettle chats` is said, with the nearest one', async () => {
+  const platform = await home.fettle(['chats', 'add', 'feishuu']);
+  expect([platform.code, platform.err.trim()]).toEqual([
+    2,
+    'There is no chat platform feishuu: feishu, discord, telegram are known. Did you mean feishu?',
+  ]);
+  const command = await home.fettle(['chats', 'ad']);
+  expect([command.code, command.err.trim()]).toEqual([
+    2,
+    'There is no `fettle chats ad`: list, add, test, remove are known. Did you mean add?',
+  ]);
 });
 
 test('a hub that runs is restarted, and hears the message itself', { timeout: 120_000 }, async () => {

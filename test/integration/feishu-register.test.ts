@@ -46,7 +46,7 @@ test.each([
     accounts.decide(decision);
     await expect(
       registerFeishu({ domain: accounts.url, signal: patience(), onQr: () => undefined }),
-    ).rejects.toMatchObject({ code: 'chat_refused', data: { reason } });
+    ).rejects.toMatchObject({ code: 'chat_refused', data: { reason, setup: true } });
   }),
 );
 

@@ -63,6 +63,8 @@ test('what an update came to is told to the admins, once, with who asked and why
     );
   }
   expect(await lost()).toEqual([{ chat: 'g', times: 1, reason: REASON, at: expect.any(Number) }]);
+  const status = async () => (await ask(ANN, '/update status')).fields?.find(({ name }) => name === 'Telegram')?.value;
+  expect(await status()).toContain(`1 answer could not be given where it was asked for (${REASON})`);
   // Nothing is tried again for ever.
   const tries = group.tries();
   await pass(DAY / 2);
@@ -72,6 +74,7 @@ test('what an update came to is told to the admins, once, with who asked and why
   group.open();
   expect((await ask(BEN, '/update status web', { group: 'g' })).title).toContain('web');
   expect(await lost()).toEqual([]);
+  expect(await status()).not.toContain('could not be given');
 });
 
 test('a chat that is an admin’s own is not told there, and a notice that is refused makes no further one', async () => {

@@ -338,6 +338,7 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
     devices: async () => [
       { id: 'd-1', name: 'this-machine', connected: true, lastSeenAt: Date.now(), apps: names.map(report) },
     ],
+    lostAnswers: async () => [],
     adapters: () => [{ platform: 'terminal', state: 'connected', since: Date.now() - 60_000 }],
     async backups(wanted) {
       const at = Date.now() - 2 * DAY;

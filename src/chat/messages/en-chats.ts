@@ -48,7 +48,9 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
   }),
   chat_refused: (d) => ({
     text: `${platformName(d.platform)} refuses this hub${because(d.reason)}.`,
-    next: `See ${page(d)}. After it is mended: /update restart hub.`,
+    next: d.setup
+      ? `Nothing was changed. See ${page(d)}; the same command tries again.`
+      : `See ${page(d)}. After it is mended: /update restart hub.`,
   }),
   button_unknown: () => ({
     text: 'This button is too old: I do not know any more what it did.',

@@ -49,7 +49,9 @@ export const chatProblems: Record<ChatCode, ProblemWriter> = {
   }),
   chat_refused: (d) => ({
     text: `${name(d)} 拒绝了这个 hub${because(d.reason)}。`,
-    next: `参见 ${page(d)}。处理后：/update restart hub。`,
+    next: d.setup
+      ? `没有改动任何内容。参见 ${page(d)}；可再次运行同一命令。`
+      : `参见 ${page(d)}。处理后：/update restart hub。`,
   }),
   button_unknown: () => ({
     text: '这个按钮太旧了：已不知道它的作用。',

@@ -1,6 +1,6 @@
 import { isSelf } from '../../domain/app.ts';
 import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
-import { placeholdersIn } from '../../domain/placeholders.ts';
+import { usageIn } from '../../domain/placeholders.ts';
 import { SETTING_TEXTS, settingKeyOf } from '../../domain/setting-texts.ts';
 import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
@@ -51,10 +51,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: d.backup ? `没有备份 ${t(d.backup)}。` : `恢复${of(d)}哪个备份？`,
     next: list(d.known).length > 0 ? `现有：${list(d.known).join('、')}。` : `还没有${of(d)}备份。`,
   }),
-  bad_arguments: (d) => ({
-    text: badArguments(d),
-    next: d.usage ? `用法：${placeholdersIn('zh', t(d.usage))}` : undefined,
-  }),
+  bad_arguments: (d) => ({ text: badArguments(d), next: d.usage ? `用法：${usageIn('zh', t(d.usage))}` : undefined }),
   unknown_setting: (d) => ({
     text: `没有名为“${t(d.key)}”的设置。`,
     next: didYouMean(d) ?? `现有：${list(d.known).join('、')}。`,
@@ -366,7 +363,7 @@ function badArguments(d: ErrorData): string {
     case 'not_a_value':
       return `“${t(d.value)}”不是 ${what} 的有效值。`;
     case 'missing':
-      return `缺少 ${placeholdersIn('zh', what)}。`;
+      return `缺少 ${usageIn('zh', what)}。`;
     case 'several':
       return `有多个符合：${list(d.fits).join('、')}。请指明是哪一个。`;
     case 'unexpected':

@@ -17,11 +17,7 @@ const platform = () =>
   new Argument('<platform>', 'which').choices([...CHAT_PLATFORMS]).argParser((typed) => {
     const known = CHAT_PLATFORMS.find((name) => name === typed.toLowerCase());
     if (known) return known;
-    const nearest = closest(typed.toLowerCase(), CHAT_PLATFORMS);
-    const hint = distance(typed.toLowerCase(), nearest) <= 3 ? ` Did you mean ${nearest}?` : '';
-    throw new FettleError('bad_arguments', {
-      data: { reason: `there is no chat platform ${typed}: ${CHAT_PLATFORMS.join(', ')} are known.${hint}` },
-    });
+    throw unknown(`chat platform ${typed}`, typed, CHAT_PLATFORMS);
   });
 const JSON_OPTION = ['--json', 'print one JSON object'] as const;
 
@@ -33,8 +29,14 @@ export function addChatCommands(program: Command, context: Context): void {
   chats
     .command('list', { isDefault: true })
     .description('tell which are set up, and how the running hub is connected')
+    .allowExcessArguments()
     .option(...JSON_OPTION)
-    .action(async (options: { json?: boolean }) => {
+    .action(async (options: { json?: boolean }, { args: [word] }: Command) => {
+      // Whatever is no command of `chats` comes here.
+      if (word !== undefined) {
+        const known = chats.commands.map((command) => command.name());
+        throw unknown(`\`fettle chats ${word}\``, word, known);
+      }
       await run(context, options.json, async (command) => {
         const { listChats } = await import('./list.ts');
         return listChats(command);
@@ -102,6 +104,14 @@ Exit code 0: done, or said; 1: done, but no test message came; 2: refused, and w
         return removeChatHere(which, flags, command);
       });
     });
+}
+
+function unknown(what: string, typed: string, known: readonly string[]): FettleError {
+  const nearest = closest(typed.toLowerCase(), known);
+  const hint = distance(typed.toLowerCase(), nearest) <= 2 ? ` Did you mean ${nearest}?` : '';
+  return new FettleError('bad_arguments', {
+    data: { reason: `there is no ${what}: ${known.join(', ')} are known.${hint}` },
+  });
 }
 
 async function run(

@@ -34,7 +34,10 @@ export async function chooseChat(step: ChatStep): Promise<number> {
     try {
       return await addChat(platform, { dryRun, ...(asks ? {} : { wait: false as const }) }, command);
     } catch (error) {
-      if (command.signal.aborted) throw error;
+      if (command.signal.aborted) {
+        if (!dryRun) console.error(`The app is set up, the chat is not: fettle chats add ${platform}`);
+        throw error;
+      }
       console.error(await showError(error));
       console.error(`The chat is not set up${dryRun ? '' : '; the app is'}. Try again: fettle chats add ${platform}`);
       return 1;

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /**
@@ -18,14 +18,23 @@ export interface Accounts {
 
 export const REGISTERED = { appId: 'cli_00112233445566aa', appSecret: 'a secret of a test' };
 
-export async function startAccounts(): Promise<Accounts> {
+/** @param open the address of open.feishu.cn, and its app that is made: in tests, domains are one address */
+export async function startAccounts(open?: {
+  readonly url: string;
+  readonly app: { readonly appId: string; readonly appSecret: string };
+}): Promise<Accounts> {
   const forms: Readonly<Record<string, string>>[] = [];
   let decided: Parameters<Accounts['decide']>[0] = 'pending';
   let hanging = false;
-  const server = createServer((request, response) => {
+  const server = createServer((incoming, response) => {
     const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+    incoming.on('end', () => {
+      const path = incoming.url ?? '';
+      if (open && !path.startsWith('/oauth/v1/app/registration')) {
+        forward(open.url + path, incoming, Buffer.concat(chunks), response);
+        return;
+      }
       const form = Object.fromEntries(new URLSearchParams(Buffer.concat(chunks).toString()));
       forms.push(form);
       if (hanging) return;
@@ -48,7 +57,8 @@ export async function startAccounts(): Promise<Accounts> {
       ];
     }
     if (form.action !== 'poll' || form.device_code !== 'device-1') return [400, { error: 'invalid_request' }];
-    const made = { client_id: REGISTERED.appId, client_secret: REGISTERED.appSecret };
+    const { appId, appSecret } = open?.app ?? REGISTERED;
+    const made = { client_id: appId, client_secret: appSecret };
     switch (decided) {
       case 'pending':
         return [400, { error: 'authorization_pending' }];
@@ -80,4 +90,14 @@ export async function startAccounts(): Promise<Accounts> {
       await closed;
     },
   };
+}
+
+function forward(url: string, from: IncomingMessage, body: Buffer, to: ServerResponse): void {
+  const { method, headers } = from;
+  const onward = request(url, { method, headers: { ...headers, host: new URL(url).host } }, (answer) => {
+    to.writeHead(answer.statusCode ?? 502, answer.headers);
+    answer.pipe(to);
+  });
+  onward.on('error', () => to.destroy());
+  onward.end(body);
 }

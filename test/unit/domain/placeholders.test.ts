@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { placeholdersIn } from '../../../src/domain/placeholders.ts';
+import { usageIn } from '../../../src/domain/placeholders.ts';
 
 test.each([
   ['/admin role PERSON viewer|operator|admin', '/admin role 人员 viewer|operator|admin'],
@@ -9,6 +9,6 @@ test.each([
   ['/update restore [app/]N', '/update restore [应用/]N'],
   ['/settings [KEY [VALUE]]', '/settings [设置项 [值]]'],
 ])('%s', (english, chinese) => {
-  expect(placeholdersIn('zh', english)).toBe(chinese);
-  expect(placeholdersIn('en', english)).toBe(english);
+  expect(usageIn('zh', english)).toBe(chinese);
+  expect(usageIn('en', english)).toBe(english);
 });
