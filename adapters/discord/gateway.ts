@@ -2,7 +2,7 @@
 import { WebSocketShard, WebSocketShardEvents } from '@discordjs/ws';
 import { WebSocketShardDestroyRecovery, WebSocketShardStatus } from 'discord.js';
 import type { PlatformDeps } from '../../src/chat/contract.ts';
-import { pause } from '../pause.ts';
+import { pause } from '../../src/chat/pause.ts';
 import { type Api, failureOf } from './api.ts';
 import { guardShard } from './guard.ts';
 import { GatewayBotSchema, ReadySchema } from './payloads.ts';

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { EventDispatcher, LoggerLevel } from '@larksuiteoapi/node-sdk';
 import type { z } from 'zod';
 import type { Adapter, Connection, Delivery, Outgoing, PlatformDeps, Request, Sink } from '../../src/chat/contract.ts';
-import { pause } from '../pause.ts';
+import { pause } from '../../src/chat/pause.ts';
 import { type Api, createApi } from './api.ts';
 import { type ButtonValue, bareCard, type Carry, renderCard } from './card.ts';
 import { buttonValue, MenuEvent, MessageEvent, menuText, PressEvent, textFor } from './events.ts';

@@ -1,6 +1,6 @@
 import { type EventDispatcher, LoggerLevel, WSClient } from '@larksuiteoapi/node-sdk';
 import type { ErrorCode, ErrorData } from '../../src/chat/contract.ts';
-import { pause } from '../pause.ts';
+import { pause } from '../../src/chat/pause.ts';
 import type { Api, Bot, QuietLogger } from './api.ts';
 import { FeishuFailure, failureOf } from './failure.ts';
 import { boundFragments } from './fragments.ts';

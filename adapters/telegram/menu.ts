@@ -1,5 +1,5 @@
 import type { PlatformDeps, Sink } from '../../src/chat/contract.ts';
-import { pause } from '../pause.ts';
+import { pause } from '../../src/chat/pause.ts';
 import type { TelegramClient } from './client.ts';
 import { MENU_LANGUAGES, menuDigest, menuOf, SCOPES } from './commands.ts';
 import { failureOf, reasonOf } from './failure.ts';

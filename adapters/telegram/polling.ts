@@ -1,5 +1,5 @@
 import type { Connection, PlatformDeps } from '../../src/chat/contract.ts';
-import { pause } from '../pause.ts';
+import { pause } from '../../src/chat/pause.ts';
 import type { TelegramClient } from './client.ts';
 import { isFatal } from './deliveries.ts';
 import { ALLOWED_UPDATES, Me, PLATFORM, Update } from './events.ts';

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { type Role, roleAllows } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
@@ -16,7 +15,9 @@ import { createLane, type Lane } from './lane.ts';
 import { createLanguages } from './languages.ts';
 import { MESSAGES, type Messages } from './messages/index.ts';
 import type { Outbox } from './outbox.ts';
+import { pause } from './pause.ts';
 import { createRateLimiter, type Rate } from './rate-limit.ts';
+import { MAX_NAME, nameOf, requestOf } from './read-request.ts';
 import { renderError } from './render-error.ts';
 
 /**
@@ -37,10 +38,10 @@ const AT_ONCE = 4;
 const COMMAND_DEADLINE_MS = 60_000;
 /** Between tries to do and answer an event, where the store refuses. */
 const TRY_AGAIN_MS = [500, 2_000, 10_000, 60_000, 5 * 60_000];
+/** And then, so that one that can't be answered holds up no chat, all that was left behind together. */
+const LEFT_BEHIND_MS = 10 * 60_000;
 /** Longer texts are cut: no command is near it. */
 const MAX_TEXT = 4_000;
-/** Names are cut after this. */
-const MAX_NAME = 80;
 /** A stranger is answered once in this time. */
 const STRANGER_MS = 60 * 60_000;
 /** What is taken from strangers: enough to mistype a code, too little to try many. */
@@ -104,6 +105,7 @@ export function createRouter(deps: RouterDeps): Router {
   const running = new Set<Promise<void>>();
   let lastReceivedAt = 0;
   let pruneTimer: NodeJS.Timeout | undefined;
+  let laterTimer: NodeJS.Timeout | undefined;
 
   async function accept(platform: string, request: Request): Promise<'stored' | 'duplicate'> {
     if (stopping.signal.aborted) throw new FettleError('busy', { retryable: true });
@@ -145,9 +147,30 @@ export function createRouter(deps: RouterDeps): Router {
         return await handle(platform, request);
       } catch (error) {
         log('event_failed', { platform, event: request.eventId, error: explain(error) });
-        if (waitMs === undefined) return;
-        await delay(waitMs, undefined, { signal: stopping.signal, ref: false }).catch(() => undefined);
+        if (waitMs === undefined) return takeUpLater();
+        await pause(waitMs, stopping.signal);
       }
+    }
+  }
+
+  function takeUpLater(): void {
+    clearTimeout(laterTimer);
+    if (stopping.signal.aborted) return;
+    laterTimer = setTimeout(() => {
+      takeUp().catch((error: unknown) => {
+        log('inbox_unreadable', { error: explain(error) });
+        takeUpLater();
+      });
+    }, LEFT_BEHIND_MS);
+    laterTimer.unref();
+  }
+
+  /** What is stored and not done, and that nobody works on. */
+  async function takeUp(): Promise<void> {
+    for (const event of await unfinishedEvents(db)) {
+      const request = requestOf(event.request);
+      if (request) enqueue(event.platform, request);
+      else log('event_unreadable', { platform: event.platform, event: event.eventId });
     }
   }
 
@@ -344,38 +367,15 @@ export function createRouter(deps: RouterDeps): Router {
       prune();
       pruneTimer = setInterval(prune, 60 * 60_000);
       pruneTimer.unref();
-      for (const event of await unfinishedEvents(db)) {
-        const request = requestOf(event.request);
-        if (request) enqueue(event.platform, request);
-        else log('event_unreadable', { platform: event.platform, event: event.eventId });
-      }
+      await takeUp();
     },
     async stop() {
       clearInterval(pruneTimer);
+      clearTimeout(laterTimer);
       stopping.abort();
       while (running.size > 0) await Promise.allSettled(running);
     },
   };
-}
-
-/** One row that can't be read must not keep the hub from starting. */
-function requestOf(stored: string): Request | undefined {
-  try {
-    return JSON.parse(stored) as Request;
-  } catch {
-    return undefined;
-  }
-}
-
-/** What people call themselves, in one line, without what turns text around. */
-function nameOf({ person, personName = '' }: Request): string {
-  const name = personName
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ')
-    .trim()
-    .slice(0, MAX_NAME)
-    .toWellFormed()
-    .trim();
-  return name === '' ? person : name;
 }
 
 /** No answer; `forgotten`: nor is the event known any more. */

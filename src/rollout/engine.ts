@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import { APPROVAL_MS } from '../domain/approval.ts';
 import { FettleError } from '../domain/errors.ts';
 import { shortId } from '../domain/id.ts';
-import { isFinal, stateOf } from '../domain/update.ts';
+import { isCancellable, isFinal, stateOf } from '../domain/update.ts';
 import type { Peer } from '../gateway/gateway.ts';
 import type { AgentMessage, Outcome, Problem } from '../protocol/messages.ts';
 import { connectDevice, disconnectAll, disconnectDevice, saveInventory } from '../store/devices.ts';
@@ -248,10 +248,16 @@ export function createEngine(deps: EngineDeps): Engine {
     });
     const running = new Set(message.apps.map((app) => app.update));
     for (const row of await activeUpdates(db, { device: peer.device })) {
-      if (row.cancel_requested === 1 && stateOf(row.state).owner === 'hub' && message.recovered) {
-        if (running.has(row.id)) deps.gateway().send(peer.device, { type: 'cancel', update: row.id });
-        else await endHere(row, 'cancelled', undefined);
-        continue;
+      if (row.cancel_requested === 1 && isCancellable(row.state) && message.recovered) {
+        // Whatever the hub had heard of it when the device went.
+        if (running.has(row.id)) {
+          deps.gateway().send(peer.device, { type: 'cancel', update: row.id });
+          continue;
+        }
+        if (stateOf(row.state).owner === 'hub') {
+          await endHere(row, 'cancelled', undefined);
+          continue;
+        }
       }
       if (running.has(row.id)) wishes.remind(row);
       if (running.has(row.id) || stateOf(row.state).owner === 'hub' || !message.recovered) continue;

@@ -102,11 +102,39 @@ test.each([
   await ask(ANN, `/admin remove ${BOB}`);
   await pass(MINUTE);
   expect(await state()).toEqual(['queued']);
-  await device.connect(hub.engine);
+  // It says first that it is still looking what it did before it went.
+  const { engine } = hub;
+  let recovered = false;
+  await device.connect({
+    connected: engine.connected,
+    async received(peer, epoch, message) {
+      const said = message.type === 'inventory' ? { ...message, recovered } : message;
+      await engine.received(peer, epoch, said);
+    },
+  });
+  await pass(30 * SECOND);
+  recovered = true;
+  await device.inventory();
   await pass(MINUTE);
   device.locked = undefined;
   await pass(MINUTE);
   expect(await state()).toEqual(['cancelled']);
   expect(device.carriedOut.filter((one) => one.state === 'succeeded')).toEqual([]);
+  expect(finals(event)).toBe(1);
+});
+
+test('a cancel while the device is away is told to it when it is back, whatever it was doing when it went', async () => {
+  await team('none');
+  device.locked = 'busy';
+  const event = await tell(BOB, '/update now web');
+  await pass(10 * SECOND);
+  expect(await state()).toEqual(['waiting']);
+  await device.disconnect(hub.engine);
+  await ask(BOB, '/update cancel');
+  await pass(MINUTE);
+  expect(await state()).toEqual(['waiting']);
+  await device.connect(hub.engine);
+  await pass(MINUTE);
+  expect(await state()).toEqual(['cancelled']);
   expect(finals(event)).toBe(1);
 });

@@ -42,7 +42,7 @@ const RULES: readonly { readonly of: string; readonly may: readonly string[] }[]
   // What is the same for all of them is beside their folders.
   {
     of: 'adapters/',
-    may: ['src/chat/contract.ts', 'adapters/pause.ts', 'adapters/plain-text.ts', 'adapters/proxy.ts'],
+    may: ['src/chat/contract.ts', 'src/chat/pause.ts', 'adapters/plain-text.ts', 'adapters/proxy.ts'],
   },
   {
     of: 'agent/',

@@ -11,6 +11,7 @@ const LONG = [
   'test/e2e/chat-telegram.test.ts',
   'test/e2e/chat-feishu.test.ts',
   'test/e2e/chat-discord.test.ts',
+  'test/e2e/chat-away.test.ts',
   'test/integration/rescue.test.ts',
   'test/crash/restore.test.ts',
   'test/crash/states.test.ts',

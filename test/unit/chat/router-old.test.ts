@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { timeOf } from '../../../adapters/discord/requests.ts';
 import type { Request } from '../../../src/chat/contract.ts';
@@ -137,6 +138,22 @@ test('an event without a time counts from when it came', async () => {
   await pass(1_000);
   expect(ran).toHaveLength(1);
   expect(titles().at(-1)).toContain('is not done any more');
+});
+
+test('a store that refuses for long: what it kept is answered once it takes it again, once, with no restart', async () => {
+  await sql`create trigger full before update on inbox begin select raise(abort, 'full'); end`.execute(store.db);
+  await tell('e1', Date.now());
+  await pass(2 * HOUR);
+  expect(titles()).toEqual([]);
+  // Tries, and no loop: six in the first minutes, six more each quarter of an hour.
+  expect(ran.length).toBeLessThan(80);
+  await sql`drop trigger full`.execute(store.db);
+  await pass(HOUR / 2);
+  expect(titles()).toEqual(['did /update now']);
+  expect(await store.db.selectFrom('inbox').select('done').execute()).toEqual([{ done: 1 }]);
+  const tries = ran.length;
+  await pass(HOUR);
+  expect(ran).toHaveLength(tries);
 });
 
 test("Discord's ids say when", () => {
