@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MenuCommand, PlatformDeps, Request, Sink } from '../../src/chat/contract.ts';
+import { pause } from '../../src/chat/pause.ts';
 import { type Api, failureOf } from './api.ts';
 import { focusedOption, lineOf } from './commands.ts';
 import type { GatewayEvent } from './gateway.ts';
@@ -97,7 +98,7 @@ export function createEvents(deps: {
           log('discord_event_not_stored', { event: request.eventId, error: String(error).slice(0, 200) });
           return false;
         }
-        await delay(wait, undefined, { signal }).catch(() => undefined);
+        await pause(wait, signal);
       }
     }
     return false;
@@ -119,7 +120,7 @@ export function createEvents(deps: {
         });
         return;
       }
-      await delay(wait, undefined, { signal }).catch(() => undefined);
+      await pause(wait, signal);
     }
   }
 

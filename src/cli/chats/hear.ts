@@ -5,6 +5,7 @@ import { takeLock } from '../../../agent/keeper/lock.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import type { Adapter, PlatformDeps, Request, Sink } from '../../chat/contract.ts';
 import type { ProblemText } from '../../chat/messages/index.ts';
+import { pause } from '../../chat/pause.ts';
 import { openChat } from '../discreet.ts';
 import type { Problem } from './contract.ts';
 
@@ -166,7 +167,7 @@ export async function hearThroughHub(
       onProblem(textOf(chat.problem));
       if (chat.state === 'failed' && !TRIED_AGAIN.includes(chat.problem.code)) return undefined;
     }
-    await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    await pause(LOOK_MS, signal);
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { adoptBinary, openBinary } from '../../../agent/install/binary.ts';
 import { openSlots, type Slots } from '../../../agent/install/slots.ts';
 import type { AppFolder } from '../../../config/home.ts';
@@ -133,9 +133,4 @@ function contentOf(path: string): string | null {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
-}
-
-/** Where a kept path of an app lies. */
-export function sharedPath(folder: AppFolder, path: string): string {
-  return join(folder.shared, path);
 }
