@@ -77,7 +77,7 @@ test('removed from the server, or without a permission: said why, in the log too
   const bot = await started();
   const mention = await bot.asked('hello');
   const slash = await bot.asked('/update');
-  await until('the acknowledgement', () => discord.acknowledgedAfter(slash.eventId));
+  await until('the acknowledgement', () => discord.acknowledgedAfter(slash.eventId) !== undefined);
   discord.deny('send');
   expect(await bot.adapter.send(answer(mention, 'k1', 'x'))).toMatchObject({ result: 'impossible', reason: /50013/ });
   expect((await bot.adapter.send(answer(slash, 'k2', 'first', {}, false))).result).toBe('sent');
