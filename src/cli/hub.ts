@@ -1,20 +1,15 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createAdapters, type HubStatus } from '../../adapters/index.ts';
+import { createAdapters } from '../../adapters/index.ts';
 import { createKeeperClient } from '../../agent/keeper/client.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
 import type { HomeLayout } from '../../config/home.ts';
-import type { HubConfig } from '../../config/hub-schema.ts';
 import { loadConfig } from '../../config/load.ts';
 import { settingsCatalogue, settingsOfFile } from '../../config/settings-schema.ts';
-import { MESSAGES } from '../chat/messages/index.ts';
 import { createOutbox } from '../chat/outbox.ts';
 import { createRouter } from '../chat/router.ts';
 import { COMMANDS, createCommandTable } from '../commands/index.ts';
-import { SELF_APPS } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import { createRedactor, secretValues } from '../domain/redact.ts';
 import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
@@ -30,22 +25,23 @@ import { createChoices } from '../rollout/choices.ts';
 import { createConnections } from '../rollout/connections.ts';
 import { createDeviceSettings } from '../rollout/device-settings.ts';
 import { createEngine } from '../rollout/engine.ts';
-import { createRequests, type RequestedApp } from '../rollout/requests.ts';
+import { createRequests } from '../rollout/requests.ts';
 import { createServices } from '../rollout/services.ts';
 import { createSettings } from '../rollout/settings.ts';
 import { createTelling } from '../rollout/telling.ts';
-import { viewOf } from '../rollout/update-view.ts';
 import { rememberAdminChat } from '../store/admin-chats.ts';
 import { listDevices } from '../store/devices.ts';
 import { openStore } from '../store/open.ts';
-import { activeUpdates, endedUpdates } from '../store/updates.ts';
+import { activeUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
-import { withTraffic } from './chat-status.ts';
 import { endOnCrash } from './crash.ts';
 import { discreet } from './discreet.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
+import { requestedApps, selfApps } from './hub-apps.ts';
+import { createHubServer, listen } from './hub-http.ts';
+import { hubStatus } from './hub-status.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
 import { createReadiness } from './readiness.ts';
 import { untilTold } from './signals.ts';
@@ -89,7 +85,13 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const randomNumber = () => randomInt(1_000_000) / 1_000_000;
   const opened = await createAdapters({
     socket: layout.runtime.hubSocket,
-    status: () => statusOf(),
+    status: () =>
+      hubStatus({
+        ...{ db, clock, redact, requests, people },
+        language: () => settings.current().language,
+        adapters: services.adapters,
+        withChats: Object.keys(platforms).length > 0,
+      }),
     platforms,
     commands: COMMANDS,
     clock,
@@ -208,12 +210,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   });
 
   const readiness = createReadiness({ db, adapters, clock });
-  const server = createServer((request, response) => {
-    const known = request.method === 'GET' && request.url === '/healthz';
-    const waitingFor = known ? readiness.waitingFor() : [];
-    response.writeHead(!known ? 404 : waitingFor.length > 0 ? 503 : 200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(known ? { version: VERSION, waitingFor } : { error: 'not found' }));
-  });
+  const server = createHubServer(() => readiness.waitingFor());
   const hubId = readId(`${layout.hub.dir}/id`);
   gateway = createGateway({
     server,
@@ -237,43 +234,6 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   });
   // The agent on this machine trusts the hub of its own home.
   writeDurably(layout.agent.peers, readFileSync(`${layout.hub.key}.pub`), 0o644);
-
-  async function statusOf(): Promise<HubStatus> {
-    const devices = await listDevices(db);
-    const device = devices[0];
-    const waitingFor: string[] = [];
-    const problems: string[] = [];
-    if (device?.connected !== 1) waitingFor.push('waiting for the agent');
-    else if (device.recovered !== 1) waitingFor.push('waiting for the agent to recover');
-    const installing = (await activeUpdates(db)).filter((row) => row.kind === 'install' && row.route === null);
-    for (const row of installing) waitingFor.push(`installing ${row.app} ${row.to_version ?? ''}`);
-    for (const report of device?.apps ?? []) {
-      if (report.install === undefined || installing.some((row) => row.app === report.app)) continue;
-      // An installation that failed is not waited for: everything else works, and it can be asked for.
-      const [ended] = await endedUpdates(db, report.app, 1);
-      const outcome = ended && viewOf(ended, ended.device).outcome?.problem;
-      const problem = requests.missingProblem(report.app) ?? outcome;
-      if (problem) {
-        const { text } = MESSAGES[settings.current().language].problem(problem.code, problem.data);
-        problems.push(
-          `${report.app} ${report.install} is not installed: ${text} /update now ${report.app} tries again.`,
-        );
-      } else if (!ended) waitingFor.push(`installing ${report.app} ${report.install}`);
-    }
-    return {
-      version: VERSION,
-      pid: process.pid,
-      ready: waitingFor.length === 0,
-      waitingFor,
-      problems: problems.map(redact),
-      chats: await withTraffic(
-        { db, clock, redact },
-        services.adapters().flatMap(({ own, ...chat }) => (own ? [] : [chat])),
-      ),
-      ...(Object.keys(platforms).length > 0 && !(await people.claimed()) ? { unclaimed: true } : {}),
-      apps: (device?.apps ?? []).map(({ app, version, health, address }) => ({ app, version, health, address })),
-    };
-  }
 
   const port = await listen(server, layout, environment.port, loaded.hub.port);
   for (const { adminChat } of adapters)
@@ -314,63 +274,6 @@ async function commitStart(layout: HomeLayout): Promise<void> {
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   await keeper.ask('commit', { app: 'hub' }, { timeoutMs: 1_000 }).catch(() => undefined);
   keeper.close();
-}
-
-/** 0 means: the port of the last time, else any free one. What was taken is written down for the agent. */
-async function listen(
-  server: Server,
-  layout: HomeLayout,
-  fromEnvironment: number | 'invalid' | undefined,
-  fromFile: number,
-): Promise<number> {
-  if (fromEnvironment === 'invalid')
-    throw new FettleError('bad_arguments', { data: { reason: 'FETTLE_PORT is not a port' } });
-  const wanted = fromEnvironment ?? fromFile;
-  const kept = Number(readTrimmed(layout.hub.port));
-  const tries = wanted !== 0 ? [wanted] : Number.isInteger(kept) && kept > 0 ? [kept, 0] : [0];
-  for (const [index, port] of tries.entries()) {
-    try {
-      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
-      const taken = (server.address() as AddressInfo).port;
-      writeDurably(layout.hub.port, `${taken}\n`);
-      return taken;
-    } catch (error) {
-      server.removeAllListeners('error');
-      if (index < tries.length - 1) continue;
-      throw new FettleError('port_in_use', {
-        data: { port, reason: (error as NodeJS.ErrnoException).code },
-        cause: error,
-      });
-    }
-  }
-  throw new FettleError('port_in_use', { data: { port: wanted } });
-}
-
-function requestedApps(config: HubConfig): RequestedApp[] {
-  return Object.entries(config.apps).map(([name, app]) => ({
-    name,
-    source: app.source,
-    channel: app.channel,
-    keep: app.backup.paths ?? app.keep,
-    downgrade: app.downgrade,
-    graceMs: app.stop.grace,
-    approval: app.approval,
-    probe: { forMs: app.healthy.for, checks: app.healthy.checks, address: app.healthy.http },
-  }));
-}
-
-/** Fettle itself. Its hub backs up its database; nothing of it is brought back by itself. */
-function selfApps({ fettle }: HubConfig): RequestedApp[] {
-  return SELF_APPS.map((name) => ({
-    name,
-    source: fettle.source,
-    channel: fettle.channel,
-    keep: name === 'hub' ? ['hub.db'] : [],
-    downgrade: fettle.downgrade,
-    graceMs: 15_000,
-    approval: fettle.approval,
-    probe: { forMs: fettle.for, checks: 3 },
-  }));
 }
 
 /**

@@ -3,6 +3,30 @@
  * message catalogue (`src/chat/messages`), programs switch on it, tests assert it.
  */
 
+/** Devices, and what they say to orders. */
+export const DEVICE_CODES = [
+  'device_offline',
+  'device_lost',
+  'capability_denied',
+  'order_expired',
+  'order_replayed',
+  'bad_signature',
+] as const;
+
+/** Sources, releases and artifacts. */
+export const ORIGIN_CODES = [
+  'source_unreachable',
+  'source_invalid',
+  'source_expired',
+  'source_rolled_back',
+  'artifact_unverified',
+  'artifact_mismatch',
+  'artifact_wrong_platform',
+  'artifact_invalid',
+  'download_failed',
+  'install_failed',
+] as const;
+
 /** Stable codes. Add here first; the catalogue does not compile without a text for each. */
 export const ERROR_CODES = [
   // what a person typed
@@ -36,27 +60,13 @@ export const ERROR_CODES = [
   'no_log',
   'no_updater',
   // devices and orders
-  'device_offline',
-  'device_lost',
+  ...DEVICE_CODES,
   'agent_too_old',
-  'capability_denied',
-  'order_expired',
-  'order_replayed',
-  'bad_signature',
   'busy',
   'locked_by_app',
   'outside_window',
   // sources and artifacts
-  'source_unreachable',
-  'source_invalid',
-  'source_expired',
-  'source_rolled_back',
-  'artifact_unverified',
-  'artifact_mismatch',
-  'artifact_wrong_platform',
-  'artifact_invalid',
-  'download_failed',
-  'install_failed',
+  ...ORIGIN_CODES,
   'rehearsal_failed',
   // the device's own troubles
   'no_space',

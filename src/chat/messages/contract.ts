@@ -1,4 +1,4 @@
-import type { ErrorCode, ErrorData } from '../../domain/errors.ts';
+import type { DEVICE_CODES, ErrorCode, ErrorData, ORIGIN_CODES } from '../../domain/errors.ts';
 import type { Language } from '../../domain/reply.ts';
 import type { FinalState, UpdateKind, UpdateState } from '../../domain/update.ts';
 import type { NoticeTexts } from './notices.ts';
@@ -14,6 +14,9 @@ export interface ProblemText {
 
 /** Codes of what is wrong with a chat: texts in files of their own. */
 export type ChatCode = Extract<ErrorCode, `chat_${string}` | 'button_unknown' | 'event_too_old'>;
+
+export type DeviceCode = (typeof DEVICE_CODES)[number];
+export type OriginCode = (typeof ORIGIN_CODES)[number];
 
 /** `now` (milliseconds since 1970) makes times relative; without it they are given as they are. */
 export type ProblemWriter = (data: ErrorData, now?: number) => ProblemText;

@@ -5,6 +5,8 @@ import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
 import { badArguments } from './en-arguments.ts';
 import { chatProblems } from './en-chats.ts';
+import { deviceProblems } from './en-devices.ts';
+import { originProblems } from './en-origins.ts';
 import { peopleProblems } from './en-people.ts';
 import { app, because, device, duration, or, STATES, version, when } from './en-words.ts';
 import { formatBytes, list, number, text as t } from './format.ts';
@@ -24,6 +26,8 @@ const didYouMean = (data: ErrorData) => {
 export const problems: Record<ErrorCode, ProblemWriter> = {
   ...chatProblems,
   ...peopleProblems,
+  ...deviceProblems,
+  ...originProblems,
   unknown_command: (d) => ({
     text: d.typed ? `I don't know the command “${t(d.typed)}”.` : "That isn't a command.",
     next: didYouMean(d) ?? 'Type /help for what there is.',
@@ -142,27 +146,6 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   }),
   no_log: (d) => ({ text: `There is no log${ofApp(d)}${d.id ? ` for ${t(d.id)}` : ''}.` }),
 
-  device_offline: (d, now) => ({
-    text: `${device(d)} is offline${d.lastSeenAt ? ` (last seen ${when(d.lastSeenAt, now)})` : ''}.`,
-    next: `An update waits for it${d.until ? ` until ${when(d.until, undefined)}` : ''}, or cancel it.`,
-  }),
-  device_lost: (d) => ({
-    text: `${device(d)} has not been heard of since the update began.`,
-    next: 'Look at the device; it reports what it did when it is back.',
-  }),
-  capability_denied: (d) => ({
-    text: `The device's own file does not allow this${d.what ? `: ${t(d.what)}` : because(d)}.`,
-    next: 'Allow it in the file on the device, if it should.',
-  }),
-  order_expired: () => ({
-    text: 'The order reached the device too late.',
-    next: 'Ask again; if it happens often, look at the connection.',
-  }),
-  order_replayed: () => ({ text: 'The device had this order before and refused it.', next: 'Ask again.' }),
-  bad_signature: () => ({
-    text: "The order's signature is not that of the hub which this device trusts.",
-    next: 'If the hub was moved or replaced, enroll the device again.',
-  }),
   busy: (d) => ({
     text: d.other
       ? `${App(d)} waits until the update of ${t(d.other)} is over.`
@@ -208,48 +191,6 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: '--force does not wait for it.',
   }),
 
-  source_unreachable: (d, now) => ({
-    text: `The source ${t(d.source)} does not answer${because(d)}.`,
-    next: d.nextAt ? `It is tried again ${when(d.nextAt, now)}.` : 'Try again in a while.',
-  }),
-  source_invalid: (d) => ({
-    text: `The source ${t(d.source)} answered, but not with releases${because(d)}.`,
-    next: 'Look at its address in fettle.yaml.',
-  }),
-  source_expired: (d) => ({
-    text: `What the source ${t(d.source)} says has expired${d.expiredAt ? ` (${when(d.expiredAt, undefined)})` : ''}.`,
-    next: 'Publish it again (fettle publish).',
-  }),
-  source_rolled_back: (d) => ({
-    text: `The source ${t(d.source)} offers an older state than it did before${because(d)}; this may be an attack.`,
-    next: 'Nothing is installed from it until it is at least as new again.',
-  }),
-  artifact_unverified: (d) => ({
-    text: `What was fetched${ofApp(d)} could not be proven authentic${because(d)}.`,
-    next: 'Nothing was installed. Look at the keys and the signature.',
-  }),
-  artifact_mismatch: (d) => ({
-    text: `What was fetched${ofApp(d)} is not what the source promised (its digest differs)${because(d)}.`,
-    next: 'Nothing was installed. Try again; if it stays, do not trust the mirror or the release.',
-  }),
-  artifact_wrong_platform: (d) => ({
-    text: d.reason
-      ? `What was fetched${ofApp(d)} can't run here${because(d)}.`
-      : `The release has nothing for this device's platform${d.here ? ` (${t(d.here)}; it has ${t(d.for) || 'none'})` : ''}.`,
-    next: 'Publish an artifact for it.',
-  }),
-  artifact_invalid: (d) => ({
-    text: `What was fetched${ofApp(d)} is not usable${because(d)}.`,
-    next: 'The release needs to be made again.',
-  }),
-  download_failed: (d) => ({
-    text: `The download${ofApp(d)} failed${d.status ? `: HTTP ${t(d.status)}` : ''}${because(d)}.`,
-    next: 'Try again; what was fetched already is kept.',
-  }),
-  install_failed: (d) => ({
-    text: `Installing${d.version ? ` ${t(d.version)}` : ''}${ofApp(d)} failed${because(d)}.`,
-    next: '/update logs shows what the installer said.',
-  }),
   rehearsal_failed: (d) => ({
     text: `${version(d)} did not pass its rehearsal${because(d)}.`,
     next: 'It was not switched to. Mend the release, or what it complains about.',

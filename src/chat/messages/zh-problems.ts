@@ -6,6 +6,8 @@ import { isUpdateState } from '../../domain/update.ts';
 import type { ProblemWriter } from './contract.ts';
 import { formatBytes, list, number, text as t } from './format.ts';
 import { chatProblems } from './zh-chats.ts';
+import { deviceProblems } from './zh-devices.ts';
+import { originProblems } from './zh-origins.ts';
 import { peopleProblems } from './zh-people.ts';
 import { because, duration, STATES, when } from './zh-words.ts';
 
@@ -27,6 +29,8 @@ const didYouMean = (data: ErrorData) => {
 export const problems: Record<ErrorCode, ProblemWriter> = {
   ...chatProblems,
   ...peopleProblems,
+  ...deviceProblems,
+  ...originProblems,
   unknown_command: (d) => ({
     text: d.typed ? `没有“${t(d.typed)}”这个命令。` : '这不是一个命令。',
     next: didYouMean(d) ?? '输入 /help 查看全部命令。',
@@ -140,24 +144,6 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   }),
   no_log: (d) => ({ text: `没有${of(d)}${d.id ? `${spaced(t(d.id))}的` : ''}日志。` }),
 
-  device_offline: (d, now) => ({
-    text: `${device(d)} 离线${d.lastSeenAt ? `（上次在线：${when(d.lastSeenAt, now)}）` : ''}。`,
-    next: `更新会等它上线${d.until ? `，直到 ${when(d.until, undefined)}` : ''}；也可以取消。`,
-  }),
-  device_lost: (d) => ({
-    text: `更新开始后就没有收到 ${device(d)} 的消息。`,
-    next: '请检查设备；它恢复后会报告做了什么。',
-  }),
-  capability_denied: (d) => ({
-    text: `设备自己的策略不允许这样做${d.what ? `：${t(d.what)}` : because(d)}。`,
-    next: '若应当允许，请修改设备上的文件。',
-  }),
-  order_expired: () => ({ text: '指令到达设备时已过期。', next: '请重试；若经常发生，请检查网络连接。' }),
-  order_replayed: () => ({ text: '设备收到过这条指令，已拒绝。', next: '请重新发起。' }),
-  bad_signature: () => ({
-    text: '指令的签名不属于该设备信任的中心。',
-    next: '若中心被迁移或更换，请重新登记设备。',
-  }),
   busy: (d) => ({
     text: d.other
       ? `${app(d)} 等待 ${t(d.other)} 的更新结束。`
@@ -203,45 +189,6 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: '--force 可以不等待。',
   }),
 
-  source_unreachable: (d, now) => ({
-    text: `来源 ${t(d.source)} 没有响应${because(d)}。`,
-    next: d.nextAt ? `${when(d.nextAt, now)}会再试。` : '请稍后再试。',
-  }),
-  source_invalid: (d) => ({
-    text: `来源 ${t(d.source)} 有响应，但内容不是版本信息${because(d)}。`,
-    next: '请检查 fettle.yaml 中的地址。',
-  }),
-  source_expired: (d) => ({
-    text: `来源 ${t(d.source)} 的内容已过期${d.expiredAt ? `（${when(d.expiredAt, undefined)}）` : ''}。`,
-    next: '请重新发布（fettle publish）。',
-  }),
-  source_rolled_back: (d) => ({
-    text: `来源 ${t(d.source)} 提供的内容比以前旧${because(d)}，可能是攻击。`,
-    next: '在它恢复到足够新之前，不会从中安装任何东西。',
-  }),
-  artifact_unverified: (d) => ({
-    text: `无法证明下载的${of(d)}文件是真实的${because(d)}。`,
-    next: '没有安装任何东西。请检查密钥和签名。',
-  }),
-  artifact_mismatch: (d) => ({
-    text: `下载的${of(d)}文件与来源所承诺的不符（摘要不同）${because(d)}。`,
-    next: '没有安装任何东西。请重试；若仍如此，请不要信任该镜像或版本。',
-  }),
-  artifact_wrong_platform: (d) => ({
-    text: d.reason
-      ? `下载的${of(d)}文件无法在此设备上运行${because(d)}。`
-      : `该版本没有适合此设备平台的文件${d.here ? `（${t(d.here)}；它有 ${t(d.for) || '无'}）` : ''}。`,
-    next: '请为该平台发布文件。',
-  }),
-  artifact_invalid: (d) => ({ text: `下载的${of(d)}文件不可用${because(d)}。`, next: '需要重新制作该版本。' }),
-  download_failed: (d) => ({
-    text: `${of(d).trimStart()}下载失败${d.status ? `：HTTP ${t(d.status)}` : ''}${because(d)}。`,
-    next: '请重试；已下载的部分会保留。',
-  }),
-  install_failed: (d) => ({
-    text: `${d.app ? `${t(d.app)} ` : ''}${d.version ? `${t(d.version)} ` : ''}安装失败${because(d)}。`,
-    next: '/update logs 显示安装程序的输出。',
-  }),
   rehearsal_failed: (d) => ({
     text: `${version(d)}没有通过预演${because(d)}。`,
     next: '没有切换过去。请修复该版本，或它所报告的问题。',
