@@ -258,6 +258,9 @@ export type SelfConfig = z.infer<typeof SelfSchema>;
 /** How much updates may take of a device. */
 export const UpdatesSchema = z.strictObject({
   atOnce: z.number().int().min(1).max(100).default(2).describe('How many apps are updated at once; others wait.'),
+  keepBackups: duration('0s', '3650d')
+    .default(86_400_000)
+    .describe("Backups that are younger than this stay, whatever the hub's setting `retention` says."),
 });
 
 /** `agent.yaml` of a device in a fleet, and the device's part of a machine's single `fettle.yaml`. */
