@@ -228,10 +228,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     events: {
       connected: (peer) => engine.connected(peer),
       ready: (peer) => deviceSettings.connected(peer.device),
-      disconnected: (peer, epoch) => engine.disconnected(peer, epoch),
+      disconnected: (peer, epoch, why) => engine.disconnected(peer, epoch, why),
       async message(peer, epoch, message) {
-        if (message.type === 'log') logs.answer(message);
-        else if (message.type === 'backups') backups.answer(message);
+        if (message.type === 'log') logs.answer(peer.device, message);
+        else if (message.type === 'backups') backups.answer(peer.device, message);
         else await engine.received(peer, epoch, message);
       },
     },
