@@ -40,6 +40,7 @@ import { discreet } from './discreet.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { requestedApps, selfApps } from './hub-apps.ts';
+import { createHubDevices, named } from './hub-devices.ts';
 import { createHubListener, healthHandler } from './hub-http.ts';
 import { hubStatus } from './hub-status.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
@@ -168,6 +169,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     onChange: () => handsOff.soon(),
   });
   const logs = createLogReader(reachable, random);
+  const fleet = createHubDevices({
+    ...{ db, clock, random, announcer, outbox, layout, log: logLine },
+    ...{ listener: () => listener, gateway: () => gateway, engine: () => engine },
+  });
   const services = createServices({
     db,
     clock,
@@ -182,6 +187,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     choices,
     people,
     approvals,
+    fleet,
     version: VERSION,
     adapters,
   });
@@ -217,28 +223,28 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     servers: listener.servers,
     key: openKey(layout.hub.key),
     hub: { id: hubId, version: VERSION },
-    // One machine: its agent is the one whose key is in the same home. Enrolled devices bring theirs.
-    deviceKey: async () => {
-      const publicKey = readTrimmed(`${layout.agent.key}.pub`);
-      return publicKey === undefined ? undefined : { publicKey, state: 'active' };
-    },
+    deviceKey: fleet.deviceKey,
     clock,
     random,
     log: logLine,
     events: {
-      connected: (peer) => engine.connected(peer),
+      async connected(peer) {
+        const state = await fleet.seen(peer);
+        return state === 'active' ? engine.connected(named(fleet, peer)) : state;
+      },
       ready: (peer) => deviceSettings.connected(peer.device),
       disconnected: (peer, epoch, why) => engine.disconnected(peer, epoch, why),
       async message(peer, epoch, message) {
         if (message.type === 'log') logs.answer(peer.device, message);
         else if (message.type === 'backups') backups.answer(peer.device, message);
-        else await engine.received(peer, epoch, message);
+        else await engine.received(named(fleet, peer), epoch, message);
       },
     },
   });
   // The agent on this machine trusts the hub of its own home.
   writeDurably(layout.agent.peers, readFileSync(`${layout.hub.key}.pub`), 0o644);
 
+  await fleet.start();
   const port = await listener.listen(environment.port, loaded.hub.port);
   for (const { adminChat } of adapters)
     if (adminChat) await rememberAdminChat(db, { route: adminChat, language: undefined, at: clock.now() });

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { APPROVAL_MS } from '../domain/approval.ts';
-import { FettleError } from '../domain/errors.ts';
+import { type ErrorData, FettleError } from '../domain/errors.ts';
 import { shortId } from '../domain/id.ts';
 import { isCancellable, isFinal, stateOf } from '../domain/update.ts';
 import type { Peer } from '../gateway/gateway.ts';
@@ -52,6 +52,8 @@ export interface Engine extends Pick<Wishes, 'cancel' | 'insist'> {
   begin(update: NewUpdate): Promise<string>;
   /** Sends what is queued: for who queued it without {@link begin}. */
   dispatch(): Promise<void>;
+  /** The device will not be heard of again: what runs on it has failed as lost. `data`: why, for people. */
+  forsake(device: string, data: ErrorData): Promise<void>;
   connected(peer: Peer): Promise<number>;
   disconnected(peer: Peer, epoch: number, why?: 'bad_signature'): Promise<void>;
   received(peer: Peer, epoch: number, message: AgentMessage): Promise<void>;
@@ -341,6 +343,11 @@ export function createEngine(deps: EngineDeps): Engine {
       return id;
     },
     dispatch,
+    async forsake(device, data) {
+      for (const row of await activeUpdates(db, { device }))
+        await endHere(row, 'failed', { code: 'device_lost', data: { app: row.app, ...data }, retryable: false });
+      await dispatch();
+    },
     cancel: wishes.cancel,
     insist: wishes.insist,
     async connected(peer) {
