@@ -19,7 +19,7 @@ import { build } from './build.ts';
 import { copyArtifact } from './copy.ts';
 import { download } from './download.ts';
 import { takeExecutable } from './executable.ts';
-import { checkout, findCommit } from './git.ts';
+import { checkout, findCommits } from './git.ts';
 import { installPackage, type PackageDeps } from './package.ts';
 import { removeTree } from './remove-tree.ts';
 import { createTurns } from './turns.ts';
@@ -96,7 +96,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     if (!source) throw new FettleError('no_source', { data: { app } });
     if (signal.aborted) throw abortError(signal);
     try {
-      const found = await readOrigin(source, app, release, signal);
+      const found = await readOrigin(source, config, app, release, signal);
       const checked = compare(source, release, found, config.maxDownload);
       confirmed.set(app, { release: checked, source, at: deps.clock.monotonic() });
       return checked;
@@ -108,6 +108,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
 
   const readOrigin = async (
     source: Source,
+    config: AppConfig,
     app: string,
     ordered: OrderedRelease,
     signal: AbortSignal,
@@ -117,7 +118,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
       return { ...ordered, digest: found.integrity, size: found.unpackedSize, artifacts: [] };
     }
     if (source.kind === 'git') {
-      await findCommit(deps.git, source, ordered, signal);
+      await findCommits(deps.git, source, config.refs, ordered, signal);
       return { ...ordered, artifacts: [] };
     }
     const answer =
