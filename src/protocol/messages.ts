@@ -16,6 +16,10 @@ export const SUBPROTOCOL = 'fettle.v1';
 /** Backups of an app that are told, the newest: more would not fit in a message. */
 export const MAX_BACKUPS = 500;
 
+/** Entries of a device's audit log in one message, and characters of one. */
+export const MAX_AUDIT_LINES = 100;
+export const MAX_AUDIT_LINE = 2_000;
+
 /** What the handshake's signatures are for; a signature made for another purpose does not fit. */
 export const HANDSHAKE_PURPOSE = 'fettle.v1 handshake';
 
@@ -24,6 +28,8 @@ const id = z.string().min(1).max(80);
 const version = z.string().min(1).max(100);
 const at = z.number().int().nonnegative();
 const nonce = z.string().min(16).max(200);
+/** A place in an audit log, with the hash of everything up to there (`audit-chain.ts`). */
+const link = z.object({ seq: z.number().int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{64}$/) });
 
 /** A release as an order names it. The agent compares it with what it reads at the origin itself. */
 export const OrderedRelease = z.object({
@@ -197,7 +203,11 @@ export const HubMessage = z.discriminatedUnion('type', [
     now: at.optional(),
     /** Ed25519 over the order. Optional while hub and agent share one machine and one file. */
     signature: z.string().optional(),
+    /** This order's entry in the hub's audit log. */
+    log: link.optional(),
   }),
+  // Told up to `n` of the device's audit log, and where the hub's own stands. 0: everything that is there is wanted.
+  z.object({ type: z.literal('audit-ack'), n: z.number().int().nonnegative(), log: link.optional() }),
   z.object({ type: z.literal('cancel'), update: id }),
   /** A person insists: the update does not wait for the app's own lock (any more). Saying it again is no error. */
   z.object({ type: z.literal('force'), update: id }),
@@ -276,6 +286,14 @@ export const AgentMessage = z.discriminatedUnion('type', [
     /** What is no backup that could be put back. */
     strange: z.array(StrangeBackup).max(100).optional(),
     problem: Problem.optional(),
+  }),
+  // The device's audit log, as it is on its lines. None: only where it stands; the hub then says what it lacks.
+  z.object({
+    type: z.literal('audit'),
+    head: link,
+    /** The number of the oldest entry that is still there. */
+    first: z.number().int().nonnegative(),
+    lines: z.array(z.string().max(MAX_AUDIT_LINE)).max(MAX_AUDIT_LINES),
   }),
   z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),
 ]);
