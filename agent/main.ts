@@ -235,6 +235,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
           log(`the hub's settings could not be kept: ${String(error)}`);
         }
         return;
+      case 'audit-ack':
       case 'challenge':
       case 'welcome':
       case 'unknown':

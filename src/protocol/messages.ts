@@ -18,6 +18,10 @@ export const SUBPROTOCOL = 'fettle.v1';
 /** Backups of an app that are told, the newest: more would not fit in a message. */
 export const MAX_BACKUPS = 500;
 
+/** Entries of a device's audit log in one message, and characters of one. */
+export const MAX_AUDIT_LINES = 100;
+export const MAX_AUDIT_LINE = 2_000;
+
 /** What the handshake's signatures are for; a signature made for another purpose does not fit. */
 export const HANDSHAKE_PURPOSE = 'fettle.v1 handshake';
 
@@ -30,6 +34,8 @@ const orderedVersion = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,99}$/);
 const at = z.number().int().nonnegative();
 /** No line break: it is a line of what is signed. */
 const nonce = z.string().regex(/^[A-Za-z0-9+/=_-]{16,200}$/);
+/** A place in an audit log, with the hash of everything up to there (`audit-chain.ts`). */
+const link = z.object({ seq: z.number().int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{64}$/) });
 
 /** A release as an order names it. The agent compares it with what it reads at the origin itself. */
 export const OrderedRelease = z.object({
@@ -223,7 +229,11 @@ export const HubMessage = z.discriminatedUnion('type', [
     after: z.number().nonnegative().optional(),
     /** Was to be over the order. The frame around it is signed instead. */
     signature: z.string().optional(),
+    /** This order's entry in the hub's audit log. */
+    log: link.optional(),
   }),
+  // Told up to `n` of the device's audit log, and where the hub's own stands. 0: everything that is there is wanted.
+  z.object({ type: z.literal('audit-ack'), n: z.number().int().nonnegative(), log: link.optional() }),
   z.object({ type: z.literal('cancel'), update: id }),
   /** A person insists: the update does not wait for the app's own lock (any more). Saying it again is no error. */
   z.object({ type: z.literal('force'), update: id }),
@@ -311,6 +321,14 @@ export const AgentMessage = z.discriminatedUnion('type', [
     /** Older ones that are not told, because a message would be too large. */
     omitted: z.number().int().nonnegative().optional(),
     problem: Problem.optional(),
+  }),
+  // The device's audit log, as it is on its lines. None: only where it stands; the hub then says what it lacks.
+  z.object({
+    type: z.literal('audit'),
+    head: link,
+    /** The number of the oldest entry that is still there. */
+    first: z.number().int().nonnegative(),
+    lines: z.array(z.string().max(MAX_AUDIT_LINE)).max(MAX_AUDIT_LINES),
   }),
   z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),
 ]);

@@ -26,7 +26,7 @@ import type { EngineDeps } from './engine-deps.ts';
 import { withdrawOfLeavers } from './leavers.ts';
 import { type NewUpdate, queueDeadline, rowFor, unusedId } from './new-update.ts';
 import { takeLocalOutcome } from './on-device.ts';
-import { failedHere, ORDER_MS, orderOf } from './order.ts';
+import { auditDenial, auditOrder, failedHere, ORDER_MS, orderOf } from './order.ts';
 import { createUpdateQuestions } from './update-question.ts';
 import { auditForced, createWishes, decline, type Wishes } from './wishes.ts';
 
@@ -75,7 +75,7 @@ export function createEngine(deps: EngineDeps): Engine {
   });
   const wishes = createWishes({
     ...{ db, clock, telling: deps.telling, gateway: deps.gateway, questions, rowOf, change },
-    endCancelled: (row) => endHere(row, 'cancelled', undefined, 'person'),
+    endCancelled: (row, also) => endHere(row, 'cancelled', undefined, 'person', also),
   });
   let dispatching: Promise<void> = Promise.resolve();
 
@@ -119,18 +119,13 @@ export function createEngine(deps: EngineDeps): Engine {
       if (row.state !== 'queued' || row.cancel_requested === 1 || !deps.gateway().isConnected(row.device)) continue;
       const now = clock.now();
       const orderId = shortId('o', deps.random, 10);
-      const moved = await change((trx) =>
-        moveUpdate(trx, {
-          id: row.id,
-          from: ['queued'],
-          to: 'sent',
-          at: now,
-          actor: 'hub',
-          patch: { order_id: orderId, deadline_at: now + (stateOf('sent').deadlineMs ?? ORDER_MS) },
-        }),
-      );
-      if (!moved) continue;
-      deps.gateway().send(row.device, orderOf(row, { id: orderId, now, backup: deps.settings.current().backup }));
+      const message = orderOf(row, { id: orderId, now, backup: deps.settings.current().backup });
+      const patch = { order_id: orderId, deadline_at: now + (stateOf('sent').deadlineMs ?? ORDER_MS) };
+      const log = await change(async (trx) => {
+        const move = { id: row.id, from: ['queued'], to: 'sent', at: now, actor: 'hub', patch } as const;
+        return (await moveUpdate(trx, move)) ? auditOrder(trx, message, now) : undefined;
+      });
+      if (log) deps.gateway().send(row.device, { ...message, log });
     }
   }
 
@@ -140,6 +135,7 @@ export function createEngine(deps: EngineDeps): Engine {
     state: 'failed' | 'cancelled' | 'timed-out',
     problem: Problem | undefined,
     by: 'person' | 'hub' = 'hub',
+    also?: (trx: Kysely<Database>, now: number) => Promise<unknown>,
   ): Promise<boolean> {
     const now = clock.now();
     missed.delete(row.id);
@@ -155,6 +151,7 @@ export function createEngine(deps: EngineDeps): Engine {
         data: problem,
       });
       if (moved && by === 'person') await decline(trx, row, now);
+      if (moved) await also?.(trx, now);
       if (moved) await deps.telling.end(trx, await rowOf(trx, row.id), now);
       return moved;
     }).finally(onChange);
@@ -284,11 +281,9 @@ export function createEngine(deps: EngineDeps): Engine {
     const row = await rowOfDevice(db, peer, { id: message.update, said: 'an answer' }, logForeign);
     if (typeof row === 'string' || row.order_id !== message.order || row.state !== 'sent') return;
     if (!message.accepted) {
-      await endHere(
-        row,
-        'failed',
-        message.problem ?? { code: 'capability_denied', data: { app: row.app }, retryable: false },
-      );
+      const problem = message.problem ?? { code: 'capability_denied', data: { app: row.app }, retryable: false };
+      const denial = { order: message.order, code: problem.code };
+      await endHere(row, 'failed', problem, 'hub', (trx, now) => auditDenial(trx, row, denial, now));
       return;
     }
     const now = clock.now();
@@ -394,6 +389,7 @@ export function createEngine(deps: EngineDeps): Engine {
           return;
         case 'log':
         case 'backups':
+        case 'audit':
         case 'hello':
           return;
       }

@@ -100,11 +100,11 @@ export function createServices(deps: ServicesDeps): Services {
         strange: lists.flatMap(({ app, strange }) => strange.map((one) => ({ ...one, app }))),
       };
     },
-    async cancel(id) {
+    async cancel(id, who) {
       const wanted = id ?? (await oneToCancel());
       const row = await findUpdate(db, wanted);
       if (!row) throw new FettleError('unknown_update', { data: { id: wanted } });
-      return { id: wanted, app: row.app, ...(await engine.cancel(wanted)) };
+      return { id: wanted, app: row.app, ...(await engine.cancel(wanted, who)) };
     },
     async insist(id, on, asker) {
       const row = await findUpdate(db, id);

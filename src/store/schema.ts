@@ -27,6 +27,8 @@ export interface Database {
   notices: NoticeTable;
   admin_chats: AdminChatTable;
   audit: AuditTable;
+  audit_chain: AuditChainTable;
+  device_audit: DeviceAuditTable;
   button_commands: ButtonCommandTable;
   people: PersonTable;
   identities: IdentityTable;
@@ -368,4 +370,26 @@ export interface AuditTable {
   target: string | null;
   before: string | null;
   after: string | null;
+  /** What came of it, where the action does not say: `done`, or a code. */
+  result: Generated<string | null>;
+  /** More of it, as a JSON object. */
+  data: Generated<string | null>;
+}
+
+/** The hash of each row of {@link AuditTable} over that of the row before and its own text. Append only. */
+export interface AuditChainTable {
+  seq: number;
+  hash: string;
+  /** 1: the row was written by a version that knew no chain, and was chained later. */
+  late: Generated<number>;
+}
+
+/** What devices logged themselves, line by line as they told it. Append only. */
+export interface DeviceAuditTable {
+  device: string;
+  /** Rises by one where a device's log is not the one that it told before: it was restored, or somebody cut it. */
+  branch: number;
+  n: number;
+  line: string;
+  received_at: number;
 }

@@ -280,5 +280,9 @@ export async function claim(who: string, name?: string): Promise<Reply> {
   return ask(who, `/admin claim ${await claimCode()}`, name === undefined ? {} : { name });
 }
 
-export const audit = () => hub.store.db.selectFrom('audit').selectAll().orderBy('seq').execute();
+/** Changes, as the audit log has them: without the commands that made them, and without what became of updates. */
+export const audit = async () =>
+  (await hub.store.db.selectFrom('audit').selectAll().orderBy('seq').execute()).filter(
+    ({ action }) => !['command', 'update', 'update-end', 'order', 'order-unanswered'].includes(action),
+  );
 export const updates = () => hub.store.db.selectFrom('updates').selectAll().orderBy('requested_at').execute();
