@@ -11,7 +11,8 @@ import { createOutbox } from '../chat/outbox.ts';
 import { createRouter } from '../chat/router.ts';
 import { COMMANDS, createCommandTable } from '../commands/index.ts';
 import { FettleError } from '../domain/errors.ts';
-import { createRedactor, secretValues } from '../domain/redact.ts';
+import { createLogLines } from '../domain/log-lines.ts';
+import { createRedactor } from '../domain/redact.ts';
 import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
 import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
@@ -35,8 +36,10 @@ import { openStore } from '../store/open.ts';
 import { activeUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
+import { guardConsole } from './console.ts';
 import { endOnCrash } from './crash.ts';
 import { discreet } from './discreet.ts';
+import { createDiscretion, writeLog } from './discretion.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { requestedApps, selfApps } from './hub-apps.ts';
@@ -57,17 +60,17 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const lock = takeLock(layout.hub.lock);
   const loaded = loadConfig(config ?? layout.config).config;
   const platforms = chatPlatforms(loaded.chats, config ?? layout.config, environment.all);
-  const redact = createRedactor({
-    secrets: [
-      ...Object.values(loaded.apps).flatMap((app) => secretValues(app.env)),
-      ...chatSecrets(platforms, environment.all),
-    ],
-    homes: [layout.home, environment.userHome],
+  const configFile = config ?? layout.config;
+  const known = { layout, configFile, userHome: environment.userHome, variables: environment.all };
+  const { redact } = createDiscretion(known, { secrets: chatSecrets(platforms, environment.all), keepEnrolment: true });
+  const inLog = createRedactor();
+  const { line: logLine, event: logEvent } = createLogLines({
+    redact: (text) => inLog(redact(text)),
+    write: writeLog,
+    now: clock.now,
   });
-  const logLine = (line: string) => console.error(`${new Date().toISOString()} ${redact(line)}`);
   endOnCrash(process, logLine);
-  const logEvent = (event: string, data: Readonly<Record<string, unknown>>) =>
-    logLine(`${event} ${JSON.stringify(data)}`);
+  guardConsole(redact);
   const random = (length: number) => randomBytes(length);
   const told = untilTold();
 

@@ -4,6 +4,7 @@ import { CHAT_PLATFORMS } from '../../config/chat-secrets.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
 import { addChatCommands } from './chats/commands.ts';
+import { guardCommands } from './console.ts';
 import { defaultHome } from './default-home.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import type { InitFlags } from './init/flags.ts';
@@ -35,6 +36,11 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     return homeLayout(home ?? environment.home ?? defaultHome(environment), environment.runtimeFolder);
   };
   const config = () => program.opts<{ config?: string }>().config;
+
+  guardCommands(program, () => {
+    const at = { layout: layout(), configFile: config() ?? layout().config };
+    return { ...at, userHome: environment.userHome, variables: environment.all };
+  });
 
   program
     .command('up', { isDefault: true })
