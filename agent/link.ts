@@ -3,6 +3,7 @@ import type { Clock, RandomBytes } from '../src/domain/id.ts';
 import { agentProof, hubProof } from '../src/protocol/handshake.ts';
 import { isSignedBy, type OwnKey } from '../src/protocol/key.ts';
 import { type AgentMessage, HubMessage, MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../src/protocol/messages.ts';
+import type { HubIdentity } from './hub-identity.ts';
 
 /** The agent's connection to its hub. It dials out; nothing listens on the device. */
 export interface Link {
@@ -18,12 +19,19 @@ export interface Link {
 }
 
 export interface LinkDeps {
-  /** Address of the hub, read anew for each attempt (its port may change); `undefined` while it is not known. */
-  readonly address: () => string | undefined;
-  /** The hub's public key that this device pinned; `undefined` before there is one. */
-  readonly hubKey: () => string | undefined;
+  /**
+   * The hub that this device belongs to, read anew for each attempt (its port may change); `undefined` while it is not
+   * known. What it throws is logged, and tried again.
+   */
+  readonly hub: () => HubIdentity | undefined;
   readonly key: OwnKey;
-  readonly device: { readonly id: string; readonly name: string; readonly platform: string; readonly version: string };
+  readonly device: {
+    readonly id: string;
+    readonly name: string;
+    readonly platform: string;
+    readonly version: string;
+    readonly machine?: string | undefined;
+  };
   readonly clock: Clock;
   readonly random: RandomBytes;
   /** The hub proved itself: now is the time to tell what runs and what came of it. */
@@ -58,13 +66,25 @@ export function createLink(deps: LinkDeps): Link {
     timer = setTimeout(dial, Math.max(50, most * share));
   }
 
+  function hubNow(): HubIdentity | undefined {
+    try {
+      return deps.hub();
+    } catch (error) {
+      deps.log(`the hub is not known: ${String(error)}`);
+      return undefined;
+    }
+  }
+
   function dial(): void {
-    const address = deps.address();
-    if (address === undefined) {
+    const hub = hubNow();
+    if (hub === undefined) {
       again();
       return;
     }
-    const made = new WebSocket(address, SUBPROTOCOL, { maxPayload: MAX_MESSAGE_BYTES, handshakeTimeout: HANDSHAKE_MS });
+    const made = new WebSocket(hub.address, SUBPROTOCOL, {
+      maxPayload: MAX_MESSAGE_BYTES,
+      handshakeTimeout: HANDSHAKE_MS,
+    });
     socket = made;
     const nonce = Buffer.from(deps.random(24)).toString('base64');
     let hubNonce = '';
@@ -89,8 +109,7 @@ export function createLink(deps: LinkDeps): Link {
         const signature = deps.key.sign(agentProof(hubNonce, nonce, id));
         made.send(JSON.stringify({ type: 'hello', device: id, ...about, nonce, signature } satisfies AgentMessage));
       } else if (message.type === 'welcome') {
-        const pinned = deps.hubKey();
-        if (pinned === undefined || !isSignedBy(pinned, hubProof(hubNonce, nonce, deps.device.id), message.signature)) {
+        if (!isSignedBy(hub.key, hubProof(hubNonce, nonce, deps.device.id), message.signature)) {
           deps.log('the hub could not prove that it is the one this device belongs to');
           made.close(4003, 'hub not proven');
           return;

@@ -16,6 +16,7 @@ import { lookForCrashes, openCrashes } from './crashes.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
 import { createStartLogs } from './health/start-log.ts';
 import { createHeldReports } from './held-reports.ts';
+import { machineOf, readHubIdentity } from './hub-identity.ts';
 import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
 import { createLink } from './link.ts';
@@ -165,10 +166,9 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   });
 
   const link = createLink({
-    address: () => hubAddress(layout.hub.port),
-    hubKey: () => readTrimmed(layout.agent.peers),
+    hub: () => readHubIdentity(layout, false),
     key: openKey(layout.agent.key),
-    device: { id: device, name: deviceName(), platform, version: options.version },
+    device: { id: device, name: deviceName(), platform, version: options.version, machine: machineOf(layout.home) },
     clock,
     random: (length) => randomBytes(length),
     onConnected: () => {
@@ -326,11 +326,6 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   link.stop();
   keeper.close();
   return end;
-}
-
-function hubAddress(portFile: string): string | undefined {
-  const port = Number(readTrimmed(portFile));
-  return Number.isInteger(port) && port > 0 ? `ws://127.0.0.1:${port}/agent` : undefined;
 }
 
 function readDevice(file: string): string {

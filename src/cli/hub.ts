@@ -40,7 +40,7 @@ import { discreet } from './discreet.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { requestedApps, selfApps } from './hub-apps.ts';
-import { createHubServer, listen } from './hub-http.ts';
+import { createHubListener, healthHandler } from './hub-http.ts';
 import { hubStatus } from './hub-status.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
 import { createReadiness } from './readiness.ts';
@@ -210,14 +210,18 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   });
 
   const readiness = createReadiness({ db, adapters, clock });
-  const server = createHubServer(() => readiness.waitingFor());
+  const handlers = [healthHandler(() => readiness.waitingFor())];
+  const listener = createHubListener({ layout, handlers });
   const hubId = readId(`${layout.hub.dir}/id`);
   gateway = createGateway({
-    server,
+    servers: listener.servers,
     key: openKey(layout.hub.key),
     hub: { id: hubId, version: VERSION },
     // One machine: its agent is the one whose key is in the same home. Enrolled devices bring theirs.
-    deviceKey: () => readTrimmed(`${layout.agent.key}.pub`),
+    deviceKey: async () => {
+      const publicKey = readTrimmed(`${layout.agent.key}.pub`);
+      return publicKey === undefined ? undefined : { publicKey, state: 'active' };
+    },
     clock,
     random,
     log: logLine,
@@ -235,7 +239,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   // The agent on this machine trusts the hub of its own home.
   writeDurably(layout.agent.peers, readFileSync(`${layout.hub.key}.pub`), 0o644);
 
-  const port = await listen(server, layout, environment.port, loaded.hub.port);
+  const port = await listener.listen(environment.port, loaded.hub.port);
   for (const { adminChat } of adapters)
     if (adminChat) await rememberAdminChat(db, { route: adminChat, language: undefined, at: clock.now() });
   await engine.start();
@@ -264,7 +268,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   await engine.stop();
   await gateway.stop();
   await outbox.stop();
-  server.close();
+  listener.close();
   await store.close();
   lock.release();
 }

@@ -11,6 +11,7 @@ export const DEVICE_CODES = [
   'order_expired',
   'order_replayed',
   'bad_signature',
+  'hub_identity_invalid',
 ] as const;
 
 /** Sources, releases and artifacts. */

@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock, RandomBytes } from '../domain/id.ts';
@@ -12,12 +12,17 @@ export interface Peer {
   readonly name: string;
   readonly platform: string;
   readonly version: string;
+  /** Of the machine that the key is used on; absent where the machine has no id, or the agent is older. */
+  readonly machine?: string | undefined;
 }
+
+/** What a device may: one that is held waits for a person, one that is revoked is never let in again. */
+export type DeviceState = 'active' | 'held' | 'revoked';
 
 /** What the hub does about devices. Called in the order in which a device's messages came. */
 export interface GatewayEvents {
-  /** Answers the connection's epoch. */
-  connected(peer: Peer): Promise<number>;
+  /** The device is proven. Answers the connection's epoch, or why it is not let in after all. */
+  connected(peer: Peer): Promise<number | Exclude<DeviceState, 'active'>>;
   /** It has been welcomed: from here on messages reach it. Never throws. */
   ready?(peer: Peer): void;
   message(peer: Peer, epoch: number, message: AgentMessage): Promise<void>;
@@ -25,11 +30,14 @@ export interface GatewayEvents {
 }
 
 export interface GatewayDeps {
-  readonly server: Server;
+  /** All that lead to one hub: agents are taken at each. */
+  readonly servers: readonly Server[];
   readonly key: OwnKey;
   readonly hub: { readonly id: string; readonly version: string };
-  /** Public key that a device must prove; `undefined` where it is unknown. */
-  readonly deviceKey: (device: string) => string | undefined;
+  /** Public key (PEM) that a device must prove, and whether it may connect; `undefined` where it is unknown. */
+  readonly deviceKey: (
+    device: string,
+  ) => Promise<{ readonly publicKey: string; readonly state: DeviceState } | undefined>;
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly events: GatewayEvents;
@@ -40,6 +48,8 @@ export interface Gateway {
   /** False where the device is not connected; the message is then not kept. */
   send(device: string, message: HubMessage): boolean;
   isConnected(device: string): boolean;
+  /** Ends the connection of a device that may not go on, if it has one: its words count no more from here on. */
+  end(device: string, state: Exclude<DeviceState, 'active'>): void;
   stop(): Promise<void>;
 }
 
@@ -48,7 +58,7 @@ const PING_MS = 30_000;
 const HELLO_MS = 10_000;
 
 /** Codes of the WebSocket close; the reason says it in words. */
-const CLOSE = { protocol: 1002, unproven: 4001, replaced: 4002, slow: 4008 } as const;
+const CLOSE = { protocol: 1002, unproven: 4001, replaced: 4002, held: 4004, revoked: 4005, slow: 4008 } as const;
 
 interface Session {
   readonly socket: WebSocket;
@@ -66,7 +76,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const sessions = new Map<string, Session>();
   const settling = new Set<Promise<void>>();
 
-  deps.server.on('upgrade', (request, socket: Socket, head) => {
+  const upgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // Agents send no Origin; browsers always do: a page must not reach the hub through its visitor.
     const refusal =
       request.url !== PATH ? '404 Not Found' : request.headers.origin !== undefined ? '403 Forbidden' : undefined;
@@ -75,7 +85,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
       return;
     }
     wss.handleUpgrade(request, socket, head, greet);
-  });
+  };
+  for (const server of deps.servers) server.on('upgrade', upgrade);
 
   function greet(socket: WebSocket): void {
     const nonce = Buffer.from(deps.random(24)).toString('base64');
@@ -89,6 +100,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
       else socket.ping();
     }, PING_MS);
     const tell = (message: HubMessage) => socket.send(JSON.stringify(message));
+    const refuse = (device: string, state: Exclude<DeviceState, 'active'>) => {
+      deps.log(`${device} is ${state}: not let in`);
+      socket.close(CLOSE[state], `this device is ${state}`);
+    };
 
     const hear = async (text: string): Promise<void> => {
       const message = parse(text);
@@ -103,19 +118,22 @@ export function createGateway(deps: GatewayDeps): Gateway {
       } else if (message.type !== 'hello') {
         socket.close(CLOSE.protocol, 'hello comes first');
       } else {
-        const known = deps.deviceKey(message.device);
+        const known = await deps.deviceKey(message.device);
         if (
           known === undefined ||
-          !isSignedBy(known, agentProof(nonce, message.nonce, message.device), message.signature)
+          !isSignedBy(known.publicKey, agentProof(nonce, message.nonce, message.device), message.signature)
         ) {
           deps.log(`a connection that calls itself ${message.device} could not prove it`);
           socket.close(CLOSE.unproven, 'device not proven');
           return;
         }
         clearTimeout(hurry);
-        const { device, name, platform, version } = message;
-        const peer: Peer = { device, name, platform, version };
+        // Said only to whoever holds the key: nobody else learns what became of a device.
+        if (known.state !== 'active') return refuse(message.device, known.state);
+        const { device, name, platform, version, machine } = message;
+        const peer: Peer = { device, name, platform, version, machine };
         const epoch = await deps.events.connected(peer);
+        if (typeof epoch === 'string') return refuse(device, epoch);
         if (socket.readyState !== socket.OPEN) return deps.events.disconnected(peer, epoch);
         session = { socket, peer, epoch };
         sessions.get(device)?.socket.close(CLOSE.replaced, 'a newer connection of this device');
@@ -164,6 +182,13 @@ export function createGateway(deps: GatewayDeps): Gateway {
       return true;
     },
     isConnected: (device) => sessions.has(device),
+    end(device, state) {
+      const session = sessions.get(device);
+      if (!session) return;
+      sessions.delete(device);
+      deps.log(`${device} is ${state}: its connection ends`);
+      session.socket.close(CLOSE[state], `this device is ${state}`);
+    },
     async stop() {
       for (const { socket } of sessions.values()) socket.close(1001, 'hub stops');
       for (const socket of wss.clients) socket.terminate();

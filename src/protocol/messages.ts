@@ -231,6 +231,11 @@ export const AgentMessage = z.discriminatedUnion('type', [
     signature: z.string(),
     version,
     platform: z.string().max(40),
+    /** SHA-256 of the machine's own id and the home's path, hex: one key that is seen from two of these was copied. */
+    machine: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .optional(),
   }),
   z.object({
     type: z.literal('inventory'),

@@ -26,4 +26,8 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: "The order's signature is not that of the hub which this device trusts.",
     next: 'If the hub was moved or replaced, enroll the device again.',
   }),
+  hub_identity_invalid: (d) => ({
+    text: `The device does not know its hub: ${t(d.file)} can't be used${because(d)}.`,
+    next: 'Enroll the device again, or mend the file.',
+  }),
 };

@@ -26,4 +26,8 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: '指令的签名不属于该设备信任的中心。',
     next: '若中心被迁移或更换，请重新登记设备。',
   }),
+  hub_identity_invalid: (d) => ({
+    text: `设备不知道自己的中心：无法使用 ${t(d.file)}${because(d)}。`,
+    next: '请重新登记设备，或修正该文件。',
+  }),
 };
