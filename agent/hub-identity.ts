@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { HomeLayout } from '../config/home.ts';
 import { FettleError } from '../src/domain/errors.ts';
 import { isLoopback } from '../src/domain/loopback.ts';
-import { readTrimmed } from '../src/files/durable.ts';
+import { readTrimmed, writeDurably } from '../src/files/durable.ts';
 
 /** Which hub a device belongs to: where it is, and what it must prove. */
 export interface HubIdentity {
@@ -40,7 +40,7 @@ export function readHubIdentity(layout: HomeLayout, allowInsecure: boolean): Hub
   const text = readTrimmed(file);
   if (text === undefined) {
     const port = Number(readTrimmed(layout.hub.port));
-    const key = readTrimmed(layout.agent.peers);
+    const key = readTrimmed(layout.agent.peers) ?? pinHub(layout);
     if (!Number.isInteger(port) || port <= 0 || key === undefined) return undefined;
     return { address: `ws://127.0.0.1:${port}/agent`, key };
   }
@@ -56,6 +56,19 @@ export function readHubIdentity(layout: HomeLayout, allowInsecure: boolean): Hub
   const reason = addressProblem(parsed.data.address, allowInsecure);
   if (reason !== undefined) throw wrong(reason);
   return parsed.data;
+}
+
+/**
+ * Believes the hub of the same home from now on, by the key that it has at this moment: a hub that comes with another one
+ * is not believed. `undefined` where it has none yet.
+ */
+export function pinHub(layout: HomeLayout): string | undefined {
+  const key = readTrimmed(`${layout.hub.key}.pub`);
+  // The folder may be another user's, who may have put anything there.
+  if (key === undefined || !/^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=]{20,200}\n-----END PUBLIC KEY-----$/.test(key))
+    return undefined;
+  writeDurably(layout.agent.peers, `${key}\n`);
+  return key;
 }
 
 /** Why a device must not dial this address; `undefined` where it may. Never quotes what may be a secret in it. */

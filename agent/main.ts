@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentConfig } from '../config/agent-schema.ts';
 import type { HomeLayout } from '../config/home.ts';
 import { isSelf } from '../src/domain/app.ts';
@@ -176,6 +177,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       for (const message of updates.outcomes()) link.send(message);
       updates.tell();
       void sendInventory();
+      if (layout.hub.user !== undefined) void commitHub();
     },
     // Nothing that a hub says may end the agent; what could not be written down is offered again.
     onMessage: (message, hubNow) => {
@@ -183,6 +185,17 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     },
     log,
   });
+
+  /** A hub with a user of its own can't tell the keeper itself that it serves. */
+  async function commitHub(): Promise<void> {
+    const pause = (ms: number) => delay(ms, undefined, { signal });
+    try {
+      const { commitHub: commit } = await import('./self/hub-ready.ts');
+      await commit({ keeper, port: layout.hub.port, pause, now: clock.monotonic, signal });
+    } catch (error) {
+      if (!signal.aborted) log(`the keeper did not hear that the hub serves: ${String(error)}`);
+    }
+  }
 
   async function sendInventory(): Promise<void> {
     if (!link.connected()) return;

@@ -1,5 +1,4 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdapters } from '../../adapters/index.ts';
 import { createKeeperClient } from '../../agent/keeper/client.ts';
@@ -236,9 +235,6 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       },
     },
   });
-  // The agent on this machine trusts the hub of its own home.
-  writeDurably(layout.agent.peers, readFileSync(`${layout.hub.key}.pub`), 0o644);
-
   const port = await listener.listen(environment.port, loaded.hub.port);
   for (const { adminChat } of adapters)
     if (adminChat) await rememberAdminChat(db, { route: adminChat, language: undefined, at: clock.now() });
@@ -273,7 +269,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   lock.release();
 }
 
-/** It serves: the keeper need not go back to an older build. Without a keeper (alone, in a container) nobody counts. */
+/**
+ * It serves: the keeper need not go back to an older build. Without a keeper (alone, in a container) nobody counts; of a
+ * hub with a user of its own the agent says so.
+ */
 async function commitStart(layout: HomeLayout): Promise<void> {
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   await keeper.ask('commit', { app: 'hub' }, { timeoutMs: 1_000 }).catch(() => undefined);
