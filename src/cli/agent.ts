@@ -9,6 +9,7 @@ import type { HomeLayout } from '../../config/home.ts';
 import { loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { makeFolder } from '../files/durable.ts';
+import { createRotationFile } from '../origin/key-rotation.ts';
 import { createSeenFile } from '../origin/seen.ts';
 import { gitTools } from './git-tools.ts';
 import { machineClock, npmTools } from './npm-tools.ts';
@@ -54,6 +55,7 @@ export async function startAgent(
       clock: machineClock,
     },
     seen: createSeenFile(layout.agent.seen),
+    rotations: createRotationFile(layout.agent.rotations),
     clock: machineClock,
     fetch: globalThis.fetch,
     platform: `${process.platform}-${process.arch}`,
