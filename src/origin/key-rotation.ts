@@ -97,8 +97,9 @@ export function createRotationFile(path: string): RotationStore {
     try {
       return Stored.parse(JSON.parse(text));
     } catch (error) {
-      const reason = `${path} can't be read, and says which keys are revoked: put it back from a backup, or remove it`;
-      throw new FettleError('io_failed', { data: { reason }, cause: error });
+      const reason =
+        'it says which keys are revoked, and is damaged; put it back from a backup, or remove it to trust the keys of the file again';
+      throw new FettleError('key_unusable', { data: { file: path, reason }, cause: error });
     }
   };
   return {
