@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { AppConfig } from '../config/agent-schema.ts';
 import { isSelf } from '../src/domain/app.ts';
 import type { AppReport } from '../src/protocol/messages.ts';
+import type { Acquirer } from './acquire/index.ts';
 import type { CrashWatch } from './crashes.ts';
 import { look } from './health/probe.ts';
 import { subjectOf } from './health/subject.ts';
@@ -19,6 +20,7 @@ const LOOK_MS = 2_000;
 const ANSWER_MS = 4_000;
 
 export interface InventoryDeps extends Pick<UpdaterDeps, 'blocked' | 'around' | 'checks' | 'log'> {
+  readonly acquirer: Pick<Acquirer, 'trust'>;
   readonly self: Self;
   readonly crashes: Pick<CrashWatch, 'looping'>;
   readonly slots: (app: string, config?: AppConfig) => Slots;
@@ -33,7 +35,7 @@ export function createInventory(
 ): (apps: readonly (readonly [app: string, config: AppConfig])[]) => Promise<AppReport[]> {
   const { slots, driver } = deps;
 
-  function report(app: string, config: AppConfig, health: AppReport['health']): AppReport {
+  function report(app: string, config: AppConfig, health: AppReport['health'], trust: AppReport['trust']): AppReport {
     const current = slots(app).current();
     const record = current === undefined ? undefined : slots(app).record(current);
     const lastGood = slots(app).lastGood();
@@ -50,6 +52,7 @@ export function createInventory(
       ...(running ? { update: running.order.update, state: running.state } : {}),
       blocked: [...deps.blocked.versions(app)],
       ...(crashing && !running ? { crashing } : {}),
+      ...(trust ? { trust } : {}),
       ...(record || config.install === undefined ? {} : { install: config.install }),
     };
   }
@@ -90,10 +93,22 @@ export function createInventory(
     }
   }
 
+  /** A file of rotations that can't be read stops updates, not what is told of the rest. */
+  async function trustIn(app: string, config: AppConfig): Promise<AppReport['trust']> {
+    try {
+      const trust = await deps.acquirer.trust(app, config);
+      return trust && { level: trust.level, by: [...trust.by] };
+    } catch (error) {
+      deps.log(`${app}: what its releases must have is unknown: ${String(error)}`);
+      return undefined;
+    }
+  }
+
   return async (apps) => {
     const health = await Promise.all(apps.map(([app, config]) => healthOf(app, config, slots(app).current())));
+    const trusts = await Promise.all(apps.map(([app, config]) => trustIn(app, config)));
     // The looks take time; everything else is read at one moment after the last of them: an order that was taken
     // meanwhile must not be told of as if there were none.
-    return apps.map(([app, config], index) => report(app, config, health[index] ?? 'unknown'));
+    return apps.map(([app, config], index) => report(app, config, health[index] ?? 'unknown', trusts[index]));
   };
 }

@@ -6,12 +6,13 @@ import { FettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
 import { type Artifact, artifactFor, type Release } from '../../src/domain/release.ts';
 import { trustOf } from '../../src/domain/trust.ts';
+import type { Trusted } from '../../src/domain/trust-text.ts';
 import { feedAddress, readFeed } from '../../src/origin/feed.ts';
 import { archiveEnding } from '../../src/origin/feed-format.ts';
 import { verifyIndex } from '../../src/origin/feed-signature.ts';
 import { readFolder } from '../../src/origin/folder.ts';
 import type { GitOrigin } from '../../src/origin/git.ts';
-import type { RotationStore } from '../../src/origin/key-rotation.ts';
+import { currentKeys, type RotationStore } from '../../src/origin/key-rotation.ts';
 import type { NpmOrigin } from '../../src/origin/npm.ts';
 import { checkNumber, type SeenNumbers } from '../../src/origin/seen.ts';
 import { sourceKey } from '../../src/origin/source-key.ts';
@@ -69,6 +70,8 @@ export interface Acquirer {
    * @throws {FettleError} those of {@link confirm} (it asks again unless it just did), of downloads, archives, npm, git and builds
    */
   acquire(context: AcquireContext): Promise<void>;
+  /** What this device demands of an app's releases, and whose word counts now. `undefined`: it has no source. */
+  trust(app: string, config: AppConfig): Promise<Trusted | undefined>;
 }
 
 export interface AcquirerDeps {
@@ -278,7 +281,15 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     else await download({ ...common, url: feedAddress(source.url, artifact.path), stallMs: deps.stallMs });
   };
 
-  return { confirm, acquire };
+  const trust: Acquirer['trust'] = async (app, config) => {
+    if (!config.source) return undefined;
+    const level = trustOf(config);
+    if (level !== 'signed') return { level, by: [config.source.kind] };
+    const keys = await currentKeys(releasedAs(app), config.keys, [], deps.rotations);
+    return { level, by: keys.map(({ text }) => text) };
+  };
+
+  return { confirm, acquire, trust };
 }
 
 /** Removes what an earlier try left. The folder itself stays. */

@@ -126,7 +126,7 @@ export function updaterDeps({ options, known, journal, checks, around }: GoBack)
     clock,
     checks,
     log,
-    acquirer: { confirm: never, acquire: never },
+    acquirer: { confirm: never, acquire: never, trust: never },
     blocked: openBlocked(join(layout.agent.dir, 'blocked.json')),
     ballast: createBallast(join(layout.agent.dir, 'ballast')),
     gate: createGate(),

@@ -1,6 +1,7 @@
 import type { Button, Language, Reply } from '../domain/reply.ts';
 import { MESSAGES, type UpdateLike } from './messages/index.ts';
 import type { PeopleNews } from './messages/people.ts';
+import { trustField } from './render-progress.ts';
 
 /** People and approvals as cards. Pure. */
 
@@ -90,6 +91,7 @@ function facts(update: Asked, approval: ApprovalLike, language: Language) {
     { name: people.fieldVersion, value: version.filter((part) => part !== '').join(' ') },
     ...(digest === '' ? [] : [{ name: people.fieldDigest, value: digest }]),
     { name: people.fieldDevice, value: update.device },
+    ...trustField(update, MESSAGES[language]),
   ];
 }
 

@@ -1,4 +1,5 @@
-import type { Button, Language, Reply } from '../domain/reply.ts';
+import type { Button, Field, Language, Reply } from '../domain/reply.ts';
+import { trustInWords } from '../domain/trust-text.ts';
 import { isCancellable, isFinal, type UpdateKind, type UpdateState } from '../domain/update.ts';
 import { MESSAGES, type Messages, type UpdateLike } from './messages/index.ts';
 
@@ -50,10 +51,17 @@ export function progressCard(update: UpdateLike, language: Language): Reply {
       ...(progress ? { done: progress.done, total: progress.total, detail: progressDetail(progress, messages) } : {}),
     },
     ...(note ? { text: [note] } : {}),
+    ...(update.trust ? { fields: trustField(update, messages) } : {}),
     ...(isCancellable(update.state) && !update.cancelRequested
       ? { buttons: [...lockButtons(update, messages), { label: cards.cancel, command: `/update cancel ${update.id}` }] }
       : {}),
   };
+}
+
+/** How far the release is trusted: of what is fetched, not of what was there before. */
+export function trustField({ kind, trust }: UpdateLike, { cards, language }: Messages): Field[] {
+  if (!trust || (kind !== 'update' && kind !== 'install')) return [];
+  return [{ name: cards.fieldTrust, value: trustInWords(trust, language) }];
 }
 
 /** By the update's id: a press on an old card begins nothing new. */

@@ -2,7 +2,7 @@ import type { Button, Language, Reply } from '../domain/reply.ts';
 import { isUpdateState } from '../domain/update.ts';
 import { about } from './messages/format.ts';
 import { MESSAGES, type Messages, type OutcomeLike, type UpdateLike } from './messages/index.ts';
-import { backupName } from './render-progress.ts';
+import { backupName, trustField } from './render-progress.ts';
 
 /** What an update came to, as a card; while it runs, see `render-progress.ts`. Pure. */
 
@@ -85,6 +85,7 @@ function succeeded({ outcome, update, messages }: Facts): Reply {
       ...(outcome?.proof
         ? [{ name: cards.fieldProof, value: outcome.proof === 'reported' ? cards.proofReported : cards.proofSlot }]
         : []),
+      ...trustField(update, messages),
       ...took({ outcome, update, messages }),
       ...(outcome?.backup === undefined
         ? []

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Environment } from '../../config/environment.ts';
 import { cleanNpmEnvironment, createNpmOrigin, type NpmOrigin, writeNpmrc } from '../origin/npm.ts';
+import { createNpmSignatures } from '../origin/npm-signatures.ts';
 
 /** Fettle's own npm, ready to be asked. */
 export interface NpmTools {
@@ -28,7 +29,12 @@ export function npmTools(environment: Environment, folder: string): NpmTools {
   const npmrc = existsSync(written) ? written : writeNpmSettings(environment, folder);
   const cache = join(folder, 'npm-cache');
   const env = cleanNpmEnvironment(environment.all, node);
-  return { npmCli, npmrc, cache, env, origin: createNpmOrigin({ node, npmCli, cache, npmrc, env }) };
+  const signatures = createNpmSignatures({
+    file: join(folder, 'npm-keys.json'),
+    fetch: globalThis.fetch,
+    now: machineClock.now,
+  });
+  return { npmCli, npmrc, cache, env, origin: createNpmOrigin({ node, npmCli, cache, npmrc, env, signatures }) };
 }
 
 /** Clocks of the machine. */

@@ -4,6 +4,7 @@ import type { Offer, Release } from '../domain/release.ts';
 import type { Language, Route } from '../domain/reply.ts';
 import type { SettingKey } from '../domain/setting-texts.ts';
 import type { Auto, HubSettings } from '../domain/settings.ts';
+import type { Trusted } from '../domain/trust-text.ts';
 import type { UpdateKind, UpdateState } from '../domain/update.ts';
 import type { AppReport, BackupReport, Outcome, Problem, Progress, StrangeBackup } from '../protocol/messages.ts';
 import type { Asker, Person } from './asker.ts';
@@ -296,6 +297,8 @@ export interface UpdateView {
   readonly to?: string | undefined;
   /** Which backup a `restore` puts back. */
   readonly backup?: number | undefined;
+  /** What its device demands of the app's releases. */
+  readonly trust?: Trusted | undefined;
   /** `platform:person`, or `fettle`. */
   readonly requestedBy: string;
   readonly requestedByName: string;

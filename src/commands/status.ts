@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { FettleError } from '../domain/errors.ts';
 import { nameOfPlatform } from '../domain/platform-name.ts';
 import type { Field, Reply } from '../domain/reply.ts';
+import { trustInWords } from '../domain/trust-text.ts';
 import { isFinal } from '../domain/update.ts';
 import { newestFirst } from '../domain/version.ts';
 import { timeInWords } from '../domain/wall-clock.ts';
@@ -23,6 +24,7 @@ const EN = {
   skipped: 'skipped',
   warning: 'source',
   lastGood: 'goes back to',
+  trust: 'releases',
   blocked: 'failed here',
   device: 'device',
   doing: 'update',
@@ -68,6 +70,7 @@ const ZH: typeof EN = {
   skipped: '已跳过',
   warning: '来源',
   lastGood: '可回退到',
+  trust: '版本来源',
   blocked: '在此失败过',
   device: '设备',
   doing: '更新',
@@ -176,6 +179,7 @@ function ofUpdate(update: UpdateView, context: CommandContext): Reply {
     fields: [
       { name: text.state, value: `${over ? words.outcome(update) : stateOf(update, context)}${detail}` },
       ...(step && update.from !== update.to ? [{ name: text.step, value: step }] : []),
+      ...(update.trust ? [{ name: text.trust, value: trustInWords(update.trust, language) }] : []),
       ...(update.backup === undefined ? [] : [{ name: text.backup, value: `${update.app}/${update.backup}` }]),
       ...(over && outage !== undefined ? [{ name: text.outage, value: words.duration(outage) }] : []),
       { name: text.who, value: update.requestedByName },
@@ -225,11 +229,12 @@ async function ofApp(app: string, devices: readonly DeviceView[], context: Comma
       tone: 'info',
       title: app,
       table: {
-        columns: [text.device, text.version, text.health],
+        columns: [text.device, text.version, text.health, text.trust],
         rows: installed.map(({ device, report }) => [
           device.name,
           report.version ?? text.absent,
           device.connected ? healthWord(report, context) : text.offline(words.relative(device.lastSeenAt, now)),
+          trustWord(report, context),
         ]),
       },
       fields: shared,
@@ -245,6 +250,7 @@ async function ofApp(app: string, devices: readonly DeviceView[], context: Comma
       ...(report.lastGood && report.lastGood !== report.version
         ? [{ name: text.lastGood, value: report.lastGood }]
         : []),
+      ...(report.trust ? [{ name: text.trust, value: trustWord(report, context) }] : []),
       ...(report.blocked.length > 0 ? [{ name: text.blocked, value: report.blocked.join(', ') }] : []),
       ...shared,
     ],
@@ -270,6 +276,7 @@ async function ofDevices(devices: readonly DeviceView[], all: boolean, context: 
       report.app,
       report.version ?? text.absent,
       device.connected ? healthWord(report, context) : text.offline(words.relative(device.lastSeenAt, now)),
+      trustWord(report, context),
       report.address ?? '',
     ]),
   );
@@ -288,7 +295,7 @@ async function ofDevices(devices: readonly DeviceView[], all: boolean, context: 
     ...(rows.length > 0
       ? {
           table: {
-            columns: [...(several ? [text.device] : []), text.app, text.version, text.health, text.address],
+            columns: [...(several ? [text.device] : []), text.app, text.version, text.health, text.trust, text.address],
             rows,
           },
         }
@@ -308,6 +315,11 @@ function healthWord({ health, crashing }: AppReport, context: CommandContext): s
   const { language, words } = context;
   if (!crashing) return words.health(health);
   return TEXT[language].crashing(crashing.times, clock(crashing.since, context));
+}
+
+/** How far its releases are trusted there. */
+function trustWord({ trust }: AppReport, { language }: CommandContext): string {
+  return trust ? trustInWords(trust, language) : '';
 }
 
 function stepOf({ kind, from, to }: UpdateView): string {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { FettleError } from '../domain/errors.ts';
 import { writeDurably } from '../files/durable.ts';
 import { SignedText } from './feed-format.ts';
 import { type MinisignPublicKey, readPublicKey, readSignature, verifyMinisign } from './minisign.ts';
@@ -93,7 +94,13 @@ export function createRotationFile(path: string): RotationStore {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
       throw error;
     }
-    return Stored.parse(JSON.parse(text));
+    try {
+      return Stored.parse(JSON.parse(text));
+    } catch (error) {
+      const reason =
+        'it says which keys are revoked, and is damaged; put it back from a backup, or remove it to trust the keys of the file again';
+      throw new FettleError('key_unusable', { data: { file: path, reason }, cause: error });
+    }
   };
   return {
     accepted: async (app) => read()[app] ?? [],

@@ -105,6 +105,14 @@ export function npmrcFiles(env: Readonly<Record<string, string | undefined>>): s
   return [...new Set(files.reverse())].reverse();
 }
 
+/** The registry that a package comes from, by our npmrc. */
+export function registryOf(npmrc: string, name: string): string {
+  const settings = readNpmrc(npmrc, {});
+  const scope = /^(@[^/]+)\//.exec(name)?.[1];
+  const [own] = (scope && settings.get(`${scope}:registry`)) || [];
+  return own || settings.get('registry')?.[0] || 'https://registry.npmjs.org/';
+}
+
 function isRegistryKey(key: string): boolean {
   return REGISTRY_KEYS.has(key) || SCOPE_KEY.test(key) || HOST_KEY.test(key);
 }

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { FettleError, toFettleError } from '../domain/errors.ts';
 import { type ChildResult, runChild, type Spawn } from './child.ts';
+import { registryOf } from './npm-environment.ts';
 import { npmError, readStale } from './npm-errors.ts';
+import { DistSignature, type NpmSignatures } from './npm-signatures.ts';
 
 export { cleanNpmEnvironment, npmrcFiles, writeNpmrc } from './npm-environment.ts';
 
@@ -26,6 +28,8 @@ export interface NpmOriginOptions {
   /** For one question, milliseconds. */
   readonly deadlineMs?: number | undefined;
   readonly spawn?: Spawn | undefined;
+  /** Checks the registry's signatures of what is read fresh. */
+  readonly signatures?: NpmSignatures | undefined;
 }
 
 /** What a registry says about a package. */
@@ -56,7 +60,7 @@ export interface NpmOrigin {
   /**
    * Reads from npm's cache where that knows the package (so after {@link versions}, without a request), else asks.
    * @param options.fresh ask the registry even so: one conditional request. What a device does before it trusts.
-   * @throws {FettleError} `source_unreachable`, `source_invalid`
+   * @throws {FettleError} `source_unreachable`, `source_invalid`; of what is fresh `artifact_unverified`: its registry's signature does not fit
    */
   release(
     name: string,
@@ -78,7 +82,9 @@ const Manifest = z.object({
     integrity: z.string().optional(),
     tarball: z.string().optional(),
     unpackedSize: z.number().nonnegative().optional(),
+    signatures: z.array(DistSignature).max(20).default([]),
   }),
+  time: z.record(z.string(), z.string()).default({}),
 });
 
 /** 30 MB: the largest packuments' version lists are about 1 MB. */
@@ -144,7 +150,8 @@ export function createNpmOrigin(options: NpmOriginOptions): NpmOrigin {
     },
     release: async (name, version, { signal, fresh }) => {
       const source = `npm ${name}`;
-      const args = [`${name}@${version}`, 'version', 'dist'];
+      // When it was published is needed only to judge its signature.
+      const args = [`${name}@${version}`, 'version', 'dist', ...(fresh && options.signatures ? ['time'] : [])];
       const found = Manifest.safeParse(await view(source, args, signal, fresh ? 'registry' : 'cache'));
       if (!found.success || found.data.version !== version) {
         throw new FettleError('source_invalid', {
@@ -158,6 +165,17 @@ export function createNpmOrigin(options: NpmOriginOptions): NpmOrigin {
         throw new FettleError('source_invalid', {
           data: { source, version, reason: `the registry gives no sha256 or sha512 for version ${version}` },
         });
+      }
+      if (fresh && options.signatures) {
+        const { signatures } = dist;
+        const signed = {
+          name,
+          version,
+          integrity: dist.integrity ?? '',
+          signatures,
+          publishedAt: found.data.time[version],
+        };
+        await options.signatures.check(registryOf(options.npmrc, name), signed, signal);
       }
       return { version, integrity, unpackedSize: dist.unpackedSize, tarball: withoutQuery(dist.tarball) };
     },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TRUST_LEVELS } from '../domain/trust.ts';
 import { UPDATE_KINDS, UPDATE_STATES } from '../domain/update.ts';
 
 /**
@@ -210,6 +211,11 @@ export const AppReport = z.object({
   install: z.string().optional(),
   /** It ends again and again, unasked. `since` is its first end of these, by the device's clock. */
   crashing: z.object({ since: at, times: z.number().int().positive() }).optional(),
+  /** What the device's file demands of its releases. A level that this side does not know is passed over. */
+  trust: z
+    .object({ level: z.enum(TRUST_LEVELS), by: z.array(z.string().max(80)).max(20) })
+    .optional()
+    .catch(undefined),
 });
 export type AppReport = z.infer<typeof AppReport>;
 

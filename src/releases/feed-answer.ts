@@ -1,6 +1,6 @@
 import { describeSource, type Source } from '../domain/app.ts';
 import type { Offer } from '../domain/release.ts';
-import type { ReadIndex } from '../origin/feed-format.ts';
+import { hexSha256, type ReadIndex } from '../origin/feed-format.ts';
 import { verifyIndex } from '../origin/feed-signature.ts';
 import type { RotationStore } from '../origin/key-rotation.ts';
 import { checkNumber, type SeenNumbers } from '../origin/seen.ts';
@@ -29,7 +29,22 @@ export async function feedAnswer(
   const trust = { source: shown, keys, rotations };
   const offer = keys.length === 0 ? read.offer : await signedOffer(read, trust);
   await checkNumber(seen, sourceKey(source, app), shown, read.index);
-  return { offer, etag: read.etag, expiresAt: Date.parse(read.index.expires) };
+  return { offer, etag: noteEtag(read.etag, keys), expiresAt: Date.parse(read.index.expires) };
+}
+
+/** An answer that was judged by other keys is no answer: its ETag is kept with the keys. */
+function noteEtag(etag: string | undefined, keys: readonly string[]): string | undefined {
+  return etag === undefined ? undefined : `${markOf(keys)}${etag}`;
+}
+
+/** The ETag that the feed knows, of one that {@link feedAnswer} gave; `undefined` where the keys have changed. */
+export function etagFor(noted: string | undefined, keys: readonly string[] = []): string | undefined {
+  const [mark = ''] = /^[0-9a-f]{12} /.exec(noted ?? '') ?? [];
+  return noted !== undefined && mark === markOf(keys) ? noted.slice(mark.length) : undefined;
+}
+
+function markOf(keys: readonly string[]): string {
+  return keys.length === 0 ? '' : `${hexSha256(keys.join(' ')).slice(0, 12)} `;
 }
 
 /** The releases that a trusted key signed. That the newest of a channel is none of them is an error, which says why. */

@@ -1,5 +1,5 @@
 import { readFeed } from '../origin/feed.ts';
-import { type FeedDeps, feedAnswer } from './feed-answer.ts';
+import { etagFor, type FeedDeps, feedAnswer } from './feed-answer.ts';
 import type { ReleaseSource } from './release-source.ts';
 
 /** A release feed behind an address. */
@@ -7,7 +7,7 @@ export function createFeedSource(deps: FeedDeps & { readonly fetch: typeof fetch
   return {
     kind: 'feed',
     read: async (source, { app, keys, etag, signal }) => {
-      const answer = await readFeed(source.url, { app, etag, signal, fetch: deps.fetch });
+      const answer = await readFeed(source.url, { app, etag: etagFor(etag, keys), signal, fetch: deps.fetch });
       return answer === 'unchanged' ? answer : feedAnswer(deps, answer, { source, app, keys });
     },
     resolve: async (_source, release) => release,

@@ -7,7 +7,7 @@ import type { Database } from '../store/schema.ts';
 import type { UpdateRow } from '../store/updates.ts';
 import type { Announcer } from './announce.ts';
 import { approverOf, hasOthers } from './approvers.ts';
-import { viewOf } from './update-view.ts';
+import { viewWithTrust } from './update-view.ts';
 
 /**
  * The question whether an update may begin, as cards. Where somebody asked for the update, their own card is the
@@ -60,7 +60,7 @@ function endOf(row: UpdateRow, { decision, decided_by_name: by }: ApprovalRow): 
 
 async function namedView(trx: Kysely<Database>, row: UpdateRow) {
   const device = (await listDevices(trx)).find(({ id }) => id === row.device);
-  return viewOf(row, device?.name ?? row.device);
+  return viewWithTrust(trx, row, device?.name);
 }
 
 async function factsOf(

@@ -51,8 +51,11 @@ export function createServices(deps: ServicesDeps): Services {
   }
 
   async function views(rows: readonly UpdateRow[]) {
-    const names = new Map((await allDevices(db)).map((device) => [device.id, device.name]));
-    return rows.map((row) => viewOf(row, names.get(row.device) ?? row.device));
+    const devices = new Map((await allDevices(db)).map((device) => [device.id, device]));
+    return rows.map((row) => {
+      const device = devices.get(row.device);
+      return viewOf(row, device?.name ?? row.device, device?.apps.find(({ app }) => app === row.app)?.trust);
+    });
   }
 
   async function oneToCancel(): Promise<string> {

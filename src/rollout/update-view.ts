@@ -1,9 +1,18 @@
+import type { Kysely } from 'kysely';
 import type { UpdateView } from '../commands/index.ts';
+import type { Trusted } from '../domain/trust-text.ts';
 import { Outcome, Problem, Progress } from '../protocol/messages.ts';
+import { reportOf } from '../store/devices.ts';
+import type { Database } from '../store/schema.ts';
 import type { UpdateRow } from '../store/updates.ts';
 
+/** The same, with what its device demands of the app's releases. */
+export async function viewWithTrust(db: Kysely<Database>, row: UpdateRow, deviceName = row.device) {
+  return viewOf(row, deviceName, (await reportOf(db, row.device, row.app))?.trust);
+}
+
 /** An update as cards and commands see it. @param deviceName what people call the device */
-export function viewOf(row: UpdateRow, deviceName: string): UpdateView {
+export function viewOf(row: UpdateRow, deviceName: string, trust?: Trusted): UpdateView {
   const told = row.progress === null ? {} : (JSON.parse(row.progress) as { progress?: unknown; note?: unknown });
   const progress = Progress.safeParse(told.progress);
   const note = Problem.safeParse(told.note);
@@ -27,5 +36,6 @@ export function viewOf(row: UpdateRow, deviceName: string): UpdateView {
     note: note.success ? note.data : undefined,
     cancelRequested: row.cancel_requested === 1,
     outcome: outcome?.success ? outcome.data : undefined,
+    trust,
   };
 }

@@ -89,6 +89,17 @@ export async function saveInventory(
   await trx.insertInto('device_apps').values(rows).execute();
 }
 
+/** What a device last reported of an app. */
+export async function reportOf(db: Kysely<Database>, device: string, app: string): Promise<AppReport | undefined> {
+  const row = await db
+    .selectFrom('device_apps')
+    .select('report')
+    .where('device', '=', device)
+    .where('app', '=', app)
+    .executeTakeFirst();
+  return row && AppReport.parse(JSON.parse(row.report));
+}
+
 export interface DeviceWithApps extends DeviceRow {
   readonly apps: readonly AppReport[];
   readonly state: DeviceState;

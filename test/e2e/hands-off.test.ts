@@ -101,7 +101,12 @@ process.on('SIGTERM', () => process.exit(0));
     await until('the result', () => chat.shown().includes('web is back online, 1.1.0'), 30_000);
     expect(count(chat.shown(), 'web updates to 1.1.0 in')).toBe(1);
     expect(count(chat.shown(), 'web is back online')).toBe(1);
-    expect(await say('/update status web')).toContain('web 1.1.0: healthy');
+    const status = await say('/update status web');
+    expect(status).toContain('web 1.1.0: healthy');
+    // In the answer and in the status: whose word the release had.
+    const signer = `signed by ${RELEASE_KEY.publicKey.text.slice(0, 8)}`;
+    expect(status).toContain(signer);
+    expect(chat.shown()).toContain(signer);
     const [row] = query<{ requested_by: string; automatic: number; took: number }>(
       `select requested_by, automatic, ended_at - (select at from notices where version = '1.1.0') took
        from updates where to_version = '1.1.0'`,

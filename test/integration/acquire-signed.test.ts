@@ -253,14 +253,21 @@ it('the hub offers what its own keys signed, and says why it offers nothing', as
     rotations: createRotationFile(join(folder, 'hub-rotations.json')),
     fetch,
   });
-  const read = (keys: readonly string[]) =>
-    source.read({ kind: 'feed', url: server.url }, { app: 'site', keys, signal: new AbortController().signal });
+  const read = (keys: readonly string[], etag?: string) =>
+    source.read({ kind: 'feed', url: server.url }, { app: 'site', keys, etag, signal: new AbortController().signal });
   mkdirSync(feed, { recursive: true });
   const path = join(folder, 'site-0.9.0.tgz');
   await writeArchive(path, [{ name: 'run', content: 'before there was a key', mode: 0o755 }]);
   await publish({ folder: feed, app: 'site', version: '0.9.0', files: [{ platform: 'any', path }], clock });
   await expect(read([KEY.publicKey.text])).rejects.toMatchObject({ code: 'artifact_unverified' });
+  // An answer that was taken when there were no keys is not good enough once there are some.
+  const before = await read([]);
+  const etag = before === 'unchanged' ? undefined : before.etag;
+  await expect(read([], etag)).resolves.toBe('unchanged');
+  await expect(read([KEY.publicKey.text], etag)).rejects.toMatchObject({ code: 'artifact_unverified' });
   await put('1.0.0');
+  const signed = await read([KEY.publicKey.text]);
+  await expect(read([KEY.publicKey.text], signed === 'unchanged' ? undefined : signed.etag)).resolves.toBe('unchanged');
   await expect(read([KEY.publicKey.text])).resolves.toMatchObject({ offer: { releases: [{ version: '1.0.0' }] } });
   await expect(read([generateMinisignKey().publicKey.text])).rejects.toMatchObject({ code: 'artifact_unverified' });
 });

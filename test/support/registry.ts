@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -30,7 +30,15 @@ export interface RegistryRequest {
   status: number;
 }
 
-export type Misbehaviour = 'error-500' | 'hang' | 'unauthorized' | 'html' | 'wrong-bytes' | 'wrong-integrity';
+export type Misbehaviour =
+  | 'error-500'
+  | 'hang'
+  | 'unauthorized'
+  | 'html'
+  | 'wrong-bytes'
+  | 'wrong-integrity'
+  | 'no-keys'
+  | 'no-signatures';
 
 export interface Registry {
   readonly url: string;
@@ -41,6 +49,8 @@ export interface Registry {
   integrity(name: string, version: string): string;
   /** `undefined`: behaves. */
   misbehave(how: Misbehaviour | undefined): void;
+  /** From now on it signs its packages and serves its keys. Answers what a thief of a mirror can't have: its key. */
+  sign(): { readonly keyid: string; expires(at: string): void };
   /** Resolves when a request arrives whose path contains `part`. */
   arrived(part: string): Promise<void>;
   /** Stops listening, and again on the same port. */
@@ -55,11 +65,25 @@ interface Stored {
   versions: Record<string, { manifest: Record<string, unknown>; tarball: Buffer; integrity: string; shasum: string }>;
 }
 
+/** A key as the registry of npm has it, and what it signs. */
+function makeSigner() {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const key = publicKey.export({ format: 'der', type: 'spki' });
+  const keyid = `SHA256:${createHash('sha256').update(key).digest('base64')}`;
+  const shown = {
+    ...{ keyid, keytype: 'ecdsa-sha2-nistp256', scheme: 'ecdsa-sha2-nistp256' },
+    key: key.toString('base64'),
+    expires: null as string | null,
+  };
+  return { shown, sign: (text: string) => sign('sha256', Buffer.from(text), privateKey).toString('base64') };
+}
+
 export async function startRegistry(): Promise<Registry> {
   const packages = new Map<string, Stored>();
   const requests: RegistryRequest[] = [];
   const waiting: { part: string; resolve: () => void }[] = [];
   let misbehaviour: Misbehaviour | undefined;
+  let signer: ReturnType<typeof makeSigner> | undefined;
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname);
     const entry: RegistryRequest = {
@@ -89,6 +113,9 @@ export async function startRegistry(): Promise<Registry> {
     if (misbehaviour === 'hang') return undefined;
     if (misbehaviour === 'error-500') return end(response, 500, '{"error":"boom"}');
     if (misbehaviour === 'unauthorized') return end(response, 401, '{"error":"who are you"}');
+    if (path === '/-/npm/v1/keys' && signer && misbehaviour !== 'no-keys') {
+      return end(response, 200, JSON.stringify({ keys: [signer.shown] }), { 'content-type': 'application/json' });
+    }
     if (misbehaviour === 'html') return end(response, 200, '<html>Sign in</html>', { 'content-type': 'text/html' });
     const tarball = /^\/(.+)\/-\/[^/]+-(\d+\.\d+\.\d+\S*)\.tgz$/.exec(path);
     if (tarball) {
@@ -120,6 +147,9 @@ export async function startRegistry(): Promise<Registry> {
                 ? `sha512-${createHash('sha512').update(version).digest('base64')}`
                 : v.integrity,
             shasum: v.shasum,
+            ...(signer && misbehaviour !== 'no-signatures'
+              ? { signatures: [{ keyid: signer.shown.keyid, sig: signer.sign(`${name}@${version}:${v.integrity}`) }] }
+              : {}),
             unpackedSize: 1_234,
           },
         },
@@ -131,6 +161,16 @@ export async function startRegistry(): Promise<Registry> {
   return {
     url,
     requests,
+    sign: () => {
+      const made = makeSigner();
+      signer = made;
+      return {
+        keyid: made.shown.keyid,
+        expires: (at) => {
+          made.shown.expires = at;
+        },
+      };
+    },
     publish: (...list) => {
       for (const item of list) {
         const stored = packages.get(item.name) ?? { tags: {}, times: {}, versions: {} };

@@ -1,5 +1,6 @@
 import type { DEVICE_CODES, ErrorCode, ErrorData, ORIGIN_CODES } from '../../domain/errors.ts';
 import type { Language } from '../../domain/reply.ts';
+import type { Trusted } from '../../domain/trust-text.ts';
 import type { FinalState, UpdateKind, UpdateState } from '../../domain/update.ts';
 import type { NoticeTexts } from './notices.ts';
 import type { PeopleTexts } from './people.ts';
@@ -46,6 +47,8 @@ export interface UpdateLike {
     | undefined;
   readonly note?: { readonly code: string; readonly data: ErrorData } | undefined;
   readonly outcome?: OutcomeLike | undefined;
+  /** What its device demands of the app's releases. */
+  readonly trust?: Trusted | undefined;
 }
 
 /** How an update ended, as the agent told it or the hub found. */
@@ -171,6 +174,7 @@ export interface CardTexts {
   readonly rescue: (app: string) => string;
   readonly fieldWhat: string;
   readonly fieldProof: string;
+  readonly fieldTrust: string;
   readonly fieldTook: string;
   readonly fieldBackup: string;
   readonly proofReported: string;

@@ -114,6 +114,7 @@ const cards: CardTexts = {
     `Fettle goes on trying to start it. Its log: /update logs ${name}. Then: /update restart ${name}, or on the device: fettle rescue ${name}`,
   fieldWhat: 'version',
   fieldProof: 'proof',
+  fieldTrust: 'release',
   fieldTook: 'took',
   fieldBackup: 'backup',
   proofReported: 'reported its version',

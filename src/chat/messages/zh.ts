@@ -111,6 +111,7 @@ const cards: CardTexts = {
     `Fettle 会继续尝试启动它。日志：/update logs ${name}；然后：/update restart ${name}，或在设备上运行：fettle rescue ${name}`,
   fieldWhat: '版本',
   fieldProof: '证明',
+  fieldTrust: '版本来源',
   fieldTook: '用时',
   fieldBackup: '备份',
   proofReported: '自己报告了版本',

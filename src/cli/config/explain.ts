@@ -8,6 +8,7 @@ import { parseConfig } from '../../../config/load.ts';
 import { readFile, whereIs } from '../../../config/parse.ts';
 import { describeSource, type Source } from '../../domain/app.ts';
 import { FettleError } from '../../domain/errors.ts';
+import { trustOf } from '../../domain/trust.ts';
 import { EXAMPLES } from './examples.ts';
 import { defaultOf, durationText, groupOf, nodeAt, schemas, typeOf } from './schema.ts';
 
@@ -147,10 +148,23 @@ function inline(value: unknown): string {
   return stringify(value, { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: false }).trim();
 }
 
+function trustText(config: AppConfig): string {
+  const { source, keys } = config;
+  switch (trustOf(config)) {
+    case 'signed':
+      return `only what ${keys.join(' or ')} signed`;
+    case 'source':
+      return source ? `what ${describeSource(source)} says itself, asked by this device` : 'nothing: it has no source';
+    case 'none':
+      return 'not verified: nobody vouches for its releases';
+  }
+}
+
 function explainApp({ layout, file, json, print }: ExplainOptions, app: string): void {
   const config = parseConfig(readFile(file), file).apps[app] as AppConfig;
   const lines = [
     ['releases', config.source ? releasesText(config.source, config) : 'none: it is kept running, and never updated'],
+    ['trust', trustText(config)],
     ['installed', installedText(layout, app, config)],
     ['starts', startText(config)],
     [

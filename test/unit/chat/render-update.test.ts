@@ -92,6 +92,18 @@ test('cancelling is offered while it is possible', () => {
   expect(progressCard({ ...update, cancelRequested: true }, 'en').progress?.label).toBe('cancelling');
 });
 
+test('how far a release is trusted is on its cards, while it goes on and at the end; not on those that fetch nothing', () => {
+  const trust = { level: 'signed', by: ['RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3'] } as const;
+  const field = { name: 'release', value: 'signed by RWQf6LRC…' };
+  expect(progressCard({ ...update, trust }, 'en').fields).toEqual([field]);
+  expect(finalCard(outcome, { ...update, state: 'succeeded', trust }, 'en', admin).fields).toContainEqual(field);
+  const unverified = finalCard(outcome, { ...update, trust: { level: 'none', by: ['feed'] } }, 'zh', admin);
+  expect(unverified.fields).toContainEqual({ name: '版本来源', value: '未经验证' });
+  for (const kind of ['restart', 'rollback', 'restore'] as const) {
+    expect(words(progressCard({ ...update, kind, trust }, 'en'))).not.toContain('signed by');
+  }
+});
+
 test('success says: back online, version, outage, proof, duration', () => {
   const card = finalCard(outcome, { ...update, state: 'succeeded', endedAt: 15_000 }, 'en', admin);
   expect(card.title).toBe('web is back online, 3.0.1, outage 0.9 s');

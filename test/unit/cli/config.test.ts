@@ -129,7 +129,7 @@ describe('config explain', () => {
       'apps:\n  web:\n    source: npm sirv-cli\n    run: sirv\n    keep: [data]\n    healthy: {http: "http://127.0.0.1:8099/"}\n',
     );
     expect(explain('web')).toMatch(
-      /npm sirv-cli, channel stable[\s\S]*nothing yet[\s\S]*8099\/ answers 2xx; 3 times in a row and for 10s[\s\S]*data, in [\s\S]*before each switch: data/,
+      /npm sirv-cli, channel stable[\s\S]*what npm sirv-cli says itself[\s\S]*nothing yet[\s\S]*8099\/ answers 2xx; 3 times in a row and for 10s[\s\S]*data, in [\s\S]*before each switch: data/,
     );
   });
 });
