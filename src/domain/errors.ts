@@ -12,6 +12,7 @@ export const DEVICE_CODES = [
   'order_replayed',
   'bad_signature',
   'hub_identity_invalid',
+  'tls_unusable',
 ] as const;
 
 /** Sources, releases and artifacts. */

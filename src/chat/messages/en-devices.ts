@@ -30,4 +30,10 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: `The device does not know its hub: ${t(d.file)} can't be used${because(d)}.`,
     next: 'Enroll the device again, or mend the file.',
   }),
+  tls_unusable: (d) => ({
+    text: `The certificate ${t(d.file)} can't be used${because(d)}.`,
+    next:
+      t(d.mend) ||
+      'Look at `hub.tls` in fettle.yaml: `self-signed` (made with openssl), or a file with the certificate and one with its key, PEM.',
+  }),
 };

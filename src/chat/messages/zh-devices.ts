@@ -30,4 +30,8 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: `设备不知道自己的中心：无法使用 ${t(d.file)}${because(d)}。`,
     next: '请重新登记设备，或修正该文件。',
   }),
+  tls_unusable: (d) => ({
+    text: `无法使用证书 ${t(d.file)}${because(d)}。`,
+    next: '请检查 fettle.yaml 中的 `hub.tls`：`self-signed`（用 openssl 生成），或证书文件及其私钥文件（PEM）。',
+  }),
 };
