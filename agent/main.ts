@@ -55,6 +55,8 @@ export interface AgentOptions {
   readonly basicEnvironment: Readonly<Record<string, string>>;
   /** Hides every secret of the device, of whichever app. */
   readonly redact: Redact;
+  /** Which HTTP proxy leads to the hub's address, if one does. */
+  readonly proxy?: ((address: string) => string | undefined) | undefined;
   readonly clock: Clock;
   /** How often crashes are looked for, where that is not the usual. */
   readonly crashLookMs?: number | undefined;
@@ -165,7 +167,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   });
 
   const wire = createLink({
-    hub: () => readHubIdentity(layout, false),
+    hub: () => readHubIdentity(layout, config.allowInsecure),
+    proxy: options.proxy,
     key: openKey(layout.agent.key),
     device: { id: device, name: deviceName(), platform, version: options.version, machine: machineOf(layout.home) },
     clock,

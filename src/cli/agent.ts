@@ -9,6 +9,7 @@ import type { HomeLayout } from '../../config/home.ts';
 import { loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { createLogLines } from '../domain/log-lines.ts';
+import { isLoopback } from '../domain/loopback.ts';
 import { makeFolder } from '../files/durable.ts';
 import { createRotationFile } from '../origin/key-rotation.ts';
 import { createSeenFile } from '../origin/seen.ts';
@@ -53,7 +54,7 @@ export async function startAgent(
   const { line } = createLogLines({ ...redactor, write: writeLog, now: machineClock.now });
   endOnCrash(process, line);
   guardConsole(redactor.redact);
-  const { apps, fettle, updates } = loadDeviceConfig(config ?? layout.config);
+  const { apps, fettle, updates, allowInsecure } = loadDeviceConfig(config ?? layout.config);
   const tools = npmTools(environment, layout.agent.dir);
   const node = process.execPath;
   const acquirer = createAcquirer({
@@ -76,7 +77,7 @@ export async function startAgent(
   });
   const end = await runAgent({
     layout,
-    config: { apps, fettle, updates },
+    config: { apps, fettle, updates, allowInsecure },
     configFile: config,
     version: test.version ?? VERSION,
     node,
@@ -86,6 +87,7 @@ export async function startAgent(
     journal: (test.watch ?? ((journal) => journal))(openJournal(layout.agent.journal)),
     basicEnvironment: environment.basic,
     redact: redactor.redact,
+    proxy: await hubProxy(environment.all),
     clock: machineClock,
     crashLookMs: test.crashLookMs,
     log: line,
@@ -96,6 +98,14 @@ export async function startAgent(
     const { execAgent } = await import('./become-current.ts');
     execAgent(layout, environment, config);
   }
+}
+
+/** The rule that chats have. Loaded only where the environment has a proxy at all. */
+async function hubProxy(variables: Environment['all']): Promise<((address: string) => string | undefined) | undefined> {
+  if (!Object.keys(variables).some((name) => /^(https?|all)_proxy$/i.test(name))) return undefined;
+  const { proxyFor } = await import('../../adapters/proxy.ts');
+  return (address) =>
+    isLoopback(new URL(address).hostname) ? undefined : proxyFor('hub', address, undefined, variables)?.address;
 }
 
 /**
