@@ -37,10 +37,11 @@ import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
 import { endOnCrash } from './crash.ts';
 import { discreet } from './discreet.ts';
+import { enrolHandler } from './enroll/routes.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { requestedApps, selfApps } from './hub-apps.ts';
-import { createHubDevices, named } from './hub-devices.ts';
+import { createHubDevices, lazyBundles, named } from './hub-devices.ts';
 import { createHubListener, healthHandler } from './hub-http.ts';
 import { hubStatus } from './hub-status.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
@@ -216,7 +217,16 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   });
 
   const readiness = createReadiness({ db, adapters, clock });
-  const handlers = [healthHandler(() => readiness.waitingFor())];
+  const handlers = [
+    healthHandler(() => readiness.waitingFor()),
+    enrolHandler({
+      devices: fleet,
+      bundles: lazyBundles(layout, tools),
+      reach: () => listener.reach(),
+      monotonic: clock.monotonic,
+      log: logLine,
+    }),
+  ];
   const listener = createHubListener({ layout, handlers });
   const hubId = readId(`${layout.hub.dir}/id`);
   gateway = createGateway({

@@ -45,6 +45,10 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: `The device does not know its hub: ${t(d.file)} can't be used${because(d)}.`,
     next: 'Enroll the device again, or mend the file.',
   }),
+  hub_not_proven: (d) => ({
+    text: `What answers at ${t(d.hub) || "the hub's address"} is not the hub that this line is for: its certificate is another.`,
+    next: 'Make a new line (/device enroll); where that does not help, somebody is in between.',
+  }),
   unknown_device: (d) => ({
     text: `There is no device ${t(d.typed) ? `called ${t(d.typed)}` : 'like that'}.`,
     next: list(d.known).length > 0 ? `There are ${list(d.known).join(', ')}.` : '/device list shows all.',

@@ -4,6 +4,7 @@ import { isUp } from '../../../agent/restart/systemctl.ts';
 import { layoutWith, type ServiceRecord, serviceRecord } from '../../../config/home.ts';
 import { loadConfig, parseConfig } from '../../../config/load.ts';
 import { makeFolder, writeDurably } from '../../files/durable.ts';
+import { agentFile, isEnrolled } from '../enrolled.ts';
 import { prepareAll } from '../up.ts';
 import { type Manager, refused, type ServiceOptions, type ServicePlan } from './contract.ts';
 import { describe } from './describe.ts';
@@ -76,7 +77,7 @@ async function planFor(options: ServiceOptions, manager: Manager): Promise<Servi
       `${others.join(' and ')} ${others.length === 1 ? 'is' : 'are'} there`,
       '`fettle install-service --uninstall` first',
     );
-  const file = options.config ?? layout.config;
+  const file = options.config ?? (isEnrolled(layout) ? agentFile(layout) : layout.config);
   const loaded = existsSync(file) ? loadConfig(file) : { file, config: parseConfig('', file) };
   const unitPlan: UnitPlan = {
     ...{ name, user, separate, layout, owner },
