@@ -99,7 +99,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     redact: (text) => redactFor('agent', text),
     log,
   });
-  const policy = createPolicy(config, self.apps, device, layout.agent.orders);
+  const policy = createPolicy(config, self.apps, device, layout.agent.orders, clock.monotonic);
   const settings = openSettings(join(layout.agent.dir, 'settings.json'));
   const reports = new Map<string, { seq: number; extra: number }>();
   const held = createHeldReports<AgentMessage>((message) => link.send(message));
@@ -177,10 +177,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       updates.tell();
       void sendInventory();
     },
-    // Nothing that a hub says may end the agent; what could not be written down is offered again.
-    onMessage: (message, hubNow) => {
-      receive(message, hubNow).catch((error: unknown) => log(`${message.type} was not taken: ${String(error)}`));
-    },
+    // Nothing that a hub says may end the agent: the link logs it. What could not be written down is offered again.
+    onMessage: receive,
     log,
   });
 
@@ -200,7 +198,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         const { local: _, ...order } = message.order;
         const answer = { type: 'order-ack', order: order.id, update: order.update } as const;
         try {
-          updates.take(order, message.now ?? hubNow);
+          updates.take(order, hubNow);
           link.send({ ...answer, accepted: true });
         } catch (error) {
           log(`order ${order.id} for ${order.app} refused: ${String(error)}`);

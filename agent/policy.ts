@@ -1,10 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { z } from 'zod';
 import type { AgentConfig, AppConfig } from '../config/agent-schema.ts';
 import { isSelf } from '../src/domain/app.ts';
 import { FettleError } from '../src/domain/errors.ts';
-import { writeDurably } from '../src/files/durable.ts';
 import type { Order } from '../src/protocol/messages.ts';
+import { openSeenOrders } from './seen-orders.ts';
 
 /**
  * The device decides: an order is looked at against the device's own file, and what that file does not name does
@@ -26,8 +24,6 @@ export interface Policy {
   readonly apps: Readonly<Record<string, AppConfig>>;
 }
 
-const Seen = z.record(z.string(), z.number());
-
 /**
  * @param self Fettle's own apps that are here; their releases come from where the file says, like any other's
  * @param ordersFile order ids that were taken, kept until they expire, so that none is taken twice
@@ -37,8 +33,9 @@ export function createPolicy(
   self: Readonly<Record<string, AppConfig>>,
   device: string,
   ordersFile: string,
+  monotonic: () => number = () => performance.now(),
 ): Policy {
-  let seen = readSeen(ordersFile);
+  const seen = openSeenOrders(ordersFile, monotonic);
   const appOf = (name: string) => {
     const apps = isSelf(name) ? self : config.apps;
     return Object.hasOwn(apps, name) ? apps[name] : undefined;
@@ -64,25 +61,8 @@ export function createPolicy(
       if (isSelf(order.app) && (order.kind === 'install' || order.kind === 'restore')) {
         throw new FettleError('not_restorable', { data: { app: order.app } });
       }
-      if (hubNow > order.expiresAt || hubNow < order.notBefore - 60_000) {
-        throw new FettleError('order_expired', { data: { app: order.app }, retryable: true });
-      }
-      if (seen[order.id] !== undefined) throw new FettleError('order_replayed', { data: { app: order.app } });
-      seen = Object.fromEntries([
-        ...Object.entries(seen).filter(([, expires]) => expires > hubNow),
-        [order.id, order.expiresAt],
-      ]);
-      writeDurably(ordersFile, `${JSON.stringify(seen)}\n`);
+      seen.take(order, hubNow);
       return app;
     },
   };
-}
-
-function readSeen(file: string): Record<string, number> {
-  if (!existsSync(file)) return {};
-  try {
-    return Seen.parse(JSON.parse(readFileSync(file, 'utf8')));
-  } catch {
-    return {};
-  }
 }

@@ -243,10 +243,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
         return state === 'active' ? engine.connected(named(fleet, peer)) : state;
       },
       ready: (peer) => deviceSettings.connected(peer.device),
-      disconnected: (peer, epoch) => engine.disconnected(peer, epoch),
+      disconnected: (peer, epoch, why) => engine.disconnected(peer, epoch, why),
       async message(peer, epoch, message) {
-        if (message.type === 'log') logs.answer(message);
-        else if (message.type === 'backups') backups.answer(message);
+        if (message.type === 'log') logs.answer(peer.device, message);
+        else if (message.type === 'backups') backups.answer(peer.device, message);
         else await engine.received(named(fleet, peer), epoch, message);
       },
     },

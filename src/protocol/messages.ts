@@ -5,6 +5,8 @@ import { UPDATE_KINDS, UPDATE_STATES } from '../domain/update.ts';
  * What hub and agent say to each other: JSON, one object a WebSocket message, at most {@link MAX_MESSAGE_BYTES}.
  * Additive only: a field is added as optional, a message type is added; nothing is renamed or removed, because
  * hub and agent of different versions talk. A type that one side does not know is answered with `unknown`.
+ * `challenge`, `hello` and `welcome` are bare, as is an `unknown` before them; everything after is in signed frames
+ * (`frames.ts`).
  */
 
 /** Larger messages close the connection (code 1009). */
@@ -23,7 +25,8 @@ const name = z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/);
 const id = z.string().min(1).max(80);
 const version = z.string().min(1).max(100);
 const at = z.number().int().nonnegative();
-const nonce = z.string().min(16).max(200);
+/** No line break: it is a line of what is signed. */
+const nonce = z.string().regex(/^[A-Za-z0-9+/=_-]{16,200}$/);
 
 /** A release as an order names it. The agent compares it with what it reads at the origin itself. */
 export const OrderedRelease = z.object({
@@ -193,9 +196,14 @@ export const HubMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('order'),
     order: Order,
-    /** Hub time now: clocks jump between the handshake and an order. */
+    /** Hub time when it was sent: clocks jump between the handshake and an order. */
     now: at.optional(),
-    /** Ed25519 over the order. Optional while hub and agent share one machine and one file. */
+    /**
+     * Milliseconds from the connection's welcome to here, on the hub's monotonic clock. The agent counts from its own
+     * `hello`, which came before: so it finds out that an order was held up on the way, whatever the clocks say.
+     */
+    after: z.number().nonnegative().optional(),
+    /** Was to be over the order. The frame around it is signed instead. */
     signature: z.string().optional(),
   }),
   z.object({ type: z.literal('cancel'), update: id }),
@@ -242,6 +250,8 @@ export const AgentMessage = z.discriminatedUnion('type', [
     apps: z.array(AppReport).max(1_000),
     /** True once recovery has run and nothing is left over. */
     recovered: z.boolean(),
+    /** Apps that are not told, because a message would be too large. None of them is being updated. */
+    omitted: z.number().int().nonnegative().optional(),
   }),
   z.object({ type: z.literal('order-ack'), order: id, update: id, accepted: z.boolean(), problem: Problem.optional() }),
   z.object({
@@ -280,6 +290,8 @@ export const AgentMessage = z.discriminatedUnion('type', [
     backups: z.array(BackupReport).max(MAX_BACKUPS),
     /** What is no backup that could be put back. */
     strange: z.array(StrangeBackup).max(100).optional(),
+    /** Older ones that are not told, because a message would be too large. */
+    omitted: z.number().int().nonnegative().optional(),
     problem: Problem.optional(),
   }),
   z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),

@@ -1,3 +1,4 @@
+import type { ErrorData } from '../domain/errors.ts';
 import type { HubMessage, Outcome, Problem } from '../protocol/messages.ts';
 import type { UpdateRow } from '../store/updates.ts';
 import { running } from './new-update.ts';
@@ -32,6 +33,11 @@ export function orderOf(
       expiresAt: now + ORDER_MS,
     },
   };
+}
+
+/** The device will say no more about an update, as far as the hub knows. Pure. */
+export function lostProblem(row: Pick<UpdateRow, 'app'>, data: ErrorData): Problem {
+  return { code: 'device_lost', data: { app: row.app, ...data }, retryable: data.why === undefined };
 }
 
 /** The outcome of an update that failed at the hub. Pure. */

@@ -164,7 +164,7 @@ export async function start(approval: Approval = 'none'): Promise<void> {
   });
   const services = createServices({
     ...{ db, clock, checker, engine, requests, notices, apps, choices, people, approvals, adapters, fleet },
-    logs: { read: async () => '', answer: () => undefined },
+    logs: { read: async () => '', answer: () => false },
     backups: { list: async () => ({ backups: [], strange: [] }) },
     settings: settings as unknown as Preferences & TestSettings,
     version: '0.1.0',
