@@ -24,5 +24,5 @@ export function usageIn(language: Language, usage: string): string {
   if (language !== 'zh') return usage;
   return usage
     .replace(/(?<![\w-])[A-Z]+(?![\w-])/g, (word) => CHINESE[word] ?? word)
-    .replace(/(?<=\[@?)[a-z]+(?=\/?\])/g, (word) => CHINESE[word] ?? word);
+    .replace(/(?<=\[(?:@|on )?)[a-z]+(?=\/?\])/g, (word) => CHINESE[word] ?? word);
 }

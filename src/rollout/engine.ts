@@ -126,7 +126,7 @@ export function createEngine(deps: EngineDeps): Engine {
           to: 'sent',
           at: now,
           actor: 'hub',
-          patch: { order_id: orderId, deadline_at: now + (stateOf('sent').deadlineMs ?? ORDER_MS) },
+          patch: { order_id: orderId, progress: null, deadline_at: now + (stateOf('sent').deadlineMs ?? ORDER_MS) },
         }),
       );
       if (!moved) continue;

@@ -1,9 +1,29 @@
+import type { Kysely } from 'kysely';
 import type { UpdateView } from '../commands/index.ts';
 import { Outcome, Problem, Progress } from '../protocol/messages.ts';
+import { allDevices, type DeviceWithApps } from '../store/devices.ts';
+import type { Database } from '../store/schema.ts';
 import type { UpdateRow } from '../store/updates.ts';
 
-/** An update as cards and commands see it. @param deviceName what people call the device */
-export function viewOf(row: UpdateRow, deviceName: string): UpdateView {
+/** What people call a device, and whether it has to be said. */
+export interface Place {
+  readonly name: string;
+  /** There are others. */
+  readonly several?: boolean | undefined;
+}
+
+export function placeIn(devices: readonly DeviceWithApps[], id: string): Place {
+  const name = devices.find((device) => device.id === id)?.name ?? id;
+  return { name, several: devices.filter(({ state }) => state !== 'revoked').length > 1 };
+}
+
+/** {@link placeIn} of the store. */
+export async function placeOf(trx: Kysely<Database>, id: string): Promise<Place> {
+  return placeIn(await allDevices(trx), id);
+}
+
+/** An update as cards and commands see it. */
+export function viewOf(row: UpdateRow, { name, several }: Place): UpdateView {
   const told = row.progress === null ? {} : (JSON.parse(row.progress) as { progress?: unknown; note?: unknown });
   const progress = Progress.safeParse(told.progress);
   const note = Problem.safeParse(told.note);
@@ -11,7 +31,8 @@ export function viewOf(row: UpdateRow, deviceName: string): UpdateView {
   return {
     id: row.id,
     app: row.app,
-    device: deviceName,
+    device: name,
+    on: several ? name : undefined,
     kind: row.kind,
     state: row.state,
     from: row.from_version ?? undefined,

@@ -93,6 +93,8 @@ export interface DeviceWithApps extends DeviceRow {
   readonly apps: readonly AppReport[];
   readonly state: DeviceState;
   readonly labels: Labels;
+  /** The one beside the hub, or of a hub from before others could join. */
+  readonly local: boolean;
 }
 
 /** All devices with what they last reported; not those that were revoked. */
@@ -107,15 +109,16 @@ export async function allDevices(db: Kysely<Database>): Promise<DeviceWithApps[]
       .selectFrom('devices')
       .leftJoin('device_keys', 'device_keys.device', 'devices.id')
       .selectAll('devices')
-      .select(['device_keys.state', 'device_keys.labels', 'device_keys.name as called'])
+      .select(['device_keys.state', 'device_keys.labels', 'device_keys.local', 'device_keys.name as called'])
       .orderBy('devices.name')
       .execute(),
     db.selectFrom('device_apps').selectAll().execute(),
   ]);
-  return devices.map(({ called, state, labels, ...device }) => ({
+  return devices.map(({ called, state, labels, local, ...device }) => ({
     ...device,
     name: called ?? device.name,
     state: state ?? 'active',
+    local: local !== 0,
     labels: labels === null ? {} : (JSON.parse(labels) as Labels),
     apps: apps.filter((row) => row.device === device.id).map((row) => AppReport.parse(JSON.parse(row.report))),
   }));

@@ -80,7 +80,7 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     next: '`fettle down` there stops everything.',
   }),
   not_on_device: (d) => ({
-    text: `${app(d)} is not on ${device(d)}.`,
+    text: d.device ? `${app(d)} is not on ${device(d)}.` : `No device has ${app(d)}.`,
     next: list(d.devices).length > 0 ? `It is on ${list(d.devices).join(', ')}.` : undefined,
   }),
   enroll_refused: (d) => {

@@ -75,7 +75,7 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     next: '在那里运行 `fettle down` 会停止一切。',
   }),
   not_on_device: (d) => ({
-    text: `${app(d)} 不在 ${device(d)} 上。`,
+    text: d.device ? `${app(d)} 不在 ${device(d)} 上。` : `没有设备装有 ${app(d)}。`,
     next: list(d.devices).length > 0 ? `它在：${list(d.devices).join('、')}。` : undefined,
   }),
   enroll_refused: (d) => {
