@@ -25,7 +25,7 @@ function newest(path: string): number {
  */
 const LAZY: Readonly<Record<string, readonly string[]>> = {
   http: ['createServer', 'get', 'request', 'STATUS_CODES'],
-  https: ['get', 'request'],
+  https: ['createServer', 'get', 'request'],
   tls: ['connect'],
 };
 

@@ -1,9 +1,11 @@
+import type { createConnection as connect } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Clock, RandomBytes } from '../src/domain/id.ts';
 import { createOpener, createSealer, type Opener, readJson, type Sealer, typeOf } from '../src/protocol/frames.ts';
 import { agentProof, hubProof } from '../src/protocol/handshake.ts';
 import { type OwnKey, signedBy } from '../src/protocol/key.ts';
 import { type AgentMessage, HubMessage, MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../src/protocol/messages.ts';
+import { connectionTo } from './dial.ts';
 import { MOST_APPS, shortened } from './fitting.ts';
 import type { HubIdentity } from './hub-identity.ts';
 import { createRedial } from './redial.ts';
@@ -27,6 +29,8 @@ export interface LinkDeps {
    * known. What it throws is logged, and tried again.
    */
   readonly hub: () => HubIdentity | undefined;
+  /** Which HTTP proxy leads to an address, if one does. @throws where the one that is set can't be used */
+  readonly proxy?: ((address: string) => string | undefined) | undefined;
   readonly key: OwnKey;
   readonly device: {
     readonly id: string;
@@ -223,11 +227,13 @@ export function createLink(deps: LinkDeps): Link {
 
   function open(hub: HubIdentity): WebSocket | undefined {
     try {
+      const createConnection = connectionTo(hub, deps.proxy?.(hub.address), HANDSHAKE_MS);
       return new WebSocket(hub.address, SUBPROTOCOL, {
         maxPayload: MAX_MESSAGE_BYTES,
         handshakeTimeout: HANDSHAKE_MS,
         perMessageDeflate: false,
         autoPong: false,
+        ...(createConnection ? { createConnection: createConnection as unknown as typeof connect } : {}),
       });
     } catch (error) {
       logOnce(`the hub can't be dialled: ${String(error)}`);

@@ -52,6 +52,8 @@ export interface AgentOptions {
   readonly journal: Journal;
   readonly basicEnvironment: Readonly<Record<string, string>>;
   readonly userHome: string;
+  /** Which HTTP proxy leads to the hub's address, if one does. */
+  readonly proxy?: ((address: string) => string | undefined) | undefined;
   readonly clock: Clock;
   /** How often crashes are looked for, where that is not the usual. */
   readonly crashLookMs?: number | undefined;
@@ -166,7 +168,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   });
 
   const link = createLink({
-    hub: () => readHubIdentity(layout, false),
+    hub: () => readHubIdentity(layout, config.allowInsecure),
+    proxy: options.proxy,
     key: openKey(layout.agent.key),
     device: { id: device, name: deviceName(), platform, version: options.version, machine: machineOf(layout.home) },
     clock,

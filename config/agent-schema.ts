@@ -265,6 +265,12 @@ export const AgentSchema = z.strictObject({
   apps: AppsSchema.default({}).describe('The apps of this device, by name.'),
   fettle: SelfSchema.prefault({}).describe('Fettle itself.'),
   updates: UpdatesSchema.prefault({}).describe('How much updates may take of this device.'),
+  allowInsecure: z
+    .boolean()
+    .default(false)
+    .describe(
+      'The device dials a hub that is elsewhere without TLS (`ws://`). What they say stays signed, but anybody on the way can read it.',
+    ),
 });
 export type AgentConfig = z.infer<typeof AgentSchema>;
 

@@ -8,6 +8,7 @@ import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
+import { isLoopback } from '../domain/loopback.ts';
 import { makeFolder } from '../files/durable.ts';
 import { createSeenFile } from '../origin/seen.ts';
 import { gitTools } from './git-tools.ts';
@@ -39,7 +40,7 @@ export async function startAgent(
     await becomeCurrent(layout, environment, config);
   }
   const lock = takeLock(layout.agent.lock);
-  const { apps, fettle, updates } = loadDeviceConfig(config ?? layout.config);
+  const { apps, fettle, updates, allowInsecure } = loadDeviceConfig(config ?? layout.config);
   const tools = npmTools(environment, layout.agent.dir);
   const node = process.execPath;
   const acquirer = createAcquirer({
@@ -60,7 +61,7 @@ export async function startAgent(
   });
   const end = await runAgent({
     layout,
-    config: { apps, fettle, updates },
+    config: { apps, fettle, updates, allowInsecure },
     configFile: config,
     version: test.version ?? VERSION,
     node,
@@ -70,6 +71,7 @@ export async function startAgent(
     journal: (test.watch ?? ((journal) => journal))(openJournal(layout.agent.journal)),
     basicEnvironment: environment.basic,
     userHome: environment.userHome,
+    proxy: await hubProxy(environment.all),
     clock: machineClock,
     crashLookMs: test.crashLookMs,
     log: (line) => console.error(`${new Date().toISOString()} ${line}`),
@@ -80,6 +82,14 @@ export async function startAgent(
     const { execAgent } = await import('./become-current.ts');
     execAgent(layout, environment, config);
   }
+}
+
+/** The rule that chats have. Loaded only where the environment has a proxy at all. */
+async function hubProxy(variables: Environment['all']): Promise<((address: string) => string | undefined) | undefined> {
+  if (!Object.keys(variables).some((name) => /^(https?|all)_proxy$/i.test(name))) return undefined;
+  const { proxyFor } = await import('../../adapters/proxy.ts');
+  return (address) =>
+    isLoopback(new URL(address).hostname) ? undefined : proxyFor('hub', address, undefined, variables)?.address;
 }
 
 /**

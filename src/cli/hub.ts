@@ -227,7 +227,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       log: logLine,
     }),
   ];
-  const listener = createHubListener({ layout, handlers });
+  const listener = await createHubListener({
+    ...{ layout, handlers, hub: loaded.hub, configFile: config ?? layout.config, log: logLine },
+    path: environment.basic.PATH ?? '',
+  });
   const hubId = readId(`${layout.hub.dir}/id`);
   gateway = createGateway({
     servers: listener.servers,

@@ -23,6 +23,7 @@ export const DEVICE_CODES = [
   'not_on_device',
   'enroll_refused',
   'bundle_unavailable',
+  'tls_unusable',
 ] as const;
 
 /** Sources, releases and artifacts. */

@@ -91,4 +91,10 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: `The hub has nothing to install on ${t(d.platform) || 'that platform'}${because(d)}.`,
     next: 'Fettle runs on linux-x64 and linux-arm64. For the latter the hub needs the npm registry once; or install Fettle there yourself and use `fettle enroll`.',
   }),
+  tls_unusable: (d) => ({
+    text: `The certificate ${t(d.file)} can't be used${because(d)}.`,
+    next:
+      t(d.mend) ||
+      'Look at `hub.tls` in fettle.yaml: `self-signed` (made with openssl), or a file with the certificate and one with its key, PEM.',
+  }),
 };

@@ -280,8 +280,12 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: 'Use fettle chat to talk to it, or fettle down to stop it.',
   }),
   port_in_use: (d) => ({
-    text: `Port ${t(d.port)} is taken by another program.`,
-    next: 'Set FETTLE_PORT (0 takes any free one) or hub.port in fettle.yaml.',
+    text: d.address
+      ? `The hub can't listen at ${t(d.address)}${because(d)}.`
+      : `Port ${t(d.port)} is taken by another program.`,
+    next: d.address
+      ? 'Look at `hub.listen` in fettle.yaml.'
+      : 'Set FETTLE_PORT (0 takes any free one) or hub.port in fettle.yaml.',
   }),
   node_too_old: (d) => ({
     text: `Node.js ${t(d.found ?? d.version)} is too old.`,

@@ -86,4 +86,8 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: `hub 没有可安装到 ${t(d.platform) || '该平台'} 的程序${because(d)}。`,
     next: 'Fettle 支持 linux-x64 和 linux-arm64。后者需要 hub 能访问一次 npm；或在设备上自行安装 Fettle 后使用 `fettle enroll`。',
   }),
+  tls_unusable: (d) => ({
+    text: `无法使用证书 ${t(d.file)}${because(d)}。`,
+    next: '请检查 fettle.yaml 中的 `hub.tls`：`self-signed`（用 openssl 生成），或证书文件及其私钥文件（PEM）。',
+  }),
 };

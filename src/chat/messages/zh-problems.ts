@@ -266,8 +266,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: '用 fettle chat 与它对话，或用 fettle down 停止它。',
   }),
   port_in_use: (d) => ({
-    text: `端口 ${t(d.port)} 已被其他程序占用。`,
-    next: '请设置 FETTLE_PORT（0 表示任意空闲端口）或 fettle.yaml 中的 hub.port。',
+    text: d.address ? `中心无法在 ${t(d.address)} 监听${because(d)}。` : `端口 ${t(d.port)} 已被其他程序占用。`,
+    next: d.address
+      ? '请检查 fettle.yaml 中的 `hub.listen`。'
+      : '请设置 FETTLE_PORT（0 表示任意空闲端口）或 fettle.yaml 中的 hub.port。',
   }),
   node_too_old: (d) => ({
     text: `Node.js ${t(d.found ?? d.version)} 太旧。`,

@@ -1,6 +1,8 @@
 /** Values as people write them, by key; each is understood by the schema. */
 export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   'hub.port': [7411],
+  'hub.listen': ['127.0.0.1:7412'],
+  'hub.publicUrl': ['https://fettle.example.org'],
   defaultApp: ['mybot'],
   language: ['zh'],
   'fettle.source': ['npm fettle'],

@@ -6,6 +6,7 @@ import { chats } from './chats.ts';
 import { configuration } from './configuration.ts';
 import { type Check, type Facts, type Finding, wrong } from './contract.ts';
 import { database } from './database.ts';
+import { devices } from './devices.ts';
 import { readFacts } from './facts.ts';
 import { home } from './home.ts';
 import { hub } from './hub.ts';
@@ -27,6 +28,7 @@ const CHECKS: readonly Check[] = [
   keeper,
   services,
   hub,
+  devices,
   chats,
   database,
   sources,
