@@ -26,13 +26,17 @@ export interface Chosen {
  */
 export function chooseDevice(devices: readonly DeviceWithApps[], { app, on, command }: Choice): Chosen {
   const has = (device: DeviceWithApps) => device.apps.some((report) => report.app === app);
-  const having = devices.filter(has);
+  // The hub's own machine reads the same file as the hub, and so names apps that are there for others.
+  const runs = (device: DeviceWithApps) =>
+    device.apps.some((report) => report.app === app && (report.version ?? report.install) !== undefined);
+  const having = devices.some(runs) ? devices.filter(runs) : devices.filter(has);
   const named = on === undefined ? devices : devices.filter((device) => isSelected(readSelector(on), device));
   if (on !== undefined && named.length === 0) {
     const known = devices.map(({ name }) => name).slice(0, 10);
     throw new FettleError('unknown_device', { data: { typed: on.slice(0, 60), known } });
   }
-  const meant = named.filter(has);
+  const byName = on !== undefined && readSelector(on).by === 'name';
+  const meant = byName ? named.filter(has) : named.filter((device) => having.includes(device));
   if (meant.length > 1) {
     const names = meant.map(({ name }) => name);
     // Buttons: `apps` are their labels.
