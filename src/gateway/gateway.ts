@@ -29,7 +29,7 @@ export interface GatewayEvents {
   /** It has been welcomed: from here on messages reach it. Never throws. */
   ready?(peer: Peer): void;
   message(peer: Peer, epoch: number, message: AgentMessage): Promise<void>;
-  /** @param why `bad_signature`: one side refused what came as said by the other, so it may not have been heard. */
+  /** @param why `bad_signature`: the device refused what came as said by this hub, so it has not heard it. */
   disconnected(peer: Peer, epoch: number, why?: 'bad_signature'): Promise<void>;
 }
 
@@ -212,7 +212,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
         const said = typeOf(frame?.value);
         const what = said === 'signed' ? 'a message that is not what the device said next' : 'an unsigned message';
         deps.log(`${proven.peer.device}: bad_signature: ${what} came; its connection ends`);
-        ended(proven, 'bad_signature');
+        // What the device had of this hub before it stands: an order may be under way.
+        ended(proven);
         close(CLOSE.badSignature, 'bad_signature');
         return;
       }

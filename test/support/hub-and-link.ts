@@ -30,12 +30,12 @@ export interface TestHub {
 
 export async function startTestHub(
   config: Partial<HubConfig['hub']> = {},
-  more: Partial<Pick<GatewayDeps, 'events' | 'clock'>> & { readonly home?: string } = {},
+  more: Partial<Pick<GatewayDeps, 'events' | 'clock'>> & { readonly home?: string; readonly log?: string[] } = {},
 ): Promise<TestHub> {
   const home = more.home ?? mkdtempSync(join(tmpdir(), 'fettle-hub-'));
   const layout = homeLayout(home, join(home, 'rt'));
   const key = openKey(layout.hub.key);
-  const log: string[] = [];
+  const log = more.log ?? [];
   const heard: TestHub['heard'] = [];
   const events: string[] = [];
   const devices: TestHub['devices'] = new Map();
