@@ -40,9 +40,13 @@ export function layout(raw: Reply, look: Look): readonly string[] {
   for (const line of fieldLines(reply.fields ?? [], look, inner)) add(line);
   if (reply.table) for (const line of tableLines(reply.table, look, inner)) add(line);
   if (reply.code !== undefined) {
-    for (const line of reply.code.trimEnd().split('\n')) {
-      for (const part of wrap(line, inner - 2)) add(paint.faint(`${marks ? '│' : '|'} ${part}`));
-    }
+    const code = reply.code.trimEnd().split('\n');
+    // A single line is there to be copied: whole, and nothing before it. The terminal wraps it by itself.
+    if (code.length === 1 && code[0] !== undefined) lines.push(code[0]);
+    else
+      for (const line of code) {
+        for (const part of wrap(line, inner - 2)) add(paint.faint(`${marks ? '│' : '|'} ${part}`));
+      }
   }
   for (const line of buttonLines(reply, look, inner)) add(line);
   for (const hint of reply.hints ?? []) for (const line of wrap(hint, inner)) add(paint.faint(line));

@@ -40,10 +40,13 @@ export function progressCard(update: UpdateLike, language: Language): Reply {
   const label = update.cancelRequested && !reverting ? cards.cancelling : doing(update, messages);
   const { step, steps } = stepOf(update.kind, update.state);
   const progress = update.progress;
-  const note = update.note ? messages.problem(update.note.code, update.note.data).text : undefined;
+  const told = update.note && messages.problem(update.note.code, update.note.data);
+  // That it waits, and until when, is what matters of a device that is away.
+  const until = update.note?.code === 'device_offline' ? [told?.next ?? ''] : [];
+  const note = told && [told.text, ...until].filter((part) => part !== '').join(language === 'zh' ? '' : ' ');
   return {
     tone: reverting ? 'warn' : 'busy',
-    title: titleOf(update, messages),
+    title: onDevice(titleOf(update, messages), update, language),
     progress: {
       label,
       step,
@@ -83,7 +86,7 @@ function endedCard(update: UpdateLike, messages: Messages): Reply {
   const tone = update.state === 'succeeded' ? 'good' : update.state === 'cancelled' ? 'info' : 'bad';
   return {
     tone,
-    title: titleOf(update, messages),
+    title: onDevice(titleOf(update, messages), update, messages.language),
     progress: { label: messages.cards.doing[update.state], step: steps, steps },
   };
 }
@@ -96,6 +99,12 @@ function stepOf(kind: UpdateKind, state: UpdateState): { step: number; steps: nu
     if (at !== -1) return { step: at + 1, steps: steps.length };
   }
   return { step: path.length, steps: path.length };
+}
+
+/** A title that names the device, where there are several. */
+export function onDevice(title: string, { on }: Pick<UpdateLike, 'on'>, language: Language): string {
+  if (on === undefined) return title;
+  return language === 'zh' ? `${title}（${on}）` : `${title} (${on})`;
 }
 
 /** `web 2.0.2 → 3.0.1`. */

@@ -2,7 +2,7 @@ import type { Button, Language, Reply } from '../domain/reply.ts';
 import { isUpdateState } from '../domain/update.ts';
 import { about } from './messages/format.ts';
 import { MESSAGES, type Messages, type OutcomeLike, type UpdateLike } from './messages/index.ts';
-import { backupName, trustField } from './render-progress.ts';
+import { backupName, onDevice, trustField } from './render-progress.ts';
 
 /** What an update came to, as a card; while it runs, see `render-progress.ts`. Pure. */
 
@@ -25,6 +25,11 @@ export function finalCard(
   language: Language,
   audience: Audience,
 ): Reply {
+  const reply = cardOf(outcome, update, language, audience);
+  return { ...reply, title: onDevice(reply.title, update, language) };
+}
+
+function cardOf(outcome: OutcomeLike | undefined, update: UpdateLike, language: Language, audience: Audience): Reply {
   const messages = MESSAGES[language];
   const state = outcome?.state ?? update.state;
   const facts: Facts = { outcome, update, messages, audience };
@@ -92,7 +97,7 @@ function succeeded({ outcome, update, messages }: Facts): Reply {
         : [{ name: cards.fieldBackup, value: cards.savedAs(`${app}/${outcome.backup}`) }]),
     ],
     ...(kind === 'update' && from && from !== to
-      ? { buttons: [{ label: cards.rollBack, command: `/update rollback ${app}` }] }
+      ? { buttons: [{ label: cards.rollBack, command: `/update rollback ${app}${onName(update)}` }] }
       : {}),
   };
 }
@@ -229,7 +234,7 @@ function rollbackFailed(facts: Facts): Reply {
     ...log(outcome, update.app, messages, audience),
     hints: [cards.rescue(update.app)],
     buttons: [
-      { label: cards.restart, command: `/update restart ${update.app}`, style: 'primary' },
+      { label: cards.restart, command: `/update restart ${update.app}${onName(update)}`, style: 'primary' },
       showLog(update, messages),
     ],
   };
@@ -253,7 +258,8 @@ function timedOut(facts: Facts): Reply {
     tone: 'bad',
     title: cards.timedOut(update.app, update.to, update.kind),
     text: [why?.text ?? cards.timedOutWhy],
-    ...hints(why?.next),
+    // It waits no longer.
+    ...(update.note?.code === 'device_offline' ? {} : hints(why?.next)),
     buttons: [{ ...tryAgain(update, messages), style: 'primary' }],
   };
 }
@@ -284,8 +290,11 @@ function hints(next: string | undefined) {
 }
 
 function commandOf(update: UpdateLike): string {
-  if (update.kind === 'restart') return `/update restart ${update.app}`;
-  if (update.kind === 'rollback') return `/update rollback ${update.app}`;
-  if (update.kind === 'restore') return `/update restore ${backupName(update)}`;
-  return `/update now ${update.app}${update.to ? `@${update.to}` : ''}`;
+  const on = onName(update);
+  if (update.kind === 'restart') return `/update restart ${update.app}${on}`;
+  if (update.kind === 'rollback') return `/update rollback ${update.app}${on}`;
+  if (update.kind === 'restore') return `/update restore ${backupName(update)}${on}`;
+  return `/update now ${update.app}${update.to ? `@${update.to}` : ''}${on}`;
 }
+
+const onName = ({ on }: UpdateLike) => (on === undefined ? '' : ` on ${on}`);

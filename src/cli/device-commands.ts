@@ -48,6 +48,35 @@ export function addDeviceCommands(program: Command, { layout, environment, confi
       await order(app, { kind: 'restart' }, options.json === true);
     });
 
+  program
+    .command('enroll')
+    .alias('enrol')
+    .description('make this machine a device of a hub elsewhere; the line of /device enroll does it all')
+    .requiredOption('--hub <address>', 'where the hub is, such as https://hub.example:7443')
+    .option('--pin <sha256>', 'of a hub with a certificate of its own: sha256//… as the line has it')
+    .option('--token-file <file>', 'the one-time token; - reads it from standard input', '-')
+    .option('--new-key', 'make a new key first: the way out where one key was seen on two machines, or was revoked')
+    .option('--no-start', 'only join; `fettle up --detach` starts it')
+    .addHelpText(
+      'after',
+      `
+The device makes its own key, which never leaves it, and keeps the hub's: HOME/agent/hub.json. What Fettle may do here is
+in HOME/agent.yaml, which no hub can change. Cut off anywhere, the same command goes on: the token is spent when the hub
+has the key, and the same key gets the same answer.
+
+Exit code 0: it is a device of that hub; 2: it is not, and why.`,
+    )
+    .action(async (given: { hub: string; pin?: string; tokenFile: string; newKey?: boolean; start: boolean }) => {
+      const { runEnroll } = await import('./enroll/run-enroll.ts');
+      const told = new AbortController();
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => told.abort());
+      process.exitCode = await runEnroll({
+        ...{ layout: layout(), environment, say: print, signal: told.signal },
+        ...{ hub: given.hub, pin: given.pin, tokenFile: given.tokenFile },
+        ...{ newKey: given.newKey === true, start: given.start },
+      });
+    });
+
   const backup = program.command('backup').description("list, make, put back, check and export backups of apps' data");
   backup
     .command('list', { isDefault: true })

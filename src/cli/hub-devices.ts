@@ -6,7 +6,9 @@ import type { DevicesDeps } from '../devices/work.ts';
 import { readTrimmed } from '../files/durable.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { Engine } from '../rollout/engine.ts';
+import type { Bundles } from './enroll/bundle.ts';
 import type { HubListener } from './hub-http.ts';
+import type { NpmTools } from './npm-tools.ts';
 
 /** Devices of this hub, with what they need of its home, its listener and its connections. */
 export function createHubDevices(
@@ -35,4 +37,15 @@ export function createHubDevices(
 /** The name that people gave a device, in place of what it calls itself. */
 export function named<P extends { readonly device: string; readonly name: string }>(devices: DevicesOfHub, peer: P): P {
   return { ...peer, name: devices.nameOf(peer.device) ?? peer.name };
+}
+
+/** What devices fetch when they join. Few hubs are asked for it in their whole life, so it is loaded then. */
+export function lazyBundles(layout: HomeLayout, tools: NpmTools): () => Promise<Bundles> {
+  let made: Promise<Bundles> | undefined;
+  return () => {
+    made ??= import('./enroll/bundle.ts').then(({ createBundles }) =>
+      createBundles({ folder: join(layout.hub.dir, 'bundles'), tools }),
+    );
+    return made;
+  };
 }

@@ -30,7 +30,8 @@ export interface StatusDeps {
 export async function hubStatus(deps: StatusDeps): Promise<HubStatus> {
   const { db, clock, redact, requests, people } = deps;
   const devices = await listDevices(db);
-  const device = devices[0];
+  // The one beside the hub: others come and go.
+  const device = devices.find(({ local }) => local);
   const waitingFor: string[] = [];
   const problems: string[] = [];
   if (device?.connected !== 1) waitingFor.push('waiting for the agent');
@@ -41,7 +42,7 @@ export async function hubStatus(deps: StatusDeps): Promise<HubStatus> {
     if (report.install === undefined || installing.some((row) => row.app === report.app)) continue;
     // An installation that failed is not waited for: everything else works, and it can be asked for.
     const [ended] = await endedUpdates(db, report.app, 1);
-    const outcome = ended && viewOf(ended, ended.device).outcome?.problem;
+    const outcome = ended && viewOf(ended, { name: ended.device }).outcome?.problem;
     const problem = requests.missingProblem(report.app) ?? outcome;
     if (problem) {
       const { text } = MESSAGES[deps.language()].problem(problem.code, problem.data);

@@ -40,10 +40,11 @@ import { guardConsole } from './console.ts';
 import { endOnCrash } from './crash.ts';
 import { discreet } from './discreet.ts';
 import { createDiscretion, writeLog } from './discretion.ts';
+import { enrolHandler } from './enroll/routes.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { requestedApps, selfApps } from './hub-apps.ts';
-import { createHubDevices, named } from './hub-devices.ts';
+import { createHubDevices, lazyBundles, named } from './hub-devices.ts';
 import { createHubListener, healthHandler } from './hub-http.ts';
 import { hubStatus } from './hub-status.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
@@ -220,7 +221,16 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   });
 
   const readiness = createReadiness({ db, adapters, clock });
-  const handlers = [healthHandler(() => readiness.waitingFor())];
+  const handlers = [
+    healthHandler(() => readiness.waitingFor()),
+    enrolHandler({
+      devices: fleet,
+      bundles: lazyBundles(layout, tools),
+      reach: () => listener.reach(),
+      monotonic: clock.monotonic,
+      log: logLine,
+    }),
+  ];
   const listener = await createHubListener({
     ...{ layout, handlers, hub: loaded.hub, configFile: config ?? layout.config, log: logLine },
     path: environment.basic.PATH ?? '',

@@ -16,7 +16,7 @@ import { packageRoot } from './default-home.ts';
 import { VERSION } from './version.ts';
 
 /** What cannot be bundled and so goes along with it. */
-const EXTERNAL = ['better-sqlite3', 'npm'] as const;
+export const EXTERNAL = ['better-sqlite3', 'npm'] as const;
 
 /** What a start changed. */
 export interface InstalledSelf {
@@ -40,7 +40,7 @@ export async function installSelf(
 ): Promise<InstalledSelf> {
   const node = installRuntime(layout.runtimes, process.execPath, process.versions.node);
   const root = packageRoot();
-  const digest = digestOf(root);
+  const digest = buildDigest(root);
   let before: string | undefined;
   let newer: string | undefined;
   const updating = new Set(
@@ -103,15 +103,18 @@ function copyPackage(root: string, target: string): void {
   const require = createRequire(join(root, 'package.json'));
   for (const name of EXTERNAL) {
     const from = dirname(require.resolve(`${name}/package.json`));
-    // SQLite's C sources are for building; the binaries came with the package.
-    const filter = (path: string) =>
-      ![join(from, 'deps'), join(from, 'src'), join(from, 'docs'), join(from, 'man')].includes(path);
+    const filter = (path: string) => !isLeftOut(from, path);
     cpSync(from, join(modules, name), { recursive: true, filter, verbatimSymlinks: true });
   }
 }
 
+/** SQLite's C sources are for building; the binaries came with the package. */
+export function isLeftOut(packageFolder: string, path: string): boolean {
+  return ['deps', 'src', 'docs', 'man'].some((name) => path === join(packageFolder, name));
+}
+
 /** What a build is known by: its bundle, its Node and the versions of what goes along. */
-function digestOf(root: string): string {
+export function buildDigest(root: string): string {
   const hash = createHash('sha256').update(VERSION).update(process.versions.node);
   const dist = join(root, 'dist');
   for (const file of readdirSync(dist).sort()) hash.update(file).update(readFileSync(join(dist, file)));

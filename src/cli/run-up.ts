@@ -3,6 +3,7 @@ import { askStatus } from '../../adapters/terminal/index.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { runChat } from './chat.ts';
+import { isEnrolled } from './enrolled.ts';
 import { inputKind, startAll } from './up.ts';
 
 export interface RunUpOptions {
@@ -18,7 +19,8 @@ const TWICE_MS = 1_000;
 /** `fettle up`: starts all, then is the chat. Answers the exit code. */
 export async function runUp(options: RunUpOptions): Promise<number> {
   const { environment, layout } = options;
-  const kind = options.detach ? 'nobody' : inputKind();
+  const device = isEnrolled(layout);
+  const kind = options.detach || device ? 'nobody' : inputKind();
   const say = (line: string) => console.log(line);
   // A signal while things start is kept until there is something to stop.
   const told = new AbortController();
@@ -31,6 +33,11 @@ export async function runUp(options: RunUpOptions): Promise<number> {
     });
   }
   const running = await startAll({ ...options, say, signal: told.signal });
+  if (options.detach && device) {
+    say('This device is running in the background. `fettle status` shows its apps, `fettle down` ends everything.');
+    running.leave();
+    return 0;
+  }
   if (options.detach) {
     say('Fettle is running in the background. `fettle chat` opens the chat, `fettle down` ends everything.');
     if (await isUnclaimed(layout)) say('The chats have no admin yet: `fettle claim`');
@@ -39,7 +46,11 @@ export async function runUp(options: RunUpOptions): Promise<number> {
   }
   try {
     if (kind === 'nobody') {
-      say('Fettle is running. `fettle chat` opens the chat; SIGTERM ends everything.');
+      say(
+        device
+          ? 'This device is running; its hub is elsewhere. SIGTERM ends everything.'
+          : 'Fettle is running. `fettle chat` opens the chat; SIGTERM ends everything.',
+      );
       await new Promise<void>((resolve) =>
         told.signal.aborted ? resolve() : told.signal.addEventListener('abort', () => resolve(), { once: true }),
       );

@@ -13,9 +13,11 @@ import { readTail } from '../../agent/updater/log-tail.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { type LoadedConfig, loadConfig, parseConfig } from '../../config/load.ts';
+import { loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { makeFolder, writeDurably } from '../files/durable.ts';
 import { openKey } from '../protocol/key.ts';
+import { agentFile, isEnrolled } from './enrolled.ts';
 import { firstRun } from './first-run.ts';
 import { installSelf } from './install-self.ts';
 import { machineClock, writeNpmSettings } from './npm-tools.ts';
@@ -80,11 +82,16 @@ export async function startRoles(
   keeper: KeeperClient,
   roles: readonly ('hub' | 'agent')[],
 ): Promise<void> {
+  // A device whose hub is elsewhere has an agent alone, and its own file is another.
+  const alone = isEnrolled(options.layout);
+  const config = options.config ?? (alone ? agentFile(options.layout) : undefined);
   for (const role of roles) {
-    await keeper.ask('keep', { app: role, spec: roleSpec(options, role) });
+    if (alone && role === 'hub') continue;
+    await keeper.ask('keep', { app: role, spec: roleSpec({ ...options, config }, role) });
     await keeper.ask('start', { app: role });
   }
-  await hubReady(options, keeper);
+  if (alone) await agentRuns(options, keeper);
+  else await hubReady(options, keeper);
 }
 
 /**
@@ -107,6 +114,7 @@ export async function prepareAll(
     });
   }
   if (!running) takeLock(layout.keeper.lock).release();
+  if (isEnrolled(layout)) return prepareDevice(options);
   // Before a home is made: what is refused leaves nothing half done.
   if (options.config === undefined && !existsSync(layout.config))
     await requireFreePort(environment.port ?? parseConfig('', layout.config).hub.port, layout);
@@ -145,6 +153,38 @@ export async function prepareAll(
     pinHub(layout);
   }
   return loaded;
+}
+
+/** The home of a device whose hub is elsewhere: the agent, and what starts it. */
+async function prepareDevice(
+  options: Pick<UpOptions, 'layout' | 'environment' | 'config' | 'say'>,
+): Promise<LoadedConfig> {
+  const { layout, environment, say } = options;
+  const file = options.config ?? agentFile(layout);
+  loadDeviceConfig(file);
+  say(`Fettle ${VERSION}, home ${layout.home}, a device`);
+  const self = await installSelf(layout, AbortSignal.timeout(5 * 60_000), ['agent']);
+  if (self.before !== undefined) say(`This build takes over from ${self.before}.`);
+  writeDurably(layout.keeper.start, startStub(layout), 0o700);
+  writeNpmSettings(environment, layout.agent.dir);
+  return { file, config: parseConfig('', file) };
+}
+
+/** Has the keeper an agent that stays? Whether the hub can be reached is no reason to wait. */
+async function agentRuns(
+  { layout, signal }: Pick<UpOptions, 'layout' | 'signal'>,
+  keeper: KeeperClient,
+): Promise<void> {
+  const end = performance.now() + KEEPER_MS;
+  while (performance.now() < end && !signal.aborted) {
+    const { apps } = await keeper.ask('status', {});
+    if ((apps.agent?.crashes ?? 0) >= TOO_MANY_CRASHES) {
+      const reason = readTail(layout.appLog('agent'), 3, 2_000).split('\n').at(-1) ?? '';
+      throw new FettleError('keeper_unreachable', { data: { reason, log: layout.appLog('agent') } });
+    }
+    if (/ is ready$/m.test(readTail(layout.appLog('agent'), 5, 4_000))) return;
+    await delay(100);
+  }
 }
 
 function prepareHome(layout: HomeLayout): void {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { argument, type CommandContext, defineCommand } from './contract.ts';
+import { onArgument } from './device-words.ts';
 import type { BackupView } from './services.ts';
 
 /** More than these are told by number only. */
@@ -50,15 +51,16 @@ export const backups = defineCommand({
   role: 'operator',
   args: z.object({
     app: argument(z.string().optional(), { kind: 'app', help: { en: 'one app', zh: '某个应用' } }),
+    on: onArgument(),
   }),
   help: { en: 'Backups of data: when, why, how large', zh: '数据备份：时间、原因、大小' },
   examples: [
     { text: '/update backups web', help: { en: 'of one app', zh: '某个应用' } },
     { text: '/update backups', help: { en: 'of all', zh: '全部应用' } },
   ],
-  async run(context, { app }) {
+  async run(context, { app, on }) {
     const text = TEXT[context.language];
-    const { backups: all, strange } = await context.services.backups(app, context.signal);
+    const { backups: all, strange } = await context.services.backups(app, context.signal, on);
     const [newest] = all;
     if (!newest && strange.length === 0) return { reply: { tone: 'info', title: text.title(app), text: [text.none] } };
     const shown = all.slice(0, MOST);

@@ -13,7 +13,7 @@ export const deviceRename = defineCommand({
   role: 'admin',
   args: z.object({
     device: deviceArgument(),
-    name: argument(z.string(), { kind: 'text', label: 'new-name', help: { en: 'the new name', zh: '新名字' } }),
+    name: argument(z.string(), { kind: 'text', label: 'name', help: { en: 'the new name', zh: '新名字' } }),
   }),
   help: { en: 'Gives a device another name', zh: '给设备改名' },
   examples: [{ text: '/device rename robot-7 robot-east', help: { en: 'another name', zh: '改名' } }],

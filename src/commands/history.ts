@@ -59,7 +59,7 @@ function rowOf(update: UpdateView, { words, now, language }: CommandContext): st
   return [
     update.id,
     update.app,
-    what(update, language),
+    update.on === undefined ? what(update, language) : `${what(update, language)} (${update.on})`,
     words.outcome(update),
     update.requestedByName,
     words.relative(update.endedAt ?? update.stateAt, now),

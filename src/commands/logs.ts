@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { roleAllows } from '../domain/app.ts';
 import { FettleError } from '../domain/errors.ts';
 import { argument, type CommandContext, defineCommand } from './contract.ts';
+import { onArgument } from './device-words.ts';
 import type { LogQuery } from './services.ts';
 
 const TEXT = {
@@ -25,6 +26,7 @@ export const logs = defineCommand({
       kind: 'app',
       help: { en: "the end of an app's own log (admins)", zh: '应用自己日志的末尾（管理员）' },
     }),
+    on: onArgument(),
     lines: argument(z.coerce.number().int().min(1).max(500).default(40), {
       kind: 'option',
       label: 'n',
@@ -37,8 +39,8 @@ export const logs = defineCommand({
     { text: '/update logs u-7k2m', help: { en: 'of a given one', zh: '指定的一次' } },
     { text: '/update logs web --lines 100', help: { en: "the end of web's own log", zh: 'web 自己的日志' } },
   ],
-  async run(context, { id, app, lines }) {
-    const { query, what } = await find(context, id, app, lines);
+  async run(context, { id, app, on, lines }) {
+    const { query, what } = await find(context, id, app, lines, on);
     const log = (await context.services.readLog(query, context.signal)).trimEnd();
     if (log === '') throw new FettleError('no_log', { data: app === undefined ? { id: what } : { app } });
     return { reply: { tone: 'info', title: TEXT[context.language].title(what), code: log } };
@@ -50,11 +52,12 @@ async function find(
   id: string | undefined,
   app: string | undefined,
   lines: number,
+  on: string | undefined,
 ): Promise<{ query: LogQuery; what: string }> {
   if (id === undefined && app !== undefined) {
     // What an app writes may hold anything.
     if (!roleAllows(role, 'admin')) throw new FettleError('not_allowed', { data: { needed: 'admin', has: role } });
-    return { query: { app, lines }, what: app };
+    return { query: { app, on, lines }, what: app };
   }
   const update =
     id === undefined

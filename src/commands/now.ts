@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { argument, defineCommand } from './contract.ts';
+import { onArgument } from './device-words.ts';
 import { startedOrForced } from './force.ts';
 import { renderPlan } from './plan-card.ts';
 import type { UpdateRequest } from './services.ts';
@@ -48,6 +49,7 @@ export const now = defineCommand({
       kind: 'version',
       help: { en: 'to which version; without one, the newest', zh: '目标版本；省略则为最新' },
     }),
+    on: onArgument(),
     dryRun: argument(z.boolean().default(false), {
       kind: 'flag',
       help: { en: 'only say each step that it would take', zh: '只说明将要执行的每一步' },
@@ -67,14 +69,16 @@ export const now = defineCommand({
   examples: [
     { text: '/update now web', help: { en: 'to the newest version', zh: '更新到最新版本' } },
     { text: '/update now web@2.0.1', help: { en: 'to a given version', zh: '更新到指定版本' } },
+    { text: '/update now web on robot-7', help: { en: 'on one of several devices', zh: '在多台设备中的一台上' } },
     { text: '/update now web --dry-run', help: { en: 'say what would be done', zh: '只说明将做什么' } },
   ],
-  async run(context, { app, version, dryRun, force }) {
+  async run(context, { app, version, on, dryRun, force }) {
     const { services, who, route, eventId, language, signal } = context;
     const request: UpdateRequest = {
       kind: 'update',
       app,
       version,
+      on,
       force,
       withData: false,
       who,
@@ -83,7 +87,7 @@ export const now = defineCommand({
       language,
     };
     if (dryRun) {
-      const command = `/update now ${app}${version ? `@${version}` : ''}${force ? ' --force' : ''}`;
+      const command = `/update now ${app}${version ? `@${version}` : ''}${on ? ` on ${on}` : ''}${force ? ' --force' : ''}`;
       return { reply: renderPlan(await services.plan(request, signal), command, context) };
     }
     return startedOrForced(await services.request(request, signal), request, language);

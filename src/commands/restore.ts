@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { argument, defineCommand } from './contract.ts';
+import { onArgument } from './device-words.ts';
 import { startedOrForced } from './force.ts';
 import { renderPlan } from './plan-card.ts';
 import type { UpdateRequest } from './services.ts';
@@ -17,6 +18,7 @@ export const restore = defineCommand({
       label: 'n',
       help: { en: 'which backup; `/update backups` lists them', zh: '哪个备份；`/update backups` 可列出' },
     }),
+    on: onArgument(),
     dryRun: argument(z.boolean().default(false), {
       kind: 'flag',
       help: { en: 'only say each step that it would take', zh: '只说明将要执行的每一步' },
@@ -34,12 +36,13 @@ export const restore = defineCommand({
     { text: '/update restore web/3', help: { en: 'the data of backup 3 of web', zh: 'web 的 3 号备份' } },
     { text: '/update restore web/3 --dry-run', help: { en: 'say what would be done', zh: '只说明将做什么' } },
   ],
-  async run(context, { app, backup, dryRun, force }) {
+  async run(context, { app, backup, on, dryRun, force }) {
     const { services, who, route, eventId, language, signal } = context;
     const request: UpdateRequest = {
       kind: 'restore',
       app,
       backup,
+      on,
       force,
       withData: false,
       who,
@@ -49,7 +52,7 @@ export const restore = defineCommand({
     };
     if (dryRun) {
       const plan = await services.plan(request, signal);
-      return { reply: renderPlan(plan, `/update restore ${app}/${backup}`, context) };
+      return { reply: renderPlan(plan, `/update restore ${app}/${backup}${on ? ` on ${on}` : ''}`, context) };
     }
     return startedOrForced(await services.request(request, signal), request, language);
   },

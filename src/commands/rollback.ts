@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { argument, defineCommand } from './contract.ts';
+import { onArgument } from './device-words.ts';
 import { startedOrForced } from './force.ts';
 
 /** `/update rollback`: back to the previous good release. */
@@ -22,6 +23,7 @@ export const rollback = defineCommand({
   role: 'operator',
   args: z.object({
     app: argument(z.string(), { kind: 'app', help: { en: 'what to bring back', zh: '要回退的应用' } }),
+    on: onArgument(),
     withData: argument(z.boolean().default(false), {
       kind: 'flag',
       help: { en: 'its data too, from the backup of that switch', zh: '数据也恢复到那次切换前的备份' },
@@ -36,8 +38,8 @@ export const rollback = defineCommand({
     { text: '/update rollback web', help: { en: 'the code; the data stays', zh: '只回退程序，数据不变' } },
     { text: '/update rollback web --with-data', help: { en: 'the data too', zh: '数据也一并恢复' } },
   ],
-  async run({ services, who, route, eventId, language, signal }, { app, withData, force }) {
-    const request = { kind: 'rollback', app, force, withData, who, route, eventId, language } as const;
+  async run({ services, who, route, eventId, language, signal }, { app, on, withData, force }) {
+    const request = { kind: 'rollback', app, on, force, withData, who, route, eventId, language } as const;
     return startedOrForced(await services.request(request, signal), request, language);
   },
 });

@@ -35,7 +35,7 @@ export interface Services {
    * @throws {FettleError} `in_progress {app, id, who, startedAt, state}` · `unknown_version {app, version, newest}` ·
    *   `already_latest {app, version}` · `already_running_version {app, version}` · `downgrade_refused {app, from, to}` ·
    *   `no_last_good {app}` · `release_blocked {app, version}` · `release_skipped {app, version}` ·
-   *   `pinned {app, version, who}` · `not_installed {app}` · `no_source {app}` · `unknown_backup {app, backup?, known}` ·
+   *   `unknown_device` · `device_needed {app, devices}` · `not_on_device` · `pinned {app, version, who}` · `not_installed {app}` · `no_source {app}` · `unknown_backup {app, backup?, known}` ·
    *   what {@link Services.check} throws. A device that is offline is no error: the update waits for it.
    */
   request(order: UpdateRequest, signal: AbortSignal): Promise<{ readonly id: string; readonly forced?: true }>;
@@ -46,7 +46,7 @@ export interface Services {
    *
    * @throws {FettleError} `device_offline` · `capability_denied`
    */
-  backups(app: string | undefined, signal: AbortSignal): Promise<BackupsView>;
+  backups(app: string | undefined, signal: AbortSignal, on?: string): Promise<BackupsView>;
   /**
    * Asks for an update's end. `accepted` is false where it is too late; `state` is where it stands.
    *
@@ -214,6 +214,8 @@ export interface UpdateRequest {
   readonly app: string;
   /** As typed. Without one: the newest eligible. */
   readonly version?: string | undefined;
+  /** Which device is meant: what stood behind `on`. */
+  readonly on?: string | undefined;
   readonly force: boolean;
   readonly withData: boolean;
   /** Which backup a `restore` puts back. */
@@ -291,6 +293,8 @@ export interface UpdateView {
   readonly app: string;
   /** Its name where it has one. */
   readonly device: string;
+  /** The same where there is more than one device: cards name it then. */
+  readonly on?: string | undefined;
   readonly kind: UpdateKind;
   readonly state: UpdateState;
   readonly from?: string | undefined;
@@ -336,5 +340,5 @@ export interface AdapterView {
 }
 
 export type LogQuery =
-  | { readonly app: string; readonly lines: number }
+  | { readonly app: string; readonly on?: string | undefined; readonly lines: number }
   | { readonly update: string; readonly lines: number };

@@ -12,6 +12,7 @@ export const DEVICE_CODES = [
   'order_replayed',
   'bad_signature',
   'hub_identity_invalid',
+  'hub_not_proven',
   'unknown_device',
   'device_needed',
   'device_name_taken',

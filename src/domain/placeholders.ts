@@ -6,7 +6,9 @@ const CHINESE: Readonly<Record<string, string>> = {
   CODE: '码',
   COMMAND: '命令',
   KEY: '设置项',
+  NAME: '名字',
   PERSON: '人员',
+  TIME: '时间',
   VALUE: '值',
   app: '应用',
   device: '设备',
@@ -22,5 +24,5 @@ export function usageIn(language: Language, usage: string): string {
   if (language !== 'zh') return usage;
   return usage
     .replace(/(?<![\w-])[A-Z]+(?![\w-])/g, (word) => CHINESE[word] ?? word)
-    .replace(/(?<=\[@?)[a-z]+(?=\/?\])/g, (word) => CHINESE[word] ?? word);
+    .replace(/(?<=\[(?:@|on )?)[a-z]+(?=\/?\])/g, (word) => CHINESE[word] ?? word);
 }

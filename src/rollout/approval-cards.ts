@@ -2,12 +2,11 @@ import type { Kysely } from 'kysely';
 import { type ApprovalEnd, type ApprovalLike, approvalCard, approvalEndCard } from '../chat/render-people.ts';
 import type { Language, Reply, Route } from '../domain/reply.ts';
 import { type ApprovalRow, findApproval } from '../store/approvals.ts';
-import { listDevices } from '../store/devices.ts';
 import type { Database } from '../store/schema.ts';
 import type { UpdateRow } from '../store/updates.ts';
 import type { Announcer } from './announce.ts';
 import { approverOf, hasOthers } from './approvers.ts';
-import { viewWithTrust } from './update-view.ts';
+import { storedView } from './update-view.ts';
 
 /**
  * The question whether an update may begin, as cards. Where somebody asked for the update, their own card is the
@@ -59,8 +58,7 @@ function endOf(row: UpdateRow, { decision, decided_by_name: by }: ApprovalRow): 
 }
 
 async function namedView(trx: Kysely<Database>, row: UpdateRow) {
-  const device = (await listDevices(trx)).find(({ id }) => id === row.device);
-  return viewWithTrust(trx, row, device?.name);
+  return storedView(trx, row);
 }
 
 async function factsOf(

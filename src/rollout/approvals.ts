@@ -125,7 +125,7 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
     approval: ApprovalRow,
   ): Promise<Broken | undefined> {
     const devices = await listDevices(within);
-    const device = devices.find(({ apps }) => apps.some(({ app }) => app === row.app)) ?? devices[0];
+    const device = devices.find(({ id, state }) => id === row.device && state === 'active');
     if (device?.id !== approval.device || row.device !== approval.device) return 'device';
     const runs = device.apps.find(({ app }) => app === row.app)?.version;
     if ((runs ?? null) !== row.from_version) return 'version';

@@ -43,5 +43,5 @@ export function waitAfter(tries: number): number {
 function mayPass(row: UpdateRow): boolean {
   if (row.final_state === 'timed-out') return true;
   if (row.final_state === 'rollback-failed') return false;
-  return viewOf(row, row.device).outcome?.problem?.retryable ?? false;
+  return viewOf(row, { name: row.device }).outcome?.problem?.retryable ?? false;
 }

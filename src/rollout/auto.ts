@@ -263,5 +263,9 @@ async function isTaken(db: Kysely<Database>, { app, device }: Outlook): Promise<
   // One that waits for approval may do so for a day: it holds up no other app.
   const holds = (row: UpdateRow) => row.automatic === 1 && row.state !== 'approving';
   if (active.some((row) => row.app === app.name || holds(row))) return true;
+  // One device after the other, as far as they are there: one that is away holds up nobody.
+  const there = new Set((await listDevices(db)).filter((one) => one.connected === 1).map(({ id }) => id));
+  const elsewhere = await activeUpdates(db, { app: app.name });
+  if (elsewhere.some((row) => row.device !== device.id && there.has(row.device) && holds(row))) return true;
   return (await unknownUpdates(db, { device: device.id })).length > 0;
 }

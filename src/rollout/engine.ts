@@ -26,7 +26,7 @@ import type { EngineDeps } from './engine-deps.ts';
 import { withdrawOfLeavers } from './leavers.ts';
 import { type NewUpdate, queueDeadline, rowFor, unusedId } from './new-update.ts';
 import { takeLocalOutcome } from './on-device.ts';
-import { auditDenial, auditOrder, failedHere, ORDER_MS, orderOf } from './order.ts';
+import { auditDenial, auditOrder, failedHere, lostProblem, ORDER_MS, orderOf } from './order.ts';
 import { createUpdateQuestions } from './update-question.ts';
 import { auditForced, createWishes, decline, type Wishes } from './wishes.ts';
 
@@ -120,7 +120,7 @@ export function createEngine(deps: EngineDeps): Engine {
       const now = clock.now();
       const orderId = shortId('o', deps.random, 10);
       const message = orderOf(row, { id: orderId, now, backup: deps.settings.current().backup });
-      const patch = { order_id: orderId, deadline_at: now + (stateOf('sent').deadlineMs ?? ORDER_MS) };
+      const patch = { order_id: orderId, progress: null, deadline_at: now + (stateOf('sent').deadlineMs ?? ORDER_MS) };
       const log = await change(async (trx) => {
         const move = { id: row.id, from: ['queued'], to: 'sent', at: now, actor: 'hub', patch } as const;
         return (await moveUpdate(trx, move)) ? auditOrder(trx, message, now) : undefined;
@@ -262,12 +262,7 @@ export function createEngine(deps: EngineDeps): Engine {
       if (running.has(row.id) || stateOf(row.state).owner === 'hub' || !message.recovered) continue;
       // Its end, if it had one, is told next to the inventory; missing twice, the device has forgotten it.
       if (!missed.has(row.id)) missed.add(row.id);
-      else
-        await endHere(row, 'failed', {
-          code: 'device_lost',
-          data: { app: row.app, device: peer.name },
-          retryable: true,
-        });
+      else await endHere(row, 'failed', lostProblem(row, { device: peer.name }));
     }
     for (const id of running) if (id !== undefined) missed.delete(id);
     // Not waited for: a slow source must not hold up what the device says.
@@ -339,8 +334,7 @@ export function createEngine(deps: EngineDeps): Engine {
     },
     dispatch,
     async forsake(device, data) {
-      for (const row of await activeUpdates(db, { device }))
-        await endHere(row, 'failed', { code: 'device_lost', data: { app: row.app, ...data }, retryable: false });
+      for (const row of await activeUpdates(db, { device })) await endHere(row, 'failed', lostProblem(row, data));
       await dispatch();
     },
     cancel: wishes.cancel,

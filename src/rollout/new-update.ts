@@ -3,6 +3,7 @@ import type { Approval } from '../domain/approval.ts';
 import { FettleError } from '../domain/errors.ts';
 import { type RandomBytes, shortId } from '../domain/id.ts';
 import { stateOf } from '../domain/update.ts';
+import type { Problem } from '../protocol/messages.ts';
 import type { Database } from '../store/schema.ts';
 import { findUpdate, type UpdateRow } from '../store/updates.ts';
 
@@ -25,6 +26,8 @@ export interface NewUpdate {
   readonly automatic?: boolean | undefined;
   /** It waits for somebody's word first. */
   readonly approval?: Exclude<Approval, 'none'> | undefined;
+  /** What it waits for from the start. */
+  readonly note?: Problem | undefined;
   /** Which backup is put back, for `restore`. */
   readonly backup?: number | undefined;
 }
@@ -79,7 +82,7 @@ export function rowFor(id: string, update: NewUpdate, now: number): UpdateRow {
     state_at: now,
     deadline_at: now + (stateOf('requested').deadlineMs ?? 0),
     report_seq: -1,
-    progress: null,
+    progress: update.note ? JSON.stringify({ note: update.note }) : null,
     cancel_requested: 0,
     ended_at: null,
     final_state: null,

@@ -45,7 +45,7 @@ export async function takeLocalOutcome(
   // Final from the start: another update of the app may be under way at the hub, and that is none of its business.
   const ended = { state: outcome.state, final_state: outcome.state, ended_at: now, state_at: now, deadline_at: null };
   await addUpdate(trx, { ...row, ...ended, outcome: JSON.stringify(outcome) }, 'agent');
-  const view = viewOf({ ...row, ...ended, outcome: JSON.stringify(outcome) }, peer.name);
+  const view = viewOf({ ...row, ...ended, outcome: JSON.stringify(outcome) }, { name: peer.name });
   await announcer.announce(trx, {
     key: `on-device/${peer.device}/${outcome.update}`,
     about: outcome.kind === 'restart' && outcome.state === 'succeeded' ? 'news' : 'failure',

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { ErrorData } from '../domain/errors.ts';
 import { type ChainLink, orderDigest } from '../protocol/audit-chain.ts';
 import type { HubMessage, Outcome, Problem } from '../protocol/messages.ts';
 import { addAudit } from '../store/audit.ts';
@@ -64,6 +65,11 @@ export async function auditDenial(
   const by = `device:${row.device}`;
   const about = { at: now, by, byName: row.device, action: 'order-denied', target: row.app };
   await addAudit(trx, { ...about, after: order, result: code, data: { update: row.id, device: row.device } });
+}
+
+/** The device will say no more about an update, as far as the hub knows. Pure. */
+export function lostProblem(row: Pick<UpdateRow, 'app'>, data: ErrorData): Problem {
+  return { code: 'device_lost', data: { app: row.app, ...data }, retryable: data.why === undefined };
 }
 
 /** The outcome of an update that failed at the hub. Pure. */

@@ -17,8 +17,9 @@ import { activeUpdates, endedUpdates, findByEvent } from '../store/updates.ts';
 import { givesWay } from './announced.ts';
 import { approverOf, hasOthers } from './approvers.ts';
 import type { AppChoices } from './choices.ts';
+import { chooseDevice } from './device-choice.ts';
 import type { Engine } from './engine.ts';
-import { inProgress, type NewUpdate } from './new-update.ts';
+import { inProgress, type NewUpdate, queueDeadline } from './new-update.ts';
 import { waitsForLock } from './wishes.ts';
 
 /** What the hub's configuration says of an app, as far as requests need it. */
@@ -40,6 +41,8 @@ export interface AskedUpdate {
   readonly kind: Exclude<UpdateKind, 'install'>;
   readonly app: string;
   readonly version?: string | undefined;
+  /** Which device is meant: what stood behind `on`. */
+  readonly on?: string | undefined;
   readonly force: boolean;
   readonly withData: boolean;
   /** Which backup a `restore` puts back. */
@@ -113,17 +116,12 @@ export function createRequests(deps: RequestsDeps): Requests {
     return app;
   }
 
-  /** The device that has the app. One machine has one; a fleet's selectors come with the fleet. */
-  async function deviceOf(app: string): Promise<{ device: DeviceWithApps; report: AppReport | undefined }> {
-    const devices = await listDevices(db);
-    const device = devices.find((d) => d.apps.some((report) => report.app === app)) ?? devices[0];
-    if (!device) throw new FettleError('device_offline', { data: { app, device: 'this machine' }, retryable: true });
-    return { device, report: device.apps.find((report) => report.app === app) };
-  }
+  const deviceOf = async (asked: AskedUpdate) =>
+    chooseDevice(await listDevices(db), { app: asked.app, on: asked.on, command: commandOf(asked) });
 
   async function decide(asked: AskedUpdate, signal: AbortSignal): Promise<Decision> {
     const app = appOf(asked.app);
-    const { device, report } = await deviceOf(app.name);
+    const { device, report } = await deviceOf(asked);
     const [active] = await activeUpdates(db, { app: app.name, device: device.id });
     // An automatic update that has nobody's word yet gives way to what a person asks for.
     if (active && !givesWay(active)) throw inProgress(active);
@@ -208,7 +206,8 @@ export function createRequests(deps: RequestsDeps): Requests {
     if (!asked.force) return undefined;
     const done = await auditOfEvent(db, { eventId: asked.eventId, by: asked.who.id });
     if (done?.action === 'force' && done.after !== undefined) return done.after;
-    const { device } = await deviceOf(appOf(asked.app).name);
+    appOf(asked.app);
+    const { device } = await deviceOf(asked);
     const [row] = await activeUpdates(db, { app: asked.app, device: device.id });
     if (!row || !waitsForLock(row)) return undefined;
     const same =
@@ -247,6 +246,7 @@ export function createRequests(deps: RequestsDeps): Requests {
           throw new FettleError('not_allowed', { data: { needed: 'operator' } });
         const id = await deps.engine().begin({
           ...rowOf(decision, asked.withData, asked.force),
+          note: awayNote(decision, deps.clock.now()),
           approval: decision.approval,
           requestedBy: asked.who.id,
           requestedByName: asked.who.name,
@@ -265,18 +265,24 @@ export function createRequests(deps: RequestsDeps): Requests {
 
     async installMissing(device, report) {
       const app = deps.apps.find((known) => known.name === report.app);
-      if (!app?.source || report.install === undefined || report.update !== undefined || installing.has(app.name))
+      if (
+        !app?.source ||
+        report.install === undefined ||
+        report.update !== undefined ||
+        installing.has(`${device}/${app.name}`)
+      )
         return;
-      installing.add(app.name);
+      const key = `${device}/${app.name}`;
+      installing.add(key);
       try {
         const [active] = await activeUpdates(db, { app: app.name, device });
-        const [last] = await endedUpdates(db, app.name, 1);
-        const tried = Math.max(last?.ended_at ?? 0, missing.get(app.name)?.at ?? 0);
+        const [last] = await endedUpdates(db, app.name, 1, device);
+        const tried = Math.max(last?.ended_at ?? 0, missing.get(key)?.at ?? 0);
         if (active || deps.clock.now() - tried < RETRY_INSTALL_MS) return;
         const release = await checker.resolve(app, report.install, { signal: AbortSignal.timeout(60_000) });
         const found = (await listDevices(db)).find((d) => d.id === device);
         if (!found) return;
-        missing.delete(app.name);
+        missing.delete(key);
         await deps.engine().begin({
           ...rowOf({ kind: 'install', app, device: found, report, to: release.version, release }, false, false),
           requestedBy: 'fettle',
@@ -286,14 +292,14 @@ export function createRequests(deps: RequestsDeps): Requests {
           language: deps.language(),
         });
       } catch (error) {
-        missing.set(app.name, { at: deps.clock.now(), error: toFettleError(error, 'internal', { app: app.name }) });
+        missing.set(key, { at: deps.clock.now(), error: toFettleError(error, 'internal', { app: app.name }) });
         deps.log(`${app.name} ${report.install} can't be installed now: ${String(error)}`);
       } finally {
-        installing.delete(app.name);
+        installing.delete(key);
       }
     },
 
-    missingProblem: (app) => missing.get(app)?.error,
+    missingProblem: (app) => [...missing].find(([key]) => key.endsWith(`/${app}`))?.[1].error,
   };
 }
 
@@ -340,6 +346,22 @@ function rowOf(
     force,
     backup: decision.backup,
   };
+}
+
+/** What was asked, as a command without its device. */
+function commandOf({ kind, app, version, force, withData, backup }: AskedUpdate): string {
+  const words = { update: 'now', rollback: 'rollback', restart: 'restart', restore: 'restore' }[kind];
+  const what =
+    kind === 'restore' && backup !== undefined ? `${app}/${backup}` : `${app}${version ? `@${version}` : ''}`;
+  return `/update ${words} ${what}${withData ? ' --with-data' : ''}${force ? ' --force' : ''}`;
+}
+
+/** A device that is away is waited for, and whoever asks is told so at once. */
+function awayNote({ device, app }: Decision, now: number): NewUpdate['note'] {
+  if (device.connected === 1) return undefined;
+  const until = new Date(queueDeadline({ requested_at: now }).deadline_at).toISOString();
+  const seen = device.epoch > 0 ? { lastSeenAt: new Date(device.last_seen_at).toISOString() } : {};
+  return { code: 'device_offline', data: { app: app.name, device: device.name, until, ...seen }, retryable: true };
 }
 
 /** What `source` is called in answers; `undefined` where the app has none. */

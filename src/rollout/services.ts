@@ -1,22 +1,24 @@
 import type { Kysely } from 'kysely';
 import type { Adapter } from '../chat/contract.ts';
 import type { Approvals, Choices, Devices, People, Preferences, Services } from '../commands/index.ts';
+import { isSelected, readSelector } from '../domain/device.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import type { SettingsReader } from '../domain/settings.ts';
 import type { BackupReader } from '../gateway/backup-reader.ts';
 import type { LogReader } from '../gateway/log-reader.ts';
 import type { ReleaseChecker } from '../releases/index.ts';
-import { allDevices, type DeviceWithApps, listDevices } from '../store/devices.ts';
+import { allDevices, listDevices } from '../store/devices.ts';
 import { eventsOf } from '../store/events.ts';
 import { lostAnswers } from '../store/outbox.ts';
 import type { Database } from '../store/schema.ts';
 import { activeUpdates, endedUpdates, findUpdate, type UpdateRow } from '../store/updates.ts';
+import { chooseDevice } from './device-choice.ts';
 import type { Engine } from './engine.ts';
 import type { Notices } from './notices.ts';
 import { planOf } from './plan.ts';
 import type { RequestedApp, Requests } from './requests.ts';
-import { viewOf } from './update-view.ts';
+import { viewIn, viewOf } from './update-view.ts';
 
 export interface ServicesDeps {
   readonly db: Kysely<Database>;
@@ -51,11 +53,8 @@ export function createServices(deps: ServicesDeps): Services {
   }
 
   async function views(rows: readonly UpdateRow[]) {
-    const devices = new Map((await allDevices(db)).map((device) => [device.id, device]));
-    return rows.map((row) => {
-      const device = devices.get(row.device);
-      return viewOf(row, device?.name ?? row.device, device?.apps.find(({ app }) => app === row.app)?.trust);
-    });
+    const devices = await allDevices(db);
+    return rows.map((row) => viewIn(devices, row));
   }
 
   async function oneToCancel(): Promise<string> {
@@ -89,12 +88,16 @@ export function createServices(deps: ServicesDeps): Services {
       const decision = await requests.decide(order, signal);
       return planOf(decision, { withData: order.withData, backup: deps.settings.current().backup });
     },
-    async backups(wanted, signal) {
+    async backups(wanted, signal, on) {
       const devices = await listDevices(db);
-      const asked = wanted === undefined ? deps.apps : [appOf(wanted)];
+      const named = on === undefined ? devices : devices.filter((device) => isSelected(readSelector(on), device));
+      // Of all: what somebody has.
+      const there = (name: string) => named.some((device) => device.apps.some(({ app }) => app === name));
+      const asked = wanted === undefined ? deps.apps.filter(({ name }) => there(name)) : [appOf(wanted)];
       const lists = await Promise.all(
         asked.map(async ({ name }) => {
-          const device = deviceOf(devices, name);
+          const command = `/update backups ${name}`;
+          const { device } = chooseDevice(devices, { app: name, on, command });
           return { app: name, ...(await deps.backups.list(device.id, device.name, name, signal)) };
         }),
       );
@@ -143,16 +146,11 @@ export function createServices(deps: ServicesDeps): Services {
     async readLog(of, signal) {
       if ('update' in of) return logOfUpdate(db, of.update, of.lines);
       const app = appOf(of.app);
-      const device = deviceOf(await listDevices(db), app.name);
+      const command = `/update logs ${app.name}`;
+      const { device } = chooseDevice(await listDevices(db), { app: app.name, on: of.on, command });
       return deps.logs.read(device.id, device.name, app.name, of.lines, signal);
     },
   };
-}
-
-function deviceOf(devices: readonly DeviceWithApps[], app: string): DeviceWithApps {
-  const device = devices.find((d) => d.apps.some((report) => report.app === app)) ?? devices[0];
-  if (!device) throw new FettleError('device_offline', { data: { device: 'this machine' }, retryable: true });
-  return device;
 }
 
 /** What happened, in order, with times: from the store, so that it is there when the device is not. */
@@ -164,7 +162,7 @@ async function logOfUpdate(db: Kysely<Database>, id: string, lines: number): Pro
     const problem = event.data === null ? '' : `  ${event.data}`;
     return `${new Date(event.at).toISOString()}  ${event.to_state}  (${event.actor})${problem}`;
   });
-  const { outcome } = viewOf(row, row.device);
+  const { outcome } = viewOf(row, { name: row.device });
   if (outcome?.problem) told.push(`problem: ${outcome.problem.code} ${JSON.stringify(outcome.problem.data)}`);
   return told.slice(-lines).join('\n');
 }

@@ -11,7 +11,7 @@ import { automaticEnds, findUpdate, type UpdateRow } from '../store/updates.ts';
 import type { Announcer } from './announce.ts';
 import { questionOf, tellAdmins } from './approval-cards.ts';
 import { attemptsOf } from './attempts.ts';
-import { viewWithTrust } from './update-view.ts';
+import { storedView } from './update-view.ts';
 
 /**
  * What is told of an update: a card that goes on (`ID/card`), and one final answer (`ID/final`), a message of its
@@ -45,7 +45,7 @@ export function createTelling(deps: TellingDeps): Telling {
   /** Nobody asked and nobody waits: an app that its device wants installed. Its failure is news for admins. */
   async function unasked(trx: Kysely<Database>, row: UpdateRow, now: number): Promise<void> {
     if (!endedBadly(row.state)) return;
-    const view = await viewWithTrust(trx, row);
+    const view = await storedView(trx, row);
     await deps.announcer.announce(trx, {
       // One message for one release, however often it is tried: the newest reason is shown.
       key: `unasked/${row.kind}/${row.app}/${row.to_version ?? ''}@${row.device}`,
@@ -61,7 +61,7 @@ export function createTelling(deps: TellingDeps): Telling {
       if (row.route === null) return;
       const route = JSON.parse(row.route) as Route;
       const language = languageOf(row);
-      const view = await viewWithTrust(trx, row);
+      const view = await storedView(trx, row);
       const reply = (await questionOf(trx, row, now))?.(language) ?? progressCard(view, language);
       const answers = row.event_id ?? undefined;
       await deps.outbox.put(trx, { key: `${row.id}/card`, route, reply, answers, final: false, failed: false, now });
@@ -71,7 +71,7 @@ export function createTelling(deps: TellingDeps): Telling {
       if (row.automatic === 1) return automatic.end(trx, row, now);
       if (row.route === null) return unasked(trx, row, now);
       const route = JSON.parse(row.route) as Route;
-      const view = await viewWithTrust(trx, row);
+      const view = await storedView(trx, row);
       const [platform = '', ...person] = row.requested_by.split(':');
       const role = await deps.roleOf(platform, person.join(':'), trx);
       // In a group others read along, whoever asked there.
@@ -94,7 +94,7 @@ export function createTelling(deps: TellingDeps): Telling {
       const row = id === undefined ? undefined : await findUpdate(trx, id);
       // Other answers are for whoever asked alone: a code, a list. They are counted (see `lostAnswers`).
       if (!row || row.automatic === 1) return;
-      const view = await viewWithTrust(trx, row);
+      const view = await storedView(trx, row);
       await deps.announcer.announce(trx, {
         key: `${row.id}/lost`,
         about: 'always',
@@ -127,7 +127,7 @@ function createAutomaticTelling(announcer: Announcer): Omit<Telling, 'lost'> {
       const about = asked ? 'always' : 'news';
       if (!announcer.tells(about) || row.state === 'announced') return;
       if (!asked && (await triesBefore(trx, row)) > 0) return;
-      const view = await viewWithTrust(trx, row);
+      const view = await storedView(trx, row);
       const reply = (language: Language) =>
         row.state === 'cancelled' ? withdrawnCard(view, language) : progressCard(view, language);
       await announcer.announce(trx, { key: `${row.id}/card`, about, reply, now });
@@ -145,7 +145,7 @@ function createAutomaticTelling(announcer: Announcer): Omit<Telling, 'lost'> {
           : attempts.state === 'left' && attempts.tries > 1
             ? { what: 'left', tries: attempts.tries }
             : undefined;
-      const view = await viewWithTrust(trx, row);
+      const view = await storedView(trx, row);
       const reply = (language: Language) => automaticFinalCard(view, after, language);
       await announcer.announce(trx, { key: `${row.id}/final`, about, reply, final: true, now });
     },

@@ -2,17 +2,37 @@ import type { Kysely } from 'kysely';
 import type { UpdateView } from '../commands/index.ts';
 import type { Trusted } from '../domain/trust-text.ts';
 import { Outcome, Problem, Progress } from '../protocol/messages.ts';
-import { reportOf } from '../store/devices.ts';
+import { type DeviceWithApps, placeOf, reportOf } from '../store/devices.ts';
 import type { Database } from '../store/schema.ts';
 import type { UpdateRow } from '../store/updates.ts';
 
-/** The same, with what its device demands of the app's releases. */
-export async function viewWithTrust(db: Kysely<Database>, row: UpdateRow, deviceName = row.device) {
-  return viewOf(row, deviceName, (await reportOf(db, row.device, row.app))?.trust);
+/** Where an update happens, and what its device demands of the app's releases. */
+export interface Place {
+  /** What people call the device. */
+  readonly name: string;
+  /** There are others, so it has to be said. */
+  readonly several?: boolean | undefined;
+  readonly trust?: Trusted | undefined;
 }
 
-/** An update as cards and commands see it. @param deviceName what people call the device */
-export function viewOf(row: UpdateRow, deviceName: string, trust?: Trusted): UpdateView {
+/** {@link storedView} of many: the devices are read once. */
+export function viewIn(devices: readonly DeviceWithApps[], row: UpdateRow): UpdateView {
+  const device = devices.find(({ id }) => id === row.device);
+  return viewOf(row, {
+    name: device?.name ?? row.device,
+    several: devices.filter(({ state }) => state !== 'revoked').length > 1,
+    trust: device?.apps.find(({ app }) => app === row.app)?.trust,
+  });
+}
+
+/** An update as cards show it, with what the store knows of its device. */
+export async function storedView(trx: Kysely<Database>, row: UpdateRow): Promise<UpdateView> {
+  const trust = (await reportOf(trx, row.device, row.app))?.trust;
+  return viewOf(row, { ...(await placeOf(trx, row.device)), trust });
+}
+
+/** An update as cards and commands see it. */
+export function viewOf(row: UpdateRow, { name, several, trust }: Place): UpdateView {
   const told = row.progress === null ? {} : (JSON.parse(row.progress) as { progress?: unknown; note?: unknown });
   const progress = Progress.safeParse(told.progress);
   const note = Problem.safeParse(told.note);
@@ -20,7 +40,8 @@ export function viewOf(row: UpdateRow, deviceName: string, trust?: Trusted): Upd
   return {
     id: row.id,
     app: row.app,
-    device: deviceName,
+    device: name,
+    on: several ? name : undefined,
     kind: row.kind,
     state: row.state,
     from: row.from_version ?? undefined,

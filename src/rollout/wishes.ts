@@ -129,7 +129,7 @@ export function createWishes(deps: WishesDeps): Wishes {
 
 /** Does the update wait for the app's own lock, as far as the hub was told? */
 export function waitsForLock(row: UpdateRow): boolean {
-  return row.state === 'waiting' && viewOf(row, row.device).note?.code === 'locked_by_app';
+  return row.state === 'waiting' && viewOf(row, { name: row.device }).note?.code === 'locked_by_app';
 }
 
 /** Whoever cancels an automatic update leaves its release to people. */

@@ -100,10 +100,30 @@ export async function reportOf(db: Kysely<Database>, device: string, app: string
   return row && AppReport.parse(JSON.parse(row.report));
 }
 
+/** What people call a device, and whether there are others that were not revoked. */
+export async function placeOf(
+  db: Kysely<Database>,
+  id: string,
+): Promise<{ readonly name: string; readonly several: boolean }> {
+  const devices = db.selectFrom('devices').leftJoin('device_keys', 'device_keys.device', 'devices.id');
+  const row = await devices
+    .select(['devices.name', 'device_keys.name as called'])
+    .where('devices.id', '=', id)
+    .executeTakeFirst();
+  const active = await devices
+    .select('devices.id')
+    .where((eb) => eb.or([eb('device_keys.state', 'is', null), eb('device_keys.state', '!=', 'revoked')]))
+    .limit(2)
+    .execute();
+  return { name: row?.called ?? row?.name ?? id, several: active.length > 1 };
+}
+
 export interface DeviceWithApps extends DeviceRow {
   readonly apps: readonly AppReport[];
   readonly state: DeviceState;
   readonly labels: Labels;
+  /** The one beside the hub, or of a hub from before others could join. */
+  readonly local: boolean;
 }
 
 /** All devices with what they last reported; not those that were revoked. */
@@ -118,15 +138,16 @@ export async function allDevices(db: Kysely<Database>): Promise<DeviceWithApps[]
       .selectFrom('devices')
       .leftJoin('device_keys', 'device_keys.device', 'devices.id')
       .selectAll('devices')
-      .select(['device_keys.state', 'device_keys.labels', 'device_keys.name as called'])
+      .select(['device_keys.state', 'device_keys.labels', 'device_keys.local', 'device_keys.name as called'])
       .orderBy('devices.name')
       .execute(),
     db.selectFrom('device_apps').selectAll().execute(),
   ]);
-  return devices.map(({ called, state, labels, ...device }) => ({
+  return devices.map(({ called, state, labels, local, ...device }) => ({
     ...device,
     name: called ?? device.name,
     state: state ?? 'active',
+    local: local !== 0,
     labels: labels === null ? {} : (JSON.parse(labels) as Labels),
     apps: apps.filter((row) => row.device === device.id).map((row) => AppReport.parse(JSON.parse(row.report))),
   }));

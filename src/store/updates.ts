@@ -99,9 +99,15 @@ async function unendedUpdates(db: Kysely<Database>, where: OfApp): Promise<Updat
 }
 
 /** Ended ones, newest first. */
-export async function endedUpdates(db: Kysely<Database>, app: string | undefined, limit: number): Promise<UpdateRow[]> {
+export async function endedUpdates(
+  db: Kysely<Database>,
+  app: string | undefined,
+  limit: number,
+  device?: string,
+): Promise<UpdateRow[]> {
   let query = db.selectFrom('updates').selectAll().where('final_state', 'is not', null);
   if (app !== undefined) query = query.where('app', '=', app);
+  if (device !== undefined) query = query.where('device', '=', device);
   return query.orderBy('ended_at', 'desc').limit(limit).execute();
 }
 

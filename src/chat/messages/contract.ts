@@ -26,6 +26,8 @@ export type ProblemWriter = (data: ErrorData, now?: number) => ProblemText;
 export interface UpdateLike {
   readonly id: string;
   readonly app: string;
+  /** The device's name, where there are others. */
+  readonly on?: string | undefined;
   readonly kind: UpdateKind;
   readonly state: UpdateState;
   readonly from?: string | undefined;

@@ -45,6 +45,10 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: `The device does not know its hub: ${t(d.file)} can't be used${because(d)}.`,
     next: 'Enroll the device again, or mend the file.',
   }),
+  hub_not_proven: (d) => ({
+    text: `What answers at ${t(d.hub) || "the hub's address"} is not the hub that this line is for: its certificate is another.`,
+    next: 'Make a new line (/device enroll); where that does not help, somebody is in between.',
+  }),
   unknown_device: (d) => ({
     text: `There is no device ${t(d.typed) ? `called ${t(d.typed)}` : 'like that'}.`,
     next: list(d.known).length > 0 ? `There are ${list(d.known).join(', ')}.` : '/device list shows all.',
@@ -76,7 +80,7 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     next: '`fettle down` there stops everything.',
   }),
   not_on_device: (d) => ({
-    text: `${app(d)} is not on ${device(d)}.`,
+    text: d.device ? `${app(d)} is not on ${device(d)}.` : `No device has ${app(d)}.`,
     next: list(d.devices).length > 0 ? `It is on ${list(d.devices).join(', ')}.` : undefined,
   }),
   enroll_refused: (d) => {

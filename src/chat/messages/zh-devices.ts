@@ -40,6 +40,10 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: `设备不知道自己的中心：无法使用 ${t(d.file)}${because(d)}。`,
     next: '请重新登记设备，或修正该文件。',
   }),
+  hub_not_proven: (d) => ({
+    text: `${t(d.hub) || 'hub 地址'} 处应答的不是这条命令所属的 hub：证书不同。`,
+    next: '请用 /device enroll 生成新的命令；若仍如此，说明中间有人冒充。',
+  }),
   unknown_device: (d) => ({
     text: `没有${t(d.typed) ? `名为 ${t(d.typed)} 的` : '这台'}设备。`,
     next: list(d.known).length > 0 ? `现有：${list(d.known).join('、')}。` : '/device list 列出全部。',
@@ -71,7 +75,7 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     next: '在那里运行 `fettle down` 会停止一切。',
   }),
   not_on_device: (d) => ({
-    text: `${app(d)} 不在 ${device(d)} 上。`,
+    text: d.device ? `${app(d)} 不在 ${device(d)} 上。` : `没有设备装有 ${app(d)}。`,
     next: list(d.devices).length > 0 ? `它在：${list(d.devices).join('、')}。` : undefined,
   }),
   enroll_refused: (d) => {

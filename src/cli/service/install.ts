@@ -4,6 +4,7 @@ import { isUp } from '../../../agent/restart/systemctl.ts';
 import { layoutWith, type ServiceRecord, serviceRecord } from '../../../config/home.ts';
 import { type LoadedConfig, loadConfig, parseConfig } from '../../../config/load.ts';
 import { makeFolder, writeDurably } from '../../files/durable.ts';
+import { agentFile, isEnrolled } from '../enrolled.ts';
 import { prepareAll } from '../up.ts';
 import { accountName } from './accounts.ts';
 import { giveBack, hubPlace, makeAppAccounts, settleApart, whyTogether } from './apart.ts';
@@ -88,7 +89,7 @@ async function planFor(options: ServiceOptions, manager: Manager): Promise<Servi
       `${others.join(' and ')} ${others.length === 1 ? 'is' : 'are'} there`,
       '`fettle install-service --uninstall` first',
     );
-  const file = options.config ?? layout.config;
+  const file = options.config ?? (isEnrolled(layout) ? agentFile(layout) : layout.config);
   const loaded = existsSync(file) ? loadConfig(file) : { file, config: parseConfig('', file) };
   const unitPlan: UnitPlan = {
     ...{ name, user, separate, layout, owner, apart: together === undefined ? place : undefined },

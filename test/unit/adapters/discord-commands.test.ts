@@ -49,7 +49,7 @@ test('options are of the kind of their argument, the required ones first', () =>
         argument.kind === 'choice' ? argument.values : [],
       );
       expect(option?.autocomplete ?? false).toBe(
-        ['app', 'version', 'update', 'backup', 'device'].includes(argument.kind),
+        ['app', 'version', 'update', 'backup', 'device', 'selector'].includes(argument.kind),
       );
     }
   }

@@ -92,7 +92,7 @@ test('nothing drives the terminal', () => {
     { tone: 'info', title: 'x\x1b[2J\ny', code: '\x1b[31mred\x1b[0m' },
     { paint: NO_PAINT, width: 80, marks: MARKS },
   );
-  expect(lines.join('\n')).toBe('• x y\n  │ red');
+  expect(lines.join('\n')).toBe('• x y\nred');
 });
 
 test('lines are cut across chunks and bounded', () => {

@@ -269,7 +269,7 @@ test('the first screen of /help fits a phone: what to say and to type, in the la
   const { table, buttons } = await reply(createWorld(), '/help', { language: 'zh' });
   expect(table?.rows.slice(0, 2)).toEqual([
     ['检查更新', '/update check [应用]'],
-    ['更新', '/update now [应用][@版本]'],
+    ['更新', '/update now [应用][@版本] [on 设备]'],
   ]);
   expect(table?.rows.length).toBeLessThan(9);
   expect(buttons?.at(-1)).toEqual({ label: '全部命令', command: '/help all' });

@@ -194,12 +194,16 @@ describe('what is refused', () => {
     expect(refusal('/update now wbe@1.0.0')).toMatchObject({ code: 'unknown_app' });
   });
 
+  test('`on` with nothing behind it', () => {
+    expect(refusal('/update now web on').data).toMatchObject({ problem: 'value_needed', what: 'on' });
+  });
+
   test('an unknown flag: the usage and the nearest', () => {
     expect(refusal('/update now web --forse').data).toMatchObject({
       problem: 'unknown_flag',
       what: '--forse',
       nearest: ['--force'],
-      usage: '/update now [app][@version] [--dry-run] [--force]',
+      usage: '/update now [app][@version] [on device] [--dry-run] [--force]',
     });
   });
 
@@ -297,4 +301,13 @@ test('anything at all is either understood or refused by a code', () => {
       if (!(error instanceof FettleError)) throw new Error(`${JSON.stringify(text)}: ${String(error)}`);
     }
   }
+});
+
+test.each([
+  ['/update now web on robot-7', { app: 'web', on: 'robot-7' }],
+  ['/update now on site=lab web@1.4.2 --force', { app: 'web', version: '1.4.2', on: 'site=lab', force: true }],
+  ['/update rollback web on all', { app: 'web', on: 'all' }],
+  ['/device enroll --label site=lab --label rack=2 --count 3 pi', { name: 'pi', label: 'site=lab,rack=2', count: '3' }],
+])('devices are named: %s', (text, raw) => {
+  expect(read(text)[1]).toMatchObject(raw);
 });
