@@ -27,6 +27,8 @@ import { commandsIn } from './restart/surroundings.ts';
 import { createSelf } from './self/index.ts';
 import { keptRestart, loneRestart } from './self/restart.ts';
 import { openSettings } from './settings.ts';
+import type { Tools } from './tools/index.ts';
+import { toolReports } from './tools/report.ts';
 import { createBallast } from './updater/ballast.ts';
 import { openBlocked } from './updater/blocked.ts';
 import { createBound } from './updater/bound.ts';
@@ -103,6 +105,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const reports = new Map<string, { seq: number; extra: number }>();
   const held = createHeldReports<AgentMessage>((message) => link.send(message));
   let recovered = false;
+  let tools: Tools | undefined;
 
   const redactors = new Map<string, Redact>();
   const redactFor = (app: string, text: string) => {
@@ -176,6 +179,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       // Outcomes before what runs: the hub must not take an update for lost whose end it is about to hear.
       for (const message of updates.outcomes()) link.send(message);
       updates.tell();
+      for (const result of tools?.results() ?? []) link.send({ type: 'tool-result', result });
       void sendInventory();
     },
     // Nothing that a hub says may end the agent; what could not be written down is offered again.
@@ -188,7 +192,9 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   async function sendInventory(): Promise<void> {
     if (!link.connected()) return;
     try {
-      link.send({ type: 'inventory', apps: await updates.inventory(), recovered });
+      const told = toolReports(config.tools);
+      const inventory = { type: 'inventory', apps: await updates.inventory(), recovered } as const;
+      link.send(told.length === 0 ? inventory : { ...inventory, tools: told });
     } catch (error) {
       log(`what runs could not be told: ${String(error)}`);
     }
@@ -237,11 +243,35 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
           log(`the hub's settings could not be kept: ${String(error)}`);
         }
         return;
+      case 'run-tool':
+        (await openTools()).take(message, message.now ?? hubNow);
+        return;
+      case 'tool-ack':
+        (await openTools()).acknowledge(message.request);
+        return;
       case 'challenge':
       case 'welcome':
       case 'unknown':
         return;
     }
+  }
+
+  /** Loaded where there are tools, or where somebody asks for one. */
+  async function openTools(): Promise<Tools> {
+    if (tools) return tools;
+    const { createTools } = await import('./tools/index.ts');
+    const secrets = Object.values(policy.apps).flatMap(({ env }) => secretValues(env));
+    tools ??= createTools({
+      tools: config.tools,
+      device,
+      folder: join(layout.agent.dir, 'tools'),
+      basicEnvironment: options.basicEnvironment,
+      clock,
+      redact: createRedactor({ secrets, homes: [layout.home, options.userHome] }),
+      send: (result) => link.send({ type: 'tool-result', result }),
+      log,
+    });
+    return tools;
   }
 
   /** A disk that can't take the word down has not heard it. */
@@ -303,6 +333,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   if (!updates.replacingSelf()) {
     await self.restart.commit().catch((error: unknown) => log(`the keeper did not take the commit: ${String(error)}`));
   }
+  if (Object.keys(config.tools).length > 0) await openTools();
   link.start();
   local.start();
   if (options.kept && !updates.replacingSelf()) void self.followUp();
@@ -326,6 +357,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   clearInterval(crashLook);
   clearInterval(prune);
   local.stop();
+  await tools?.stop();
   await updates.stop();
   held.flush();
   link.stop();

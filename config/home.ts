@@ -22,6 +22,8 @@ export interface AppFolder {
 export interface HomeLayout {
   readonly home: string;
   readonly config: string;
+  /** `agent.yaml`: the file of a device that is no hub. */
+  readonly deviceConfig: string;
   readonly logs: string;
   readonly runtimes: string;
   readonly releases: string;
@@ -116,6 +118,7 @@ export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
   return {
     home,
     config: at('fettle.yaml'),
+    deviceConfig: at('agent.yaml'),
     logs: at('logs'),
     runtimes: at('runtimes'),
     releases: at('releases'),

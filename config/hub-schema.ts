@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AppsSchema, SelfSchema, UpdatesSchema } from './agent-schema.ts';
+import { AppsSchema, deviceKeys, SelfSchema, UpdatesSchema } from './agent-schema.ts';
 import { ChatsSchema, PhrasesSchema } from './chat-schema.ts';
 import { SettingsSchema } from './settings-schema.ts';
 
@@ -32,6 +32,7 @@ export const HubSchema = z
     phrases: PhrasesSchema.default({}),
     settings: SettingsSchema.describe('What `/settings` shows. A value that was set in a chat wins over the one here.'),
     apps: AppsSchema.default({}).describe('The apps, by name.'),
+    ...deviceKeys,
   })
   .superRefine((config, context) => {
     const message = `expected one of: ${Object.keys(config.apps).join(', ') || '(no apps yet)'}`;

@@ -6,7 +6,7 @@ import { takeLock } from '../../agent/keeper/lock.ts';
 import { runAgent } from '../../agent/main.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
-import { loadDeviceConfig } from '../../config/load-device.ts';
+import { deviceFile, loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { makeFolder } from '../files/durable.ts';
 import { createSeenFile } from '../origin/seen.ts';
@@ -39,7 +39,7 @@ export async function startAgent(
     await becomeCurrent(layout, environment, config);
   }
   const lock = takeLock(layout.agent.lock);
-  const { apps, fettle, updates } = loadDeviceConfig(config ?? layout.config);
+  const device = loadDeviceConfig(deviceFile(layout, config));
   const tools = npmTools(environment, layout.agent.dir);
   const node = process.execPath;
   const acquirer = createAcquirer({
@@ -60,7 +60,7 @@ export async function startAgent(
   });
   const end = await runAgent({
     layout,
-    config: { apps, fettle, updates },
+    config: device,
     configFile: config,
     version: test.version ?? VERSION,
     node,
@@ -87,7 +87,7 @@ export async function startAgent(
  * @throws {FettleError | ConfigError} `journal_unreadable`
  */
 export function rehearseAgent({ layout, config }: RoleOptions, version: string = VERSION): void {
-  loadDeviceConfig(config ?? layout.config);
+  loadDeviceConfig(deviceFile(layout, config));
   // What is over does not matter any more: an older agent need not understand what a newer one did.
   const unreadable = openJournal(layout.agent.journal).unreadable.filter((update) => !isOver(layout, update));
   if (unreadable.length > 0) {

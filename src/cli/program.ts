@@ -3,6 +3,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import { CHAT_PLATFORMS } from '../../config/chat-secrets.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
+import { homeFile } from '../../config/load-device.ts';
 import { addChatCommands } from './chats/commands.ts';
 import { defaultHome } from './default-home.ts';
 import { addDeviceCommands } from './device-commands.ts';
@@ -145,7 +146,7 @@ Exit code 0: done, or said; 2: refused, and why.`,
   const configuration = program
     .command('config')
     .description('look at the configuration: check it, explain it, print its schema');
-  const configFile = (file: string | undefined) => file ?? config() ?? layout().config;
+  const configFile = (file: string | undefined) => homeFile(layout(), file ?? config());
   const say = (line: string) => console.log(line);
   configuration
     .command('check')

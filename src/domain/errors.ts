@@ -11,6 +11,9 @@ export const DEVICE_CODES = [
   'order_expired',
   'order_replayed',
   'bad_signature',
+  'tool_refused',
+  'tool_end_unknown',
+  'policy_refused',
 ] as const;
 
 /** Sources, releases and artifacts. */

@@ -204,6 +204,45 @@ export const AppReport = z.object({
 });
 export type AppReport = z.infer<typeof AppReport>;
 
+/** A tool that the device's file names. */
+export const ToolReport = z.object({
+  name,
+  /** Who may have it run; never less than an operator. */
+  role: z.enum(['operator', 'admin']).catch('admin'),
+  timeoutMs: z.number().nonnegative(),
+  /** In the order in which values are given. */
+  args: z
+    .array(
+      z.object({
+        name: z.string().max(40),
+        optional: z.boolean(),
+        /** In words. */
+        expected: z.string().max(200),
+        values: z.array(z.string().max(100)).max(20).optional(),
+      }),
+    )
+    .max(20),
+});
+export type ToolReport = z.infer<typeof ToolReport>;
+
+/** What became of a tool that was asked for. */
+export const ToolResult = z.object({
+  request: id,
+  tool: z.string().max(80),
+  /** `unknown`: it was begun, and nobody can say how it ended. It is not run again for this request. */
+  state: z.enum(['running', 'ended', 'refused', 'unknown']),
+  /** Exit code; null where a signal ended it. */
+  code: z.number().int().nullable().optional(),
+  timedOut: z.boolean().optional(),
+  /** The end of what it wrote, redacted. */
+  output: z.string().max(100_000),
+  /** There was more. */
+  cut: z.boolean().optional(),
+  ms: z.number().nonnegative(),
+  problem: Problem.optional(),
+});
+export type ToolResult = z.infer<typeof ToolResult>;
+
 /** Hub → agent. */
 export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), nonce, hub: z.string(), version, now: at }),
@@ -235,6 +274,19 @@ export const HubMessage = z.discriminatedUnion('type', [
     retentionDays: z.number().int().min(0).max(36_500),
   }),
   z.object({ type: z.literal('list-backups'), request: id, app: name }),
+  // Asked again with the same request, it is told again, and never run again.
+  z.object({
+    type: z.literal('run-tool'),
+    request: id,
+    device: id,
+    tool: z.string().min(1).max(80),
+    args: z.array(z.string().max(1_000)).max(20),
+    capability: Capability.optional(),
+    notBefore: at,
+    expiresAt: at,
+    now: at.optional(),
+  }),
+  z.object({ type: z.literal('tool-ack'), request: id }),
   z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),
 ]);
 export type HubMessage = z.infer<typeof HubMessage>;
@@ -255,7 +307,10 @@ export const AgentMessage = z.discriminatedUnion('type', [
     apps: z.array(AppReport).max(1_000),
     /** True once recovery has run and nothing is left over. */
     recovered: z.boolean(),
+    tools: z.array(ToolReport).max(50).optional(),
   }),
+  // Offered at each connect until it is acknowledged.
+  z.object({ type: z.literal('tool-result'), result: ToolResult }),
   z.object({ type: z.literal('order-ack'), order: id, update: id, accepted: z.boolean(), problem: Problem.optional() }),
   z.object({
     type: z.literal('report'),

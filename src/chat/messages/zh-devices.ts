@@ -26,4 +26,16 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: '指令的签名不属于该设备信任的中心。',
     next: '若中心被迁移或更换，请重新登记设备。',
   }),
+  tool_refused: (d) => ({
+    text: `${t(d.tool)} 不接受这个参数${d.what ? `：${t(d.what)}` : ''}。`,
+    next: d.expected ? `应为：${t(d.expected)}。` : undefined,
+  }),
+  tool_end_unknown: (d) => ({
+    text: `${t(d.tool)} 已经开始运行，但结果未知：设备上的代理在此期间停止了。`,
+    next: '它不会自动再次运行。请检查设备，然后重新发起。',
+  }),
+  policy_refused: (d) => ({
+    text: `设备没有接受该策略${because(d)}。`,
+    next: '设备上的文件没有改变。请修正策略，使用更大的编号并重新签名。',
+  }),
 };
