@@ -29,6 +29,7 @@ import { createRequests } from '../rollout/requests.ts';
 import { createServices } from '../rollout/services.ts';
 import { createSettings } from '../rollout/settings.ts';
 import { createTelling } from '../rollout/telling.ts';
+import { createToolDesk } from '../rollout/tools.ts';
 import { rememberAdminChat } from '../store/admin-chats.ts';
 import { listDevices } from '../store/devices.ts';
 import { openStore } from '../store/open.ts';
@@ -168,6 +169,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     onChange: () => handsOff.soon(),
   });
   const logs = createLogReader(reachable, random);
+  const toolDesk = createToolDesk({ db, clock, gateway: reachable, outbox, log: logLine });
   const services = createServices({
     db,
     clock,
@@ -182,6 +184,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     choices,
     people,
     approvals,
+    tools: toolDesk,
     version: VERSION,
     adapters,
   });
@@ -223,12 +226,19 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     log: logLine,
     events: {
       connected: (peer) => engine.connected(peer),
-      ready: (peer) => deviceSettings.connected(peer.device),
+      ready(peer) {
+        deviceSettings.connected(peer.device);
+        toolDesk.connected(peer.device);
+      },
       disconnected: (peer, epoch) => engine.disconnected(peer, epoch),
       async message(peer, epoch, message) {
         if (message.type === 'log') logs.answer(message);
         else if (message.type === 'backups') backups.answer(message);
-        else await engine.received(peer, epoch, message);
+        else if (message.type === 'tool-result') await toolDesk.answer(peer, message.result);
+        else {
+          if (message.type === 'inventory') toolDesk.told(peer, message.tools ?? []);
+          await engine.received(peer, epoch, message);
+        }
       },
     },
   });

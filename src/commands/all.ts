@@ -7,6 +7,7 @@ export { auto } from './auto.ts';
 export { backups } from './backups.ts';
 export { cancel } from './cancel.ts';
 export { check } from './check.ts';
+export { deviceRun } from './device-run.ts';
 export { force } from './force.ts';
 export { help } from './help.ts';
 export { history } from './history.ts';

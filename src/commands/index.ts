@@ -31,3 +31,4 @@ export type { Command, CommandContext, CommandResult, Words } from './contract.t
 export type * from './people-services.ts';
 export type * from './services.ts';
 export { createCommandTable, type Table } from './table.ts';
+export type * from './tools-services.ts';

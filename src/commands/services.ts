@@ -8,6 +8,7 @@ import type { UpdateKind, UpdateState } from '../domain/update.ts';
 import type { AppReport, BackupReport, Outcome, Problem, Progress, StrangeBackup } from '../protocol/messages.ts';
 import type { Asker, Person } from './asker.ts';
 import type { Approvals, People } from './people-services.ts';
+import type { DeviceTools } from './tools-services.ts';
 
 export type { Asker, Person } from './asker.ts';
 
@@ -81,6 +82,8 @@ export interface Services {
   readonly people: People;
   /** Updates that wait for somebody's word. */
   readonly approvals: Approvals;
+  /** What devices' own files let people have run. */
+  readonly tools: DeviceTools;
   devices(): Promise<readonly DeviceView[]>;
   adapters(): readonly AdapterView[];
   /** Answers of the last day that could not be given, and why, of a platform; those of a chat that is well again are not. */

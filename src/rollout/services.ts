@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Adapter } from '../chat/contract.ts';
-import type { Approvals, Choices, People, Preferences, Services } from '../commands/index.ts';
+import type { Approvals, Choices, DeviceTools, People, Preferences, Services } from '../commands/index.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import type { SettingsReader } from '../domain/settings.ts';
@@ -32,6 +32,7 @@ export interface ServicesDeps {
   readonly choices: Choices;
   readonly people: People;
   readonly approvals: Approvals;
+  readonly tools: DeviceTools;
   readonly version: string;
   readonly adapters: readonly Adapter[];
 }
@@ -77,6 +78,7 @@ export function createServices(deps: ServicesDeps): Services {
     choices: deps.choices,
     people: deps.people,
     approvals: deps.approvals,
+    tools: deps.tools,
     check: (app, signal) => checker.check(appOf(app), { signal }),
     known: async (app) => (await checker.known(appOf(app))) ?? { offer: { releases: [], channels: {} } },
     request: (order, signal) => requests.request(order, signal),

@@ -8,6 +8,7 @@ import { createOutbox } from '../../src/chat/outbox.ts';
 import { createRouter, type Router } from '../../src/chat/router.ts';
 import { COMMANDS, createCommandTable, type Preferences } from '../../src/commands/index.ts';
 import type { Approval } from '../../src/domain/approval.ts';
+import { FettleError } from '../../src/domain/errors.ts';
 import { createRedactor } from '../../src/domain/redact.ts';
 import type { Reply } from '../../src/domain/reply.ts';
 import { createPeople, type PeopleOfHub } from '../../src/people/people.ts';
@@ -153,6 +154,11 @@ export async function start(approval: Approval = 'none'): Promise<void> {
   });
   const services = createServices({
     ...{ db, clock, checker, engine, requests, notices, apps, choices, people, approvals, adapters },
+    tools: {
+      list: async () => [],
+      begun: async () => undefined,
+      run: () => Promise.reject(new FettleError('not_allowed')),
+    },
     logs: { read: async () => '', answer: () => undefined },
     backups: { list: async () => ({ backups: [], strange: [] }) },
     settings: settings as unknown as Preferences & TestSettings,
