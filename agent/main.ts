@@ -20,6 +20,7 @@ import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
 import { createLink } from './link.ts';
 import { createLocalInbox } from './local/inbox.ts';
+import { createOnDemand } from './on-demand.ts';
 import { createPolicy } from './policy.ts';
 import { endLeftovers } from './rehearsal/leftovers.ts';
 import { restartDrivers, withoutKeeper } from './restart/index.ts';
@@ -27,7 +28,6 @@ import { commandsIn } from './restart/surroundings.ts';
 import { createSelf } from './self/index.ts';
 import { keptRestart, loneRestart } from './self/restart.ts';
 import { openSettings } from './settings.ts';
-import type { Tools } from './tools/index.ts';
 import { toolReports } from './tools/report.ts';
 import { createBallast } from './updater/ballast.ts';
 import { openBlocked } from './updater/blocked.ts';
@@ -42,6 +42,10 @@ export interface AgentOptions {
   readonly config: AgentConfig;
   /** The file that it is from, where that is not the home's own. */
   readonly configFile?: string | undefined;
+  /** The device's own agent.yaml, where it has one: a signed policy may replace it. */
+  readonly policyFile?: string | undefined;
+  /** Reads such a file's text. @throws with a reason */
+  readonly parsePolicy?: ((text: string, file: string) => AgentConfig) | undefined;
   readonly version: string;
   /** Node that runs packages, and this agent. */
   readonly node: string;
@@ -105,7 +109,6 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const reports = new Map<string, { seq: number; extra: number }>();
   const held = createHeldReports<AgentMessage>((message) => link.send(message));
   let recovered = false;
-  let tools: Tools | undefined;
 
   const redactors = new Map<string, Redact>();
   const redactFor = (app: string, text: string) => {
@@ -179,7 +182,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       // Outcomes before what runs: the hub must not take an update for lost whose end it is about to hear.
       for (const message of updates.outcomes()) link.send(message);
       updates.tell();
-      for (const result of tools?.results() ?? []) link.send({ type: 'tool-result', result });
+      for (const result of tools.results()) link.send({ type: 'tool-result', result });
       void sendInventory();
     },
     // Nothing that a hub says may end the agent; what could not be written down is offered again.
@@ -244,34 +247,19 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         }
         return;
       case 'run-tool':
-        (await openTools()).take(message, message.now ?? hubNow);
+        (await tools.open()).take(message, message.now ?? hubNow);
+        return;
+      case 'policy':
+        await policies.take(message, hubNow);
         return;
       case 'tool-ack':
-        (await openTools()).acknowledge(message.request);
+        (await tools.open()).acknowledge(message.request);
         return;
       case 'challenge':
       case 'welcome':
       case 'unknown':
         return;
     }
-  }
-
-  /** Loaded where there are tools, or where somebody asks for one. */
-  async function openTools(): Promise<Tools> {
-    if (tools) return tools;
-    const { createTools } = await import('./tools/index.ts');
-    const secrets = Object.values(policy.apps).flatMap(({ env }) => secretValues(env));
-    tools ??= createTools({
-      tools: config.tools,
-      device,
-      folder: join(layout.agent.dir, 'tools'),
-      basicEnvironment: options.basicEnvironment,
-      clock,
-      redact: createRedactor({ secrets, homes: [layout.home, options.userHome] }),
-      send: (result) => link.send({ type: 'tool-result', result }),
-      log,
-    });
-    return tools;
   }
 
   /** A disk that can't take the word down has not heard it. */
@@ -312,6 +300,14 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     }
   }
 
+  const { tools, policies } = createOnDemand({
+    options,
+    device: { id: device, name: deviceName() },
+    isBusy: (app) => updates.isBusy(app),
+    send: (message) => link.send(message),
+    restart: () => self.restart.restart(),
+  });
+
   const local = createLocalInbox({
     folder: layout.agent.local,
     device,
@@ -333,12 +329,13 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   if (!updates.replacingSelf()) {
     await self.restart.commit().catch((error: unknown) => log(`the keeper did not take the commit: ${String(error)}`));
   }
-  if (Object.keys(config.tools).length > 0) await openTools();
+  if (Object.keys(config.tools).length > 0) await tools.open();
   link.start();
   local.start();
   if (options.kept && !updates.replacingSelf()) void self.followUp();
   const tick = setInterval(() => {
     local.look();
+    void policies.look();
     void updates.retryStranded().then(() => sendInventory());
   }, INVENTORY_MS);
   const lookAtCrashes = async () => {
@@ -357,7 +354,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   clearInterval(crashLook);
   clearInterval(prune);
   local.stop();
-  await tools?.stop();
+  await tools.stop();
   await updates.stop();
   held.flush();
   link.stop();

@@ -46,6 +46,8 @@ export interface HomeLayout {
     readonly git: string;
     readonly key: string;
     readonly port: string;
+    /** Signed policies that are carried to devices. */
+    readonly policies: string;
   };
   readonly agent: {
     readonly dir: string;
@@ -140,6 +142,7 @@ export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
       git: at('hub', 'git'),
       key: at('hub', 'key'),
       port: at('hub', 'port'),
+      policies: at('hub', 'policies'),
     },
     agent: {
       dir: at('agent'),

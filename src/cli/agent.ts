@@ -6,7 +6,7 @@ import { takeLock } from '../../agent/keeper/lock.ts';
 import { runAgent } from '../../agent/main.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
-import { deviceFile, loadDeviceConfig } from '../../config/load-device.ts';
+import { deviceFile, isAgentFile, loadDeviceConfig, parseDevice } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { makeFolder } from '../files/durable.ts';
 import { createSeenFile } from '../origin/seen.ts';
@@ -39,7 +39,8 @@ export async function startAgent(
     await becomeCurrent(layout, environment, config);
   }
   const lock = takeLock(layout.agent.lock);
-  const device = loadDeviceConfig(deviceFile(layout, config));
+  const file = deviceFile(layout, config);
+  const device = loadDeviceConfig(file);
   const tools = npmTools(environment, layout.agent.dir);
   const node = process.execPath;
   const acquirer = createAcquirer({
@@ -62,6 +63,8 @@ export async function startAgent(
     layout,
     config: device,
     configFile: config,
+    policyFile: isAgentFile(file) ? file : undefined,
+    parsePolicy: parseDevice,
     version: test.version ?? VERSION,
     node,
     program: process.argv[1],

@@ -16,6 +16,7 @@ import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
 import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
+import { createPolicyOffers } from '../gateway/policies.ts';
 import { createPeople } from '../people/people.ts';
 import { openKey } from '../protocol/key.ts';
 import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';
@@ -169,6 +170,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     onChange: () => handsOff.soon(),
   });
   const logs = createLogReader(reachable, random);
+  const policies = createPolicyOffers({ folder: layout.hub.policies, gateway: reachable, log: logLine });
   const toolDesk = createToolDesk({ db, clock, gateway: reachable, outbox, log: logLine });
   const services = createServices({
     db,
@@ -229,11 +231,13 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       ready(peer) {
         deviceSettings.connected(peer.device);
         toolDesk.connected(peer.device);
+        policies.connected(peer);
       },
       disconnected: (peer, epoch) => engine.disconnected(peer, epoch),
       async message(peer, epoch, message) {
         if (message.type === 'log') logs.answer(message);
         else if (message.type === 'backups') backups.answer(message);
+        else if (message.type === 'policy-result') policies.answer(peer, message);
         else if (message.type === 'tool-result') await toolDesk.answer(peer, message.result);
         else {
           if (message.type === 'inventory') toolDesk.told(peer, message.tools ?? []);
@@ -249,6 +253,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   for (const { adminChat } of adapters)
     if (adminChat) await rememberAdminChat(db, { route: adminChat, language: undefined, at: clock.now() });
   await engine.start();
+  policies.start();
   outbox.start();
   await router.start();
   await Promise.all(adapters.map((adapter) => adapter.start(router.sink(adapter.platform))));
@@ -269,6 +274,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   await Promise.all(adapters.map((adapter) => adapter.stop()));
   await router.stop();
   deviceSettings.stop();
+  policies.stop();
   await schedule.stop();
   await handsOff.stop();
   await engine.stop();

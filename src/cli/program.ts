@@ -8,6 +8,7 @@ import { addChatCommands } from './chats/commands.ts';
 import { defaultHome } from './default-home.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import type { InitFlags } from './init/flags.ts';
+import { addPolicyCommands } from './policy/commands.ts';
 import { showError } from './show-error.ts';
 import { VERSION } from './version.ts';
 
@@ -254,6 +255,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
       process.exit();
     });
   addDeviceCommands(program, { layout, environment, config });
+  addPolicyCommands(program, layout);
   addChatCommands(program, { layout, environment, config });
   program
     .command('install-service')

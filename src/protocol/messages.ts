@@ -287,6 +287,8 @@ export const HubMessage = z.discriminatedUnion('type', [
     now: at.optional(),
   }),
   z.object({ type: z.literal('tool-ack'), request: id }),
+  // A file of the device that somebody else than the hub has signed (policy-document.ts).
+  z.object({ type: z.literal('policy'), document: z.string().max(120_000), signature: z.string().max(10_000) }),
   z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),
 ]);
 export type HubMessage = z.infer<typeof HubMessage>;
@@ -311,6 +313,15 @@ export const AgentMessage = z.discriminatedUnion('type', [
   }),
   // Offered at each connect until it is acknowledged.
   z.object({ type: z.literal('tool-result'), result: ToolResult }),
+  z.object({
+    type: z.literal('policy-result'),
+    accepted: z.boolean(),
+    /** Of what was accepted. */
+    number: z.number().int().optional(),
+    /** The file is another than before; the agent begins anew with it. */
+    changed: z.boolean().optional(),
+    problem: Problem.optional(),
+  }),
   z.object({ type: z.literal('order-ack'), order: id, update: id, accepted: z.boolean(), problem: Problem.optional() }),
   z.object({
     type: z.literal('report'),
