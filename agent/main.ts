@@ -23,6 +23,7 @@ import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
 import { createLink } from './link.ts';
 import { createLocalInbox } from './local/inbox.ts';
+import { createOnDemand } from './on-demand.ts';
 import { createPolicy } from './policy.ts';
 import { endLeftovers } from './rehearsal/leftovers.ts';
 import { restartDrivers, withoutKeeper } from './restart/index.ts';
@@ -30,6 +31,7 @@ import { commandsIn } from './restart/surroundings.ts';
 import { createSelf } from './self/index.ts';
 import { keptRestart, loneRestart } from './self/restart.ts';
 import { openSettings } from './settings.ts';
+import { toolReports } from './tools/report.ts';
 import { createBallast } from './updater/ballast.ts';
 import { openBlocked } from './updater/blocked.ts';
 import { createBound } from './updater/bound.ts';
@@ -43,6 +45,10 @@ export interface AgentOptions {
   readonly config: AgentConfig;
   /** The file that it is from, where that is not the home's own. */
   readonly configFile?: string | undefined;
+  /** The device's own agent.yaml, where it has one: a signed policy may replace it. */
+  readonly policyFile?: string | undefined;
+  /** Reads such a file's text. @throws with a reason */
+  readonly parsePolicy?: ((text: string, file: string) => AgentConfig) | undefined;
   readonly version: string;
   /** Node that runs packages, and this agent. */
   readonly node: string;
@@ -177,6 +183,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       // Outcomes before what runs: the hub must not take an update for lost whose end it is about to hear.
       for (const message of updates.outcomes()) link.send(message);
       updates.tell();
+      for (const result of tools.results()) link.send({ type: 'tool-result', result });
       void sendInventory();
       if (layout.hub.user !== undefined) void commitHub();
     },
@@ -200,7 +207,9 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   async function sendInventory(): Promise<void> {
     if (!link.connected()) return;
     try {
-      link.send({ type: 'inventory', apps: await updates.inventory(), recovered });
+      const told = toolReports(config.tools);
+      const inventory = { type: 'inventory', apps: await updates.inventory(), recovered } as const;
+      link.send(told.length === 0 ? inventory : { ...inventory, tools: told });
     } catch (error) {
       log(`what runs could not be told: ${String(error)}`);
     }
@@ -249,6 +258,15 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
           log(`the hub's settings could not be kept: ${String(error)}`);
         }
         return;
+      case 'run-tool':
+        (await tools.open()).take(message, message.now ?? hubNow);
+        return;
+      case 'policy':
+        await policies.take(message, hubNow);
+        return;
+      case 'tool-ack':
+        (await tools.open()).acknowledge(message.request);
+        return;
       case 'audit-ack':
       case 'challenge':
       case 'welcome':
@@ -295,6 +313,14 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     }
   }
 
+  const { tools, policies } = createOnDemand({
+    options,
+    device: { id: device, name: deviceName() },
+    isBusy: (app) => updates.isBusy(app),
+    send: (message) => link.send(message),
+    restart: () => self.restart.restart(),
+  });
+
   const local = createLocalInbox({
     folder: layout.agent.local,
     device,
@@ -316,11 +342,13 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   if (!updates.replacingSelf()) {
     await self.restart.commit().catch((error: unknown) => log(`the keeper did not take the commit: ${String(error)}`));
   }
+  if (Object.keys(config.tools).length > 0) await tools.open();
   link.start();
   local.start();
   if (options.kept && !updates.replacingSelf()) void self.followUp();
   const tick = setInterval(() => {
     local.look();
+    void policies.look();
     void updates.retryStranded().then(() => sendInventory());
   }, INVENTORY_MS);
   const lookAtCrashes = async () => {
@@ -339,6 +367,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   clearInterval(crashLook);
   clearInterval(prune);
   local.stop();
+  await tools.stop();
   await updates.stop();
   held.flush();
   link.stop();

@@ -7,11 +7,13 @@ import { HealthSchema } from './health-schema.ts';
 import { RestartSchema } from './restart-schema.ts';
 import { signer } from './signers.ts';
 import { source } from './source-schema.ts';
+import { ToolsSchema } from './tools-schema.ts';
 import { anyPath, command, relativePath, size, variables } from './words.ts';
 
 export { type Health, HealthSchema } from './health-schema.ts';
 export type { Restart } from './restart-schema.ts';
 export type { Signer } from './signers.ts';
+export { argumentText, placeholderIn, type ToolArgument, type ToolConfig } from './tools-schema.ts';
 export type { Command } from './words.ts';
 
 /**
@@ -308,6 +310,21 @@ export const UpdatesSchema = z.strictObject({
     .describe("Backups that are younger than this stay, whatever the hub's setting `retention` says."),
 });
 
+/** A minisign public key; whether it is one is judged where it is used. */
+const minisignKey = z
+  .string()
+  .regex(/^RW[A-Za-z0-9+/]{54}$/, 'expected a public key of minisign: RW and 54 characters');
+
+/** Keys that a device has beside its apps, wherever its file is. */
+export const deviceKeys = {
+  tools: ToolsSchema.default({}).describe(
+    'Programs that people may have run here from the chat (`/device run`), by name.',
+  ),
+  policyKey: minisignKey
+    .optional()
+    .describe('Whose signature a policy must have that may replace agent.yaml from afar. Unless given, nothing may.'),
+};
+
 /** `agent.yaml` of a device in a fleet, and the device's part of a machine's single `fettle.yaml`. */
 export const AgentSchema = z.strictObject({
   apps: AppsSchema.default({}).describe('The apps of this device, by name.'),
@@ -319,6 +336,7 @@ export const AgentSchema = z.strictObject({
     .describe(
       'The device dials a hub that is elsewhere without TLS (`ws://`). What they say stays signed, but anybody on the way can read it.',
     ),
+  ...deviceKeys,
 });
 export type AgentConfig = z.infer<typeof AgentSchema>;
 

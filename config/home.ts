@@ -22,6 +22,8 @@ export interface AppFolder {
 export interface HomeLayout {
   readonly home: string;
   readonly config: string;
+  /** `agent.yaml`: the file of a device that is no hub. */
+  readonly deviceConfig: string;
   readonly logs: string;
   readonly runtimes: string;
   readonly releases: string;
@@ -50,6 +52,8 @@ export interface HomeLayout {
     readonly rotations: string;
     readonly key: string;
     readonly port: string;
+    /** Signed policies that are carried to devices. */
+    readonly policies: string;
   };
   readonly agent: {
     readonly dir: string;
@@ -134,6 +138,7 @@ export function layoutWith(home: string, runtimeFolder: string, hub?: HubPlace):
   return {
     home,
     config: at('fettle.yaml'),
+    deviceConfig: at('agent.yaml'),
     logs: at('logs'),
     runtimes: at('runtimes'),
     releases: at('releases'),
@@ -158,6 +163,7 @@ export function layoutWith(home: string, runtimeFolder: string, hub?: HubPlace):
       rotations: at('hub', 'rotations.json'),
       key: at('hub', 'key'),
       port: at('hub', 'port'),
+      policies: at('hub', 'policies'),
     },
     agent: {
       dir: at('agent'),

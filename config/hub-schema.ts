@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseListen } from '../src/domain/listen.ts';
 import { isLoopback } from '../src/domain/loopback.ts';
-import { AgentSchema, AppsSchema, SelfSchema, UpdatesSchema } from './agent-schema.ts';
+import { AgentSchema, AppsSchema, deviceKeys, SelfSchema, UpdatesSchema } from './agent-schema.ts';
 import { ChatsSchema, PhrasesSchema } from './chat-schema.ts';
 import { SettingsSchema } from './settings-schema.ts';
 
@@ -82,6 +82,7 @@ export const HubSchema = z
     phrases: PhrasesSchema.default({}),
     settings: SettingsSchema.describe('What `/settings` shows. A value that was set in a chat wins over the one here.'),
     apps: AppsSchema.default({}).describe('The apps, by name.'),
+    ...deviceKeys,
   })
   .superRefine((config, context) => {
     const message = `expected one of: ${Object.keys(config.apps).join(', ') || '(no apps yet)'}`;

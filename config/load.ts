@@ -1,4 +1,5 @@
 import { type HubConfig, HubSchema } from './hub-schema.ts';
+import { isAgentFile, parseDevice } from './load-device.ts';
 import { parseFile, readFile } from './parse.ts';
 
 /** `fettle.yaml` as the hub and the commands for people read it. The agent reads its part of it (`load-device.ts`). */
@@ -20,7 +21,9 @@ export function loadConfig(file: string): LoadedConfig {
   return { file, config: parseConfig(readFile(file), file) };
 }
 
-/** {@link loadConfig} for text that is already there. */
+/** {@link loadConfig} for text that is already there. An `agent.yaml` is one without a hub, and is held to what such a file may say. */
 export function parseConfig(text: string, file: string): HubConfig {
-  return parseFile(HubSchema, text, file);
+  if (!isAgentFile(file)) return parseFile(HubSchema, text, file);
+  const { apps, fettle, updates, tools, policyKey } = parseDevice(text, file);
+  return { ...parseFile(HubSchema, '', file), apps, fettle, updates, tools, policyKey };
 }

@@ -4,7 +4,7 @@ import { closest } from 'fastest-levenshtein';
 import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { isFolder } from '../src/domain/git-address.ts';
-import type { AppConfig, SelfConfig } from './agent-schema.ts';
+import type { AppConfig, SelfConfig, ToolConfig } from './agent-schema.ts';
 
 /**
  * The only reader of configuration files: text to values by a schema, with the line of each mistake. Everybody else is
@@ -34,6 +34,7 @@ export class ConfigError extends Error {
 interface WithSources {
   readonly apps: Readonly<Record<string, Partial<Pick<AppConfig, 'source' | 'binary' | 'data' | 'notNow'>>>>;
   readonly fettle: { readonly source?: SelfConfig['source'] | undefined };
+  readonly tools?: Readonly<Record<string, ToolConfig>> | undefined;
   /** Of a hub's file; a device reads nothing of it. */
   readonly chats?: unknown;
 }
@@ -194,7 +195,23 @@ function withAbsolutePaths<C extends WithSources>(config: C, base: string): C {
     };
   };
   const apps = Object.fromEntries(Object.entries(config.apps).map(([name, of]) => [name, app(of)]));
-  return { ...config, fettle: absolute(config.fettle), apps, ...chatsOf(config.chats, base) };
+  const tools = config.tools && { tools: toolsOf(config.tools, base) };
+  return { ...config, fettle: absolute(config.fettle), apps, ...tools, ...chatsOf(config.chats, base) };
+}
+
+function toolsOf(tools: Readonly<Record<string, ToolConfig>>, base: string): Record<string, ToolConfig> {
+  const argument = (of: ToolConfig['args'][string]) =>
+    of.type === 'path' ? { ...of, under: of.under.map((root) => resolve(base, root)) } : of;
+  return Object.fromEntries(
+    Object.entries(tools).map(([name, tool]) => [
+      name,
+      {
+        ...tool,
+        cwd: tool.cwd === undefined ? '/' : resolve(base, tool.cwd),
+        args: Object.fromEntries(Object.entries(tool.args).map(([key, of]) => [key, argument(of)])),
+      },
+    ]),
+  );
 }
 
 /** A chat's files of secrets start at the file as well. */

@@ -6,7 +6,7 @@ import { takeLock } from '../../agent/keeper/lock.ts';
 import { runAgent } from '../../agent/main.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
-import { loadDeviceConfig } from '../../config/load-device.ts';
+import { deviceFile, isAgentFile, loadDeviceConfig, parseDevice } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { createLogLines } from '../domain/log-lines.ts';
 import { isLoopback } from '../domain/loopback.ts';
@@ -45,16 +45,17 @@ export async function startAgent(
     await becomeCurrent(layout, environment, config);
   }
   const lock = takeLock(layout.agent.lock);
+  const file = deviceFile(layout, config);
   const redactor = createDiscretion({
     layout,
-    configFile: config ?? layout.config,
+    configFile: file,
     userHome: environment.userHome,
     variables: environment.all,
   });
   const { line } = createLogLines({ ...redactor, write: writeLog, now: machineClock.now });
   endOnCrash(process, line);
   guardConsole(redactor.redact);
-  const { apps, fettle, updates, allowInsecure } = loadDeviceConfig(config ?? layout.config);
+  const device = loadDeviceConfig(file);
   const tools = npmTools(environment, layout.agent.dir);
   const node = process.execPath;
   const acquirer = createAcquirer({
@@ -77,8 +78,10 @@ export async function startAgent(
   });
   const end = await runAgent({
     layout,
-    config: { apps, fettle, updates, allowInsecure },
+    config: device,
     configFile: config,
+    policyFile: isAgentFile(file) ? file : undefined,
+    parsePolicy: parseDevice,
     version: test.version ?? VERSION,
     node,
     program: process.argv[1],
@@ -113,7 +116,7 @@ async function hubProxy(variables: Environment['all']): Promise<((address: strin
  * @throws {FettleError | ConfigError} `journal_unreadable`
  */
 export function rehearseAgent({ layout, config }: RoleOptions, version: string = VERSION): void {
-  loadDeviceConfig(config ?? layout.config);
+  loadDeviceConfig(deviceFile(layout, config));
   // What is over does not matter any more: an older agent need not understand what a newer one did.
   const unreadable = openJournal(layout.agent.journal).unreadable.filter((update) => !isOver(layout, update));
   if (unreadable.length > 0) {

@@ -5,7 +5,7 @@ import { specFor } from '../../agent/restart/kept.ts';
 import type { AppConfig } from '../../config/agent-schema.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
-import { loadConfig } from '../../config/load.ts';
+import { deviceFile, loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { createRedactor } from '../domain/redact.ts';
 import { machineClock } from './npm-tools.ts';
@@ -60,7 +60,7 @@ async function readConfig({
   app,
 }: DeviceCommand): Promise<{ config?: AppConfig | undefined; problem?: string }> {
   try {
-    const { apps } = loadConfig(config ?? layout.config).config;
+    const { apps } = loadDeviceConfig(deviceFile(layout, config));
     return { config: Object.hasOwn(apps, app) ? apps[app] : undefined };
   } catch (error) {
     return { problem: (await showError(error)).split('\n')[0] ?? '' };

@@ -16,6 +16,7 @@ import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
 import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
+import { createPolicyOffers } from '../gateway/policies.ts';
 import { createRotationFile } from '../origin/key-rotation.ts';
 import { createPeople } from '../people/people.ts';
 import { openKey } from '../protocol/key.ts';
@@ -30,6 +31,7 @@ import { createRequests } from '../rollout/requests.ts';
 import { createServices } from '../rollout/services.ts';
 import { createSettings } from '../rollout/settings.ts';
 import { createTelling } from '../rollout/telling.ts';
+import { createToolDesk } from '../rollout/tools.ts';
 import { rememberAdminChat } from '../store/admin-chats.ts';
 import { listDevices } from '../store/devices.ts';
 import { openStore } from '../store/open.ts';
@@ -178,6 +180,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     ...{ db, clock, random, announcer, outbox, layout, log: logLine },
     ...{ listener: () => listener, gateway: () => gateway, engine: () => engine },
   });
+  const policies = createPolicyOffers({ folder: layout.hub.policies, gateway: reachable, log: logLine });
+  const toolDesk = createToolDesk({ db, clock, gateway: reachable, outbox, log: logLine });
   const services = createServices({
     db,
     clock,
@@ -193,6 +197,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     people,
     approvals,
     fleet,
+    tools: toolDesk,
     version: VERSION,
     adapters,
   });
@@ -249,12 +254,21 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
         const state = await fleet.seen(peer);
         return state === 'active' ? engine.connected(named(fleet, peer)) : state;
       },
-      ready: (peer) => deviceSettings.connected(peer.device),
+      ready(peer) {
+        deviceSettings.connected(peer.device);
+        toolDesk.connected(peer.device);
+        policies.connected(named(fleet, peer));
+      },
       disconnected: (peer, epoch, why) => engine.disconnected(peer, epoch, why),
       async message(peer, epoch, message) {
         if (message.type === 'log') logs.answer(peer.device, message);
         else if (message.type === 'backups') backups.answer(peer.device, message);
-        else await engine.received(named(fleet, peer), epoch, message);
+        else if (message.type === 'policy-result') policies.answer(named(fleet, peer), message);
+        else if (message.type === 'tool-result') await toolDesk.answer(named(fleet, peer), message.result);
+        else {
+          if (message.type === 'inventory') toolDesk.told(named(fleet, peer), message.tools ?? []);
+          await engine.received(named(fleet, peer), epoch, message);
+        }
       },
     },
   });
@@ -263,6 +277,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   for (const { adminChat } of adapters)
     if (adminChat) await rememberAdminChat(db, { route: adminChat, language: undefined, at: clock.now() });
   await engine.start();
+  policies.start();
   outbox.start();
   await router.start();
   await Promise.all(adapters.map((adapter) => adapter.start(router.sink(adapter.platform))));
@@ -283,6 +298,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   await Promise.all(adapters.map((adapter) => adapter.stop()));
   await router.stop();
   deviceSettings.stop();
+  policies.stop();
   await schedule.stop();
   await handsOff.stop();
   await engine.stop();

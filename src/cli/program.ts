@@ -3,11 +3,13 @@ import { closest, distance } from 'fastest-levenshtein';
 import { CHAT_PLATFORMS } from '../../config/chat-secrets.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
+import { homeFile } from '../../config/load-device.ts';
 import { addChatCommands } from './chats/commands.ts';
 import { guardCommands } from './console.ts';
 import { defaultHome } from './default-home.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import type { InitFlags } from './init/flags.ts';
+import { addPolicyCommands } from './policy/commands.ts';
 import { showError } from './show-error.ts';
 import { addSigningCommands } from './signing/commands.ts';
 import { VERSION } from './version.ts';
@@ -152,7 +154,7 @@ Exit code 0: done, or said; 2: refused, and why.`,
   const configuration = program
     .command('config')
     .description('look at the configuration: check it, explain it, print its schema');
-  const configFile = (file: string | undefined) => file ?? config() ?? layout().config;
+  const configFile = (file: string | undefined) => homeFile(layout(), file ?? config());
   const say = (line: string) => console.log(line);
   configuration
     .command('check')
@@ -221,6 +223,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
       process.exit();
     });
   addDeviceCommands(program, { layout, environment, config });
+  addPolicyCommands(program, layout);
   addChatCommands(program, { layout, environment, config });
   addSigningCommands(program, { environment });
   program

@@ -61,7 +61,7 @@ export function configurationReference(): string {
     MADE,
     'One file, `fettle.yaml` in the home (or `--config FILE`), serves hub and agent on one machine. Relative paths start at the file. A key that is not listed here is an error, which names the file, the line and the nearest key. Durations are written with their unit: `500ms`, `90s`, `5m`, `1.5h`, `14d`.',
     ['| key | value | default | means |', '|---|---|---|---|', ...rowsOf(written, read, '')].join('\n'),
-    'A device of a fleet has an `agent.yaml` with `apps` alone.',
+    'A device of a fleet has an `agent.yaml` in its home, with `apps`, `fettle`, `updates`, `tools` and `policyKey` alone: [policy.md](policy.md). Where it is there, the agent reads it and not `fettle.yaml`.',
     '## Environment',
     [
       '| variable | means |',

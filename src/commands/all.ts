@@ -12,6 +12,7 @@ export { deviceLabel } from './device-label.ts';
 export { deviceList } from './device-list.ts';
 export { deviceRename } from './device-rename.ts';
 export { deviceRevoke } from './device-revoke.ts';
+export { deviceRun } from './device-run.ts';
 export { deviceShow } from './device-show.ts';
 export { force } from './force.ts';
 export { help } from './help.ts';

@@ -98,6 +98,17 @@ async function valuesOf(argument: Argument, at: At): Promise<readonly string[]> 
     }
     case 'backup':
     case 'text':
+      if (at.command.name === 'device run') return toolWords(at);
       return at.before.length === 0 ? (argument.begins ?? []) : [];
   }
+}
+
+/** Tools, then what their arguments may be, and on which device. */
+async function toolWords({ before, services }: At): Promise<readonly string[]> {
+  const devices = await services.tools.list();
+  const [tool] = before;
+  if (before.at(-1) === 'on') return devices.map(({ name }) => name);
+  if (tool === undefined) return [...new Set(devices.flatMap(({ tools }) => tools.map(({ name }) => name)))];
+  const found = devices.flatMap(({ tools }) => tools.filter(({ name }) => name === tool));
+  return [...new Set(found.flatMap(({ args }) => args[before.length - 1]?.values ?? [])), 'on'];
 }

@@ -32,3 +32,4 @@ export type * from './devices-services.ts';
 export type * from './people-services.ts';
 export type * from './services.ts';
 export { createCommandTable, type Table } from './table.ts';
+export type * from './tools-services.ts';

@@ -10,6 +10,7 @@ import type { AppReport, BackupReport, Outcome, Problem, Progress, StrangeBackup
 import type { Asker, Person } from './asker.ts';
 import type { Devices } from './devices-services.ts';
 import type { Approvals, People } from './people-services.ts';
+import type { DeviceTools } from './tools-services.ts';
 
 export type { Asker, Person } from './asker.ts';
 
@@ -83,6 +84,8 @@ export interface Services {
   readonly people: People;
   /** Updates that wait for somebody's word. */
   readonly approvals: Approvals;
+  /** What devices' own files let people have run. */
+  readonly tools: DeviceTools;
   devices(): Promise<readonly DeviceView[]>;
   /** Who may connect as which device. */
   readonly fleet: Devices;

@@ -24,6 +24,9 @@ export const DEVICE_CODES = [
   'enroll_refused',
   'bundle_unavailable',
   'tls_unusable',
+  'tool_refused',
+  'tool_end_unknown',
+  'policy_refused',
 ] as const;
 
 /** Sources, releases and artifacts. */

@@ -3,12 +3,14 @@ import type { Language } from './reply.ts';
 /** What stands for an argument where it is told how a command is written: `/admin add PERSON`, `[app][@version]`. */
 const CHINESE: Readonly<Record<string, string>> = {
   ACCOUNT: '账号',
+  ARGUMENTS: '参数',
   CODE: '码',
   COMMAND: '命令',
   KEY: '设置项',
   NAME: '名字',
   PERSON: '人员',
   TIME: '时间',
+  TOOL: '工具',
   VALUE: '值',
   app: '应用',
   device: '设备',

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { TRUST_LEVELS } from '../domain/trust.ts';
 import { UPDATE_KINDS, UPDATE_STATES } from '../domain/update.ts';
+import { BackupReport, Restored, StrangeBackup } from './backups.ts';
+
+export { BackupReport, Restored, StrangeBackup } from './backups.ts';
 
 /**
  * What hub and agent say to each other: JSON, one object a WebSocket message, at most {@link MAX_MESSAGE_BYTES}.
@@ -116,47 +119,6 @@ export const Problem = z.object({
 });
 export type Problem = z.infer<typeof Problem>;
 
-/** A sealed backup on the device. */
-export const BackupReport = z.object({
-  seq: z.number().int().positive(),
-  /** When it was made, by the device's clock. */
-  at,
-  /** What ran when it was made. */
-  from: version.optional(),
-  /** What was switched to afterwards; absent where a restore made it. */
-  to: version.optional(),
-  /** The backup that was put back afterwards, where a restore made this one. */
-  restores: z.number().int().positive().optional(),
-  bytes: z.number().nonnegative(),
-  files: z.number().int().nonnegative(),
-  /** Made by a switch to the release that runs now: `rollback --with-data` would put it back. */
-  ofRunning: z.boolean().default(false),
-  /** Who made it by hand, with `fettle backup create`. */
-  by: z.string().max(60).optional(),
-});
-export type BackupReport = z.infer<typeof BackupReport>;
-
-/** What a `restore` put back. */
-export const Restored = z.object({
-  seq: z.number().int().positive(),
-  at,
-  from: version.optional(),
-  to: version.optional(),
-  restores: z.number().int().positive().optional(),
-  /** Paths in it that are no longer backed up: they were left alone. */
-  skipped: z.array(z.string().max(300)).max(50).default([]),
-  /** Paths that are backed up now, and are not in it: they were left alone. */
-  absent: z.array(z.string().max(300)).max(50).default([]),
-});
-export type Restored = z.infer<typeof Restored>;
-
-/** Something among the backups that is none which could be put back. */
-export const StrangeBackup = z.object({
-  name: z.string().max(40),
-  why: z.enum(['unreadable', 'of-another-app', 'misplaced']).catch('unreadable'),
-});
-export type StrangeBackup = z.infer<typeof StrangeBackup>;
-
 /** How an update ended, kept by the agent until the hub has acknowledged it. */
 export const Outcome = z.object({
   update: id,
@@ -219,6 +181,45 @@ export const AppReport = z.object({
 });
 export type AppReport = z.infer<typeof AppReport>;
 
+/** A tool that the device's file names. */
+export const ToolReport = z.object({
+  name,
+  /** Who may have it run; never less than an operator. */
+  role: z.enum(['operator', 'admin']).catch('admin'),
+  timeoutMs: z.number().nonnegative(),
+  /** In the order in which values are given. */
+  args: z
+    .array(
+      z.object({
+        name: z.string().max(40),
+        optional: z.boolean(),
+        /** In words. */
+        expected: z.string().max(200),
+        values: z.array(z.string().max(100)).max(20).optional(),
+      }),
+    )
+    .max(20),
+});
+export type ToolReport = z.infer<typeof ToolReport>;
+
+/** What became of a tool that was asked for. */
+export const ToolResult = z.object({
+  request: id,
+  tool: z.string().max(80),
+  /** `unknown`: it was begun, and nobody can say how it ended. It is not run again for this request. */
+  state: z.enum(['running', 'ended', 'refused', 'unknown']),
+  /** Exit code; null where a signal ended it. */
+  code: z.number().int().nullable().optional(),
+  timedOut: z.boolean().optional(),
+  /** The end of what it wrote, redacted. */
+  output: z.string().max(100_000),
+  /** There was more. */
+  cut: z.boolean().optional(),
+  ms: z.number().nonnegative(),
+  problem: Problem.optional(),
+});
+export type ToolResult = z.infer<typeof ToolResult>;
+
 /** Hub → agent. */
 export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), nonce, hub: z.string(), version, now: at }),
@@ -259,6 +260,21 @@ export const HubMessage = z.discriminatedUnion('type', [
     retentionDays: z.number().int().min(0).max(36_500),
   }),
   z.object({ type: z.literal('list-backups'), request: id, app: name }),
+  // Asked again with the same request, it is told again, and never run again.
+  z.object({
+    type: z.literal('run-tool'),
+    request: id,
+    device: id,
+    tool: z.string().min(1).max(80),
+    args: z.array(z.string().max(1_000)).max(20),
+    capability: Capability.optional(),
+    notBefore: at,
+    expiresAt: at,
+    now: at.optional(),
+  }),
+  z.object({ type: z.literal('tool-ack'), request: id }),
+  // A file of the device that somebody else than the hub has signed (policy-document.ts).
+  z.object({ type: z.literal('policy'), document: z.string().max(120_000), signature: z.string().max(10_000) }),
   z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),
 ]);
 export type HubMessage = z.infer<typeof HubMessage>;
@@ -286,6 +302,18 @@ export const AgentMessage = z.discriminatedUnion('type', [
     recovered: z.boolean(),
     /** Apps that are not told, because a message would be too large. None of them is being updated. */
     omitted: z.number().int().nonnegative().optional(),
+    tools: z.array(ToolReport).max(50).optional(),
+  }),
+  // Offered at each connect until it is acknowledged.
+  z.object({ type: z.literal('tool-result'), result: ToolResult }),
+  z.object({
+    type: z.literal('policy-result'),
+    accepted: z.boolean(),
+    /** Of what was accepted. */
+    number: z.number().int().optional(),
+    /** The file is another than before; the agent begins anew with it. */
+    changed: z.boolean().optional(),
+    problem: Problem.optional(),
   }),
   z.object({ type: z.literal('order-ack'), order: id, update: id, accepted: z.boolean(), problem: Problem.optional() }),
   z.object({

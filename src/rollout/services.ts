@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Adapter } from '../chat/contract.ts';
-import type { Approvals, Choices, Devices, People, Preferences, Services } from '../commands/index.ts';
+import type { Approvals, Choices, Devices, DeviceTools, People, Preferences, Services } from '../commands/index.ts';
 import { isSelected, readSelector } from '../domain/device.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
@@ -35,6 +35,7 @@ export interface ServicesDeps {
   readonly people: People;
   readonly approvals: Approvals;
   readonly fleet: Devices;
+  readonly tools: DeviceTools;
   readonly version: string;
   readonly adapters: readonly Adapter[];
 }
@@ -81,6 +82,7 @@ export function createServices(deps: ServicesDeps): Services {
     people: deps.people,
     approvals: deps.approvals,
     fleet: deps.fleet,
+    tools: deps.tools,
     check: (app, signal) => checker.check(appOf(app), { signal }),
     known: async (app) => (await checker.known(appOf(app))) ?? { offer: { releases: [], channels: {} } },
     request: (order, signal) => requests.request(order, signal),

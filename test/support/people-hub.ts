@@ -9,6 +9,7 @@ import { createRouter, type Router } from '../../src/chat/router.ts';
 import { COMMANDS, createCommandTable, type Preferences } from '../../src/commands/index.ts';
 import { createDevices } from '../../src/devices/devices.ts';
 import type { Approval } from '../../src/domain/approval.ts';
+import { FettleError } from '../../src/domain/errors.ts';
 import { createRedactor } from '../../src/domain/redact.ts';
 import type { Reply } from '../../src/domain/reply.ts';
 import { createPeople, type PeopleOfHub } from '../../src/people/people.ts';
@@ -164,6 +165,11 @@ export async function start(approval: Approval = 'none'): Promise<void> {
   });
   const services = createServices({
     ...{ db, clock, checker, engine, requests, notices, apps, choices, people, approvals, adapters, fleet },
+    tools: {
+      list: async () => [],
+      begun: async () => undefined,
+      run: () => Promise.reject(new FettleError('not_allowed')),
+    },
     logs: { read: async () => '', answer: () => false },
     backups: { list: async () => ({ backups: [], strange: [] }) },
     settings: settings as unknown as Preferences & TestSettings,

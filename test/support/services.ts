@@ -362,6 +362,7 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
     },
     people: absentPeople,
     approvals: absentApprovals,
+    tools: { list: async () => [], begun: async () => undefined, run: absent },
     readLog: async () => 'a line\nanother line',
   };
 

@@ -97,4 +97,16 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
       t(d.mend) ||
       'Look at `hub.tls` in fettle.yaml: `self-signed` (made with openssl), or a file with the certificate and one with its key, PEM.',
   }),
+  tool_refused: (d) => ({
+    text: `${t(d.tool)} does not take this${d.what ? `: ${t(d.what)}` : ''}.`,
+    next: d.expected ? `Expected: ${t(d.expected)}.` : undefined,
+  }),
+  tool_end_unknown: (d) => ({
+    text: `${t(d.tool)} was begun, and how it ended is not known: the device's agent stopped meanwhile.`,
+    next: 'It is not run again by itself. Look at the device, then ask anew.',
+  }),
+  policy_refused: (d) => ({
+    text: `The device did not take the policy${because(d)}.`,
+    next: 'Its file is as it was. Mend the policy, give it a higher number and sign it anew.',
+  }),
 };

@@ -90,4 +90,16 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: `无法使用证书 ${t(d.file)}${because(d)}。`,
     next: '请检查 fettle.yaml 中的 `hub.tls`：`self-signed`（用 openssl 生成），或证书文件及其私钥文件（PEM）。',
   }),
+  tool_refused: (d) => ({
+    text: `${t(d.tool)} 不接受这个参数${d.what ? `：${t(d.what)}` : ''}。`,
+    next: d.expected ? `应为：${t(d.expected)}。` : undefined,
+  }),
+  tool_end_unknown: (d) => ({
+    text: `${t(d.tool)} 已经开始运行，但结果未知：设备上的代理在此期间停止了。`,
+    next: '它不会自动再次运行。请检查设备，然后重新发起。',
+  }),
+  policy_refused: (d) => ({
+    text: `设备没有接受该策略${because(d)}。`,
+    next: '设备上的文件没有改变。请修正策略，使用更大的编号并重新签名。',
+  }),
 };

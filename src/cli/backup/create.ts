@@ -11,7 +11,7 @@ import { refuseOtherUser } from '../../../agent/rescue/charge.ts';
 import { backupRoots, hasData, measure } from '../../../agent/updater/data.ts';
 import type { AppConfig } from '../../../config/agent-schema.ts';
 import type { HomeLayout } from '../../../config/home.ts';
-import { loadConfig } from '../../../config/load.ts';
+import { deviceFile, loadDeviceConfig } from '../../../config/load-device.ts';
 import { MESSAGES } from '../../chat/messages/index.ts';
 import { FettleError } from '../../domain/errors.ts';
 import { createRedactor, secretValues } from '../../domain/redact.ts';
@@ -43,7 +43,7 @@ export async function runBackupCreate(options: CreateBackup): Promise<0> {
     throw new FettleError('home_not_writable', { data: { home: layout.home, reason: 'there is no such folder' } });
   }
   refuseOtherUser(layout);
-  const { apps } = loadConfig(options.config ?? layout.config).config;
+  const { apps } = loadDeviceConfig(deviceFile(layout, options.config));
   const config = Object.hasOwn(apps, app) ? apps[app] : undefined;
   if (!config) throw new FettleError('unknown_app', { data: { app, known: Object.keys(apps) } });
   if (!hasData(config)) {

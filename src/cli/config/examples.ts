@@ -56,4 +56,11 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   'apps.NAME.downgrade': ['any'],
   'apps.NAME.maxDownload': ['500MB'],
   'apps.NAME.maxUnpacked': ['2GB'],
+  'tools.NAME.run': [['/usr/bin/systemctl', 'restart', 'robot']],
+  'tools.NAME.args': [{ unit: { type: 'choice', values: ['robot', 'camera'] } }],
+  'tools.NAME.user': ['robot'],
+  'tools.NAME.cwd': ['/var/lib/robot'],
+  'tools.NAME.timeout': ['5m'],
+  'tools.NAME.maxOutput': ['16kB'],
+  'tools.NAME.role': ['admin'],
 };

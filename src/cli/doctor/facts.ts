@@ -7,6 +7,7 @@ import { peekKeepFile } from '../../../agent/keeper/keep-file.ts';
 import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { type LoadedConfig, loadConfig } from '../../../config/load.ts';
+import { homeFile } from '../../../config/load-device.ts';
 import type { Clock } from '../../domain/id.ts';
 import { showError } from '../show-error.ts';
 import type { Facts } from './contract.ts';
@@ -23,7 +24,7 @@ export async function readFacts(options: {
   readonly offline?: boolean | undefined;
 }): Promise<Facts> {
   const { layout, environment, clock } = options;
-  const configFile = options.config ?? layout.config;
+  const configFile = homeFile(layout, options.config);
   const { loaded, problems } = await readConfig(configFile);
   const { records, broken } = peekKeepFile(layout.keeper.keep);
   const folders = namesIn(dirname(layout.app('x').dir)).filter((name) => existsSync(layout.app(name).releases));

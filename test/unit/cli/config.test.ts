@@ -142,6 +142,9 @@ describe('the JSON Schema', () => {
         const config: Record<string, unknown> = { apps: { mybot: { run: 'x' } } };
         if (['apps.NAME.file', 'apps.NAME.data'].includes(key)) put(config, 'apps.mybot.binary', '/opt/x');
         if (String(value).startsWith('feed ')) put(config, 'apps.mybot.trust', 'source');
+        if (['apps.NAME.refs', 'apps.NAME.signedBy'].includes(key)) put(config, 'apps.mybot.source', 'git ./mybot');
+        if (key === 'tools.NAME.args') put(config, 'tools.mybot.run', ['/usr/bin/systemctl', 'restart', '{unit}']);
+        else if (key.startsWith('tools.')) put(config, 'tools.mybot.run', ['/bin/true']);
         if (key === 'apps.NAME.backup') put(config, 'apps.mybot.keep', ['data']);
         if (key === 'apps.NAME.healthy.version') put(config, 'apps.mybot.healthy.http', 'http://127.0.0.1:1/');
         put(config, key.replace('NAME', 'mybot'), value);

@@ -1,0 +1,65 @@
+import type { Command } from 'commander';
+import { InvalidArgumentError } from 'commander';
+import type { HomeLayout } from '../../../config/home.ts';
+
+const several = (text: string, before: readonly string[]) => [...before, text];
+
+/** `fettle policy …`: the file of devices, from afar, where they pinned a key for it. */
+export function addPolicyCommands(program: Command, layout: () => HomeLayout): void {
+  const policy = program
+    .command('policy')
+    .description("sign an agent.yaml, and have a hub carry it to devices whose file names the signer's policyKey");
+  policy
+    .command('sign')
+    .description('make a signed policy of an agent.yaml')
+    .argument('<file>', 'the agent.yaml, whole')
+    .requiredOption('--key <file>', 'the secret key (minisign)')
+    .requiredOption('--for <name>', 'name or id of a device, or all; may be given again', several, [])
+    .requiredOption('--number <number>', 'higher than that of each policy before', number)
+    .option('--expires <days>', 'days until devices do not take it any more', number, 30)
+    .option('--let-go <app>', 'an installed app that the file does not name any more; may be given again', several, [])
+    .option('--new-key', "the file's policyKey is another than this key, or there is none, and that is meant")
+    .option('--password-file <file>', "the key's password")
+    .option('--out <file>', 'FILE.NUMBER.policy.json unless given')
+    .action(async (file: string, options: SignFlags) => {
+      const { signPolicy } = await import('./sign.ts');
+      const { out, document } = await signPolicy({
+        ...{ file, key: options.key, passwordFile: options.passwordFile, for: options.for, number: options.number },
+        ...{ days: options.expires, letGo: options.letGo, newKey: options.newKey === true, out: options.out },
+        now: Date.now(),
+      });
+      const whom = document.for === 'all' ? 'all devices that trust its key' : document.for.join(', ');
+      console.log(`${out}: policy ${document.number} for ${whom}, good until ${document.expires}.`);
+      console.log(`On the hub's machine: fettle policy push ${out}`);
+    });
+  policy
+    .command('push')
+    .description("hand a signed policy to this machine's hub, which carries it to the devices")
+    .argument('<file>', 'what `fettle policy sign` made')
+    .action(async (file: string) => {
+      const { pushPolicy } = await import('./push.ts');
+      const { about, to } = pushPolicy(layout(), file);
+      const whom = about.for === 'all' ? 'all devices' : about.for.join(', ');
+      console.log(
+        `Policy ${about.number} for ${whom} is at the hub (${to}): offered to each device that is connected, and at each connect.`,
+      );
+      console.log("What each device answers is in the hub's log. `rm` that file, and it is offered no more.");
+    });
+}
+
+interface SignFlags {
+  readonly key: string;
+  readonly for: string[];
+  readonly number: number;
+  readonly expires: number;
+  readonly letGo: string[];
+  readonly newKey?: boolean;
+  readonly passwordFile?: string;
+  readonly out?: string;
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('Expected a whole number from 1.');
+  return value;
+}

@@ -1,0 +1,78 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { parseDevice } from '../../../config/load-device.ts';
+import { FettleError } from '../../domain/errors.ts';
+import { writeDurably } from '../../files/durable.ts';
+import { isProtected, readSecretKey } from '../../origin/minisign-secret.ts';
+import { POLICY_FORMAT, PolicyDocument, type SignedPolicy } from '../../protocol/policy-document.ts';
+
+/** `fettle policy sign`: an agent.yaml as a document that devices take from afar. */
+
+export interface SignPolicy {
+  /** The agent.yaml. */
+  readonly file: string;
+  /** The secret key's file. */
+  readonly key: string;
+  readonly passwordFile?: string | undefined;
+  readonly for: readonly string[];
+  readonly number: number;
+  readonly days: number;
+  readonly letGo: readonly string[];
+  /** The file's `policyKey` is another than the one that signs (or there is none), and that is meant. */
+  readonly newKey: boolean;
+  readonly out?: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+const DAY_MS = 86_400_000;
+
+/**
+ * @returns the file that was written
+ * @throws {ConfigError} where the agent.yaml is not right · {FettleError} `key_unusable` · `bad_arguments`
+ */
+export async function signPolicy(
+  options: SignPolicy,
+): Promise<{ readonly out: string; readonly document: PolicyDocument }> {
+  const text = readText(options.file);
+  // By the rules of such a file, however it is called here.
+  const { policyKey } = parseDevice(text, resolve(options.file, '..', 'agent.yaml'));
+  const password =
+    options.passwordFile === undefined ? undefined : readText(options.passwordFile).replace(/\r?\n$/, '');
+  const secret = readText(options.key);
+  if (isProtected(secret) && password === undefined) {
+    const reason = 'it is protected by a password: name a file that has it (--password-file)';
+    throw new FettleError('key_unusable', { data: { reason } });
+  }
+  const key = await readSecretKey(secret, password);
+  if (policyKey !== key.publicKey.text && !options.newKey) {
+    const is = policyKey === undefined ? 'names no policyKey' : `names the policyKey ${policyKey}`;
+    const reason = `${basename(options.file)} ${is}, and it would be signed with ${key.publicKey.text}: devices would not take another policy of this key. Give --new-key where that is meant`;
+    throw new FettleError('bad_arguments', { data: { reason } });
+  }
+  const document = PolicyDocument.parse({
+    format: POLICY_FORMAT,
+    for: options.for.includes('all') ? 'all' : options.for,
+    number: options.number,
+    date: new Date(options.now).toISOString(),
+    expires: new Date(options.now + options.days * DAY_MS).toISOString(),
+    ...(options.newKey ? { policyKey: policyKey ?? null } : {}),
+    ...(options.letGo.length > 0 ? { letGo: options.letGo } : {}),
+    file: text,
+  });
+  const signed = `${JSON.stringify(document)}\n`;
+  const comment = `fettle policy number=${document.number} expires=${document.expires}`;
+  const out = options.out ?? `${options.file}.${document.number}.policy.json`;
+  const content: SignedPolicy = {
+    format: `${POLICY_FORMAT}-signed`,
+    document: signed,
+    signature: key.sign(Buffer.from(signed, 'utf8'), comment),
+  };
+  writeDurably(out, `${JSON.stringify(content, null, 2)}\n`, 0o644);
+  return { out, document };
+}
+
+function readText(file: string): string {
+  if (!existsSync(file)) throw new FettleError('bad_arguments', { data: { reason: `there is no file ${file}` } });
+  return readFileSync(file, 'utf8');
+}
