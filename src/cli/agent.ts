@@ -56,6 +56,7 @@ export async function startAgent(
     seen: createSeenFile(layout.agent.seen),
     clock: machineClock,
     fetch: globalThis.fetch,
+    githubToken: environment.githubToken,
     platform: `${process.platform}-${process.arch}`,
   });
   const end = await runAgent({

@@ -79,6 +79,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     git: gitTools(environment, layout.hub.git),
     seen: createSeenInStore(db),
     fetch: globalThis.fetch,
+    githubToken: environment.githubToken,
+    clock,
   });
   const checker = createReleaseChecker({ db, sources, clock });
 

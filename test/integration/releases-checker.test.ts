@@ -59,6 +59,7 @@ function start(): ReleaseChecker {
     git: createGitOrigin({ folder: join(folder, 'git'), env: cleanNpmEnvironment(process.env) }),
     seen: createSeenInStore(store.db),
     fetch,
+    clock,
   });
   return createReleaseChecker({ db: store.db, sources, clock });
 }
