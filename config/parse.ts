@@ -108,7 +108,8 @@ function explain(
   }
   const expected =
     issue.code === 'invalid_key'
-      ? 'expected a name of lower-case letters, digits, - and _, starting with a letter'
+      ? (issue.issues.find(({ message }) => message.startsWith('expected'))?.message ??
+        'expected a name of lower-case letters, digits, - and _, starting with a letter')
       : issue.message;
   return [
     {

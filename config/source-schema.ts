@@ -58,8 +58,15 @@ const mirror = z.string().superRefine((text, context) => {
   if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
 });
 
+/** One, or several. */
 const list = <T extends z.ZodType<string>>(of: T) =>
-  z.union([of.transform((one) => [one]), z.array(of).min(1)]).transform((all) => all.map((one) => one));
+  z
+    .union([of, z.array(of).min(1)], {
+      error: (issue) =>
+        (issue.code === 'invalid_union' && issue.errors[Array.isArray(issue.input) ? 1 : 0]?.[0]?.message) ||
+        'expected an address, or a list of them',
+    })
+    .transform((value): readonly string[] => (typeof value === 'string' ? [value] : (value as readonly string[])));
 
 const options = {
   tags: tags.optional().describe('Which tags are releases, as a pattern (`v*`). All that are versions unless given.'),

@@ -14,7 +14,8 @@ export function versionOfTag(tag: string, pattern: string | undefined): string |
 
 /** The tags that a version may have by the usual ways to write it, the likeliest first. */
 export function tagsOfVersion(version: string, pattern: string | undefined): readonly string[] {
-  const starts = [...new Set([literal(pattern), `${literal(pattern)}v`, 'v', ''])];
+  const own = literal(pattern);
+  const starts = own === '' ? ['v', ''] : own.endsWith('v') ? [own] : [own, `${own}v`];
   const tags = starts.map((start) => start + version);
   return tags.filter((tag) => versionOfTag(tag, pattern) === version);
 }
