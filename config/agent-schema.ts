@@ -1,13 +1,16 @@
 import { z } from 'zod';
 import { APPROVALS } from '../src/domain/approval.ts';
+import { gitRefProblem } from '../src/domain/git-address.ts';
 import { duration } from './duration.ts';
 import { HealthSchema } from './health-schema.ts';
 import { RestartSchema } from './restart-schema.ts';
+import { signer } from './signers.ts';
 import { source } from './source-schema.ts';
 import { anyPath, command, relativePath, size, variables } from './words.ts';
 
 export { type Health, HealthSchema } from './health-schema.ts';
 export type { Restart } from './restart-schema.ts';
+export type { Signer } from './signers.ts';
 export type { Command } from './words.ts';
 
 /**
@@ -19,6 +22,11 @@ export type { Command } from './words.ts';
 const name = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'expected a name of lower-case letters, digits, - and _, starting with a letter');
+
+const gitRef = z.string().superRefine((ref, context) => {
+  const problem = gitRefProblem(ref);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+});
 
 const deadlines = z
   .strictObject({
@@ -122,6 +130,20 @@ export const AppSchema = z.strictObject({
     .regex(/\S/)
     .optional()
     .describe('With a `git` source: makes a release of a checkout, run by `sh` in it (`npm ci && npm run build`).'),
+  refs: z
+    .array(gitRef)
+    .min(1)
+    .optional()
+    .describe(
+      'With a `git` source: branches, tags and patterns of tags that releases may come from on this device. The one of `source` unless given.',
+    ),
+  signedBy: z
+    .array(signer)
+    .min(1)
+    .optional()
+    .describe(
+      'With a `git` source: whose signature a commit, or the tag of a release, must have. Public keys of ssh, lines of an allowed-signers file, or OpenPGP fingerprints.',
+    ),
   cache: z.array(relativePath).default([]).describe('Folders that builds share, such as `node_modules` or `target`.'),
   env: variables
     .default({})
@@ -201,6 +223,13 @@ export const AppsSchema = z.record(name, AppSchema).superRefine((apps, context) 
     } else if (config.rehearse?.kind === 'boot' && config.run === undefined) {
       wrong('rehearse', 'expected `run` beside it: it says what is started');
     }
+    for (const key of ['refs', 'signedBy'] as const) {
+      if (config[key] !== undefined && config.source?.kind !== 'git') wrong(key, 'expected a `git` source beside it');
+    }
+    const ref = config.source?.kind === 'git' ? config.source.ref : undefined;
+    if (ref !== undefined && config.refs !== undefined && !config.refs.includes(ref)) {
+      wrong('refs', `expected ${ref} among them: it is where \`source\` takes releases from`);
+    }
     for (const key of ['file', 'data'] as const) {
       if (config[key] !== undefined && config.binary === undefined) wrong(key, 'expected `binary` beside it');
     }
@@ -236,6 +265,9 @@ export type SelfConfig = z.infer<typeof SelfSchema>;
 /** How much updates may take of a device. */
 export const UpdatesSchema = z.strictObject({
   atOnce: z.number().int().min(1).max(100).default(2).describe('How many apps are updated at once; others wait.'),
+  keepBackups: duration('0s', '3650d')
+    .default(86_400_000)
+    .describe("Backups that are younger than this stay, whatever the hub's setting `retention` says."),
 });
 
 /** `agent.yaml` of a device in a fleet, and the device's part of a machine's single `fettle.yaml`. */

@@ -21,7 +21,7 @@ import { copyArtifact } from './copy.ts';
 import { download } from './download.ts';
 import { takeExecutable } from './executable.ts';
 import type { Chosen } from './forge.ts';
-import { checkout, findCommit } from './git.ts';
+import { checkout, findCommits } from './git.ts';
 import { installPackage, type PackageDeps } from './package.ts';
 import { removeTree } from './remove-tree.ts';
 import { createTurns } from './turns.ts';
@@ -102,7 +102,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     try {
       const found = isForge(source)
         ? await readForge(source, app, config, release, signal)
-        : await readOrigin(source, app, release, signal);
+        : await readOrigin(source, config, app, release, signal);
       const checked = compare(source, release, found, config.maxDownload);
       confirmed.set(app, { release: checked, source, at: deps.clock.monotonic() });
       return checked;
@@ -130,6 +130,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
 
   const readOrigin = async (
     source: Exclude<Source, ForgeSource>,
+    config: AppConfig,
     app: string,
     ordered: OrderedRelease,
     signal: AbortSignal,
@@ -139,7 +140,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
       return { ...ordered, digest: found.integrity, size: found.unpackedSize, artifacts: [] };
     }
     if (source.kind === 'git') {
-      await findCommit(deps.git, source, ordered, signal);
+      await findCommits(deps.git, source, config.refs, ordered, signal);
       return { ...ordered, artifacts: [] };
     }
     const answer =

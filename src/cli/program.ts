@@ -4,6 +4,7 @@ import { CHAT_PLATFORMS } from '../../config/chat-secrets.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
 import { addChatCommands } from './chats/commands.ts';
+import { guardCommands } from './console.ts';
 import { defaultHome } from './default-home.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import type { InitFlags } from './init/flags.ts';
@@ -35,6 +36,11 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     return homeLayout(home ?? environment.home ?? defaultHome(environment), environment.runtimeFolder);
   };
   const config = () => program.opts<{ config?: string }>().config;
+
+  guardCommands(program, () => {
+    const at = { layout: layout(), configFile: config() ?? layout().config };
+    return { ...at, userHome: environment.userHome, variables: environment.all };
+  });
 
   program
     .command('up', { isDefault: true })
@@ -259,11 +265,19 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
     .description('have systemd start Fettle with the machine and keep it running; sets up a home where there is none')
     .option('--user', "a service of this user's own, without root")
     .option('--separate', 'the hub in a unit of its own, beside that of agent and apps')
+    .option('--one-user', 'hub and apps as the user of the home, rather than as users of their own')
     .option('--name <name>', 'what the units are called', unitName, 'fettle')
     .option('--dry-run', 'print the units and commands, and do nothing')
     .option('--uninstall', 'stop the service and take its units away; apps and data stay in the home')
     .action(
-      async (options: { user?: boolean; separate?: boolean; name: string; dryRun?: boolean; uninstall?: boolean }) => {
+      async (options: {
+        user?: boolean;
+        separate?: boolean;
+        oneUser?: boolean;
+        name: string;
+        dryRun?: boolean;
+        uninstall?: boolean;
+      }) => {
         const told = new AbortController();
         for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => told.abort());
         const given = {
@@ -272,6 +286,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
           config: config(),
           user: options.user === true,
           separate: options.separate === true,
+          oneUser: options.oneUser === true,
           dryRun: options.dryRun === true,
           name: options.name,
           say: (line: string) => console.log(line),

@@ -146,10 +146,10 @@ export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
   let device = '';
   let epoch = 0;
   const gateway: Gateway = createGateway({
-    server,
+    servers: [server],
     key: hubKey,
     hub: { id: 'h-test', version: '0.0.0' },
-    deviceKey: () => readFileSync(`${layout.agent.key}.pub`, 'utf8'),
+    deviceKey: async () => ({ publicKey: readFileSync(`${layout.agent.key}.pub`, 'utf8'), state: 'active' }),
     clock,
     random: (length) => randomBytes(length),
     log: () => undefined,
@@ -375,6 +375,7 @@ function configuration(home: string, port: number, options: DeviceOptions, execu
   };
   const app = Object.entries(lines).map(([key, value]) => `    ${key}: ${value}`);
   return `fettle: {source: folder releases-fettle, for: 1s, deadlines: {probing: 4s}}
+updates: {keepBackups: 0s}
 apps:
   app:
 ${app.join('\n').replaceAll('$PORT', String(port)).replaceAll('$HOME', home)}

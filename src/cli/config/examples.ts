@@ -3,6 +3,7 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   'hub.port': [7411],
   defaultApp: ['mybot'],
   language: ['zh'],
+  'updates.keepBackups': ['7d'],
   'fettle.source': ['npm fettle'],
   'chats.feishu.appId': ['cli_0123456789abcdef'],
   'chats.discord.guilds': [['123456789012345678']],
@@ -31,6 +32,10 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   'apps.NAME.file': ['bin/robot'],
   'apps.NAME.data': ['/var/lib/robot'],
   'apps.NAME.build': ['npm ci && npm run build'],
+  'apps.NAME.refs': [['main', 'v*']],
+  'apps.NAME.signedBy': [
+    ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3bZ7mC7e8tWBfZCEkXQ5bKQ0J0cWlJxV3yq0T1m0aa ada@example.org'],
+  ],
   'apps.NAME.cache': [['node_modules']],
   'apps.NAME.env': [{ PORT: 8080 }],
   'apps.NAME.user': ['www-data'],
