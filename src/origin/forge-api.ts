@@ -49,7 +49,7 @@ const MAX_BYTES = 32_000_000;
  * questions for now. What an address says of repository, release or token is final.
  *
  * @returns `undefined` where there is no such thing (404)
- * @throws {FettleError} `source_unreachable` {resumesAt?} · `source_invalid`
+ * @throws {FettleError} `source_unreachable` {resumesAt?} · `source_invalid` {limit?: more bytes than that}
  */
 export async function askApi(
   deps: ForgeDeps,
@@ -90,7 +90,7 @@ async function askOne(
   const start = new URL(`${base.replace(/\/$/, '')}/repos/${source.repo}/${path}`);
   const problem = addressProblem(start.href);
   if (problem !== undefined) throw fail('source_invalid', problem);
-  const timeoutMs = deps.timeoutMs ?? 20_000;
+  const timeoutMs = deps.timeoutMs ?? 30_000;
   const timeout = AbortSignal.timeout(timeoutMs);
   let url = start;
   try {
@@ -121,7 +121,7 @@ async function askOne(
         return refusal(of, deps.clock);
       }
       const text = await readBytes(response, MAX_BYTES);
-      if (text === undefined) throw fail('source_invalid', `its answer is larger than ${MAX_BYTES / 1e6} MB`);
+      if (text === undefined) throw tooLarge(name);
       const link = response.headers.get('link');
       return {
         base,
@@ -154,6 +154,11 @@ function apiHeaders(source: ForgeSource, token: string | undefined): Record<stri
 /** GitHub's and Gitea's words differ. */
 export function authorization(source: ForgeSource, token: string): string {
   return source.kind === 'github' ? `Bearer ${token}` : `token ${token}`;
+}
+
+function tooLarge(source: string): FettleError {
+  const reason = `its answer is larger than ${MAX_BYTES / 1e6} MB`;
+  return new FettleError('source_invalid', { data: { source, reason, limit: MAX_BYTES, final: true } });
 }
 
 /** A body; `undefined` where it is larger. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describeSource } from '../domain/app.ts';
 import { FettleError, systemCodeOf } from '../domain/errors.ts';
 import { type ForgeSource, mirrored } from '../domain/forge.ts';
+import { isLoopback } from '../domain/loopback.ts';
 import { addressProblem, followRedirect, MAX_REDIRECTS, networkReason } from './address.ts';
 import { authorization, type ForgeDeps, readBytes } from './forge-api.ts';
 import type { ForgeAsset, ForgeRelease } from './forge-releases.ts';
@@ -38,6 +39,10 @@ export function fileAddresses(
     return new URL(address);
   };
   const page = check(asset.url);
+  // A server elsewhere has no say in what is asked of this machine's own services.
+  if (isLoopback(page.hostname) && !isLoopback(new URL(base).hostname)) {
+    throw invalid(`the server says that it is at ${page.origin}, which is this machine itself (a Gitea's ROOT_URL?)`);
+  }
   const token = tokenOf(deps, source, base);
   const own = new URL(base).origin;
   const direct = token !== undefined && asset.apiUrl !== undefined ? check(asset.apiUrl) : page;
@@ -95,7 +100,7 @@ async function fetchOne(
   address: FileAddress,
   signal: AbortSignal,
 ): Promise<{ readonly bytes: Buffer } | { readonly reason: string }> {
-  const timeoutMs = deps.timeoutMs ?? 20_000;
+  const timeoutMs = deps.timeoutMs ?? 30_000;
   const timeout = AbortSignal.timeout(timeoutMs);
   let { url } = address;
   try {

@@ -35,8 +35,11 @@ export interface ForgeRelease {
   readonly base: string;
 }
 
-/** Releases of a page: Gitea answers no more at once unless it is set up otherwise. */
-const PAGE = 50;
+/**
+ * Releases of a page: Gitea answers no more than 50 at once unless it is set up otherwise. The smaller one is for
+ * repositories with hundreds of files a release, whose pages would be too large.
+ */
+const PAGE_SIZES = [50, 10] as const;
 /** Pages that are read, at most, to find {@link ENOUGH} releases that fit. */
 const MAX_PAGES = 10;
 const ENOUGH = 100;
@@ -66,7 +69,13 @@ const Release = z.object({
 const Page = z.array(Release);
 
 /** What the next question to the list is conditional on: kept as one text. */
-const Mark = z.object({ base: z.string(), etag: z.string().optional(), hash: z.string() });
+const Mark = z.object({
+  base: z.string(),
+  etag: z.string().optional(),
+  hash: z.string(),
+  /** Of the page that it is of. */
+  size: z.literal(PAGE_SIZES).default(PAGE_SIZES[0]),
+});
 
 /**
  * The newest releases: one request where nothing has changed since `mark`.
@@ -74,19 +83,42 @@ const Mark = z.object({ base: z.string(), etag: z.string().optional(), hash: z.s
  * @returns the newest version first; without `releases` where nothing has changed. `mark` is for the next question
  * @throws {FettleError} those of {@link askApi}
  */
-export async function listReleases(
+export async function listReleases(deps: ForgeDeps, source: ForgeSource, options: ListOptions): Promise<Listed> {
+  const before = readMark(options.mark);
+  const [usual, small] = PAGE_SIZES;
+  try {
+    return await listPages(deps, source, options, before, before?.size ?? usual);
+  } catch (error) {
+    const tooLarge = error instanceof FettleError && error.data.limit !== undefined;
+    if (!tooLarge || before?.size === small) throw error;
+    return await listPages(deps, source, options, undefined, small);
+  }
+}
+
+interface ListOptions {
+  readonly mark?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+interface Listed {
+  readonly releases?: readonly ForgeRelease[] | undefined;
+  readonly mark: string;
+}
+
+async function listPages(
   deps: ForgeDeps,
   source: ForgeSource,
-  options: { readonly mark?: string | undefined; readonly signal: AbortSignal },
-): Promise<{ readonly releases?: readonly ForgeRelease[] | undefined; readonly mark: string }> {
-  const before = readMark(options.mark);
+  options: ListOptions,
+  before: z.infer<typeof Mark> | undefined,
+  size: (typeof PAGE_SIZES)[number],
+): Promise<Listed> {
   const etag = before?.etag === undefined ? undefined : { base: before.base, etag: before.etag };
   const found = new Map<string, ForgeRelease>();
   let mark = '';
   let base: string | undefined;
   for (let page = 1; page <= MAX_PAGES; page += 1) {
     const answer = await askApi(deps, source, {
-      path: `releases?${source.kind === 'github' ? 'per_page' : 'limit'}=${PAGE}&page=${page}`,
+      path: `releases?${source.kind === 'github' ? 'per_page' : 'limit'}=${size}&page=${page}`,
       etag: page === 1 ? etag : undefined,
       // Pages of two servers need not fit together.
       base,
@@ -99,7 +131,7 @@ export async function listReleases(
     if (page === 1) {
       // Gitea has no ETag; and GitHub's changes with each download that it counts.
       const hash = createHash('sha256').update(JSON.stringify(read)).digest('hex');
-      mark = JSON.stringify({ base, etag: answer.etag, hash });
+      mark = JSON.stringify({ base, etag: answer.etag, hash, size });
       if (hash === before?.hash) return { mark };
     }
     for (const one of read) {
@@ -108,7 +140,7 @@ export async function listReleases(
       const other = found.get(release.version);
       if (other === undefined || rank(source, release) < rank(source, other)) found.set(release.version, release);
     }
-    const more = answer.more ?? read.length >= PAGE;
+    const more = answer.more ?? read.length >= size;
     if (!more || read.length === 0 || found.size >= ENOUGH) break;
   }
   const releases = [...found.values()].sort((a, b) => compareVersions(b.version, a.version));

@@ -158,6 +158,14 @@ describe.each(['github', 'gitea'] as const)('%s', (kind) => {
     expect((await checker.resolve(app(), undefined, { signal })).digest).toMatch(/^sha256-/);
   });
 
+  it('asks for smaller pages where one is too large, and goes on so', async () => {
+    server.releases.push(...Array.from({ length: 40 }, (_, i) => ({ tag: `v0.${i}.0`, body: 'x'.repeat(1_000_000) })));
+    expect((await check()).offer.releases).toHaveLength(42);
+    server.requests.length = 0;
+    expect((await check()).newest?.version).toBe('1.1.0');
+    expect(server.requests.map(({ path }) => /(?:per_page|limit)=(\d+)/.exec(path)?.[1])).toEqual(['10']);
+  });
+
   it.each([
     ['primary', { resetInS: 1_800, status: 403 as const, clockAheadS: 7_200 }, 30],
     ['secondary', { resetInS: 0, status: 429 as const, retryAfter: 600 }, 10],

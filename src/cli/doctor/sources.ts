@@ -131,11 +131,11 @@ function* proxies({ environment }: Facts, asked: readonly Asked[]): Generator<Fi
   for (const [name, value] of set) {
     if (!isAddress(value ?? '')) yield wrong(`${name} is not an address`, `Set it to http://HOST:PORT, or remove it.`);
   }
-  const feeds = asked.filter(({ source }) => source.kind === 'feed').map(({ app }) => app);
+  const feeds = asked.filter(({ source }) => source.kind === 'feed' || isForge(source)).map(({ app }) => app);
   if (set.length > 0 && feeds.length > 0) {
     yield note(
-      `${set.map(([name]) => name).join(', ')} is set, but feeds are asked without a proxy (${feeds.join(', ')})`,
-      'Where the feed is not reachable directly, mirror it into a folder or an npm registry.',
+      `${set.map(([name]) => name).join(', ')} is set, but feeds, GitHub and Gitea are asked without a proxy (${feeds.join(', ')})`,
+      'Where one is not reachable directly, mirror it into a folder or an npm registry.',
     );
   }
 }
