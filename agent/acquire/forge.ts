@@ -6,13 +6,20 @@ import { describeSource, releasedAs } from '../../src/domain/app.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import type { ForgeSource } from '../../src/domain/forge.ts';
 import type { Release } from '../../src/domain/release.ts';
+import { trustOf } from '../../src/domain/trust.ts';
 import type { ForgeDeps } from '../../src/origin/forge-api.ts';
 import { pickAsset } from '../../src/origin/forge-assets.ts';
 import { digestOf, forgeDigest, withDigests } from '../../src/origin/forge-digests.ts';
 import { fetchText, fileAddresses } from '../../src/origin/forge-files.ts';
 import { machineLibc } from '../../src/origin/forge-libc.ts';
 import { type ForgeAsset, type ForgeRelease, releaseOf } from '../../src/origin/forge-releases.ts';
-import { type MinisignSignature, readPublicKey, readSignature, verifyMinisign } from '../../src/origin/minisign.ts';
+import { currentKeys, type RotationStore } from '../../src/origin/key-rotation.ts';
+import {
+  type MinisignPublicKey,
+  type MinisignSignature,
+  readSignature,
+  verifyMinisign,
+} from '../../src/origin/minisign.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { abortError } from './abort.ts';
 import { type DownloadOptions, download } from './download.ts';
@@ -22,13 +29,9 @@ import { type DownloadOptions, download } from './download.ts';
  * file. Bytes may come from anywhere; what they must be comes from the API, or from a signature by a key of the device's file.
  */
 
-/** What the device's own file says of signatures. */
-type Trusting = AppConfig & {
-  readonly trust?: 'signed' | 'source' | 'none' | undefined;
-  readonly keys?: readonly string[] | undefined;
-};
-
 export interface ForgeAcquireDeps extends ForgeDeps {
+  /** Which keys took over from those of the device's file. */
+  readonly rotations: RotationStore;
   readonly platform: string;
 }
 
@@ -37,6 +40,8 @@ export interface Chosen {
   readonly release: ForgeRelease;
   readonly asset: ForgeAsset;
   readonly signature?: MinisignSignature | undefined;
+  /** Whose signature counts. */
+  readonly keys: readonly MinisignPublicKey[];
 }
 
 /**
@@ -77,8 +82,9 @@ export async function confirmAtForge(
       `nothing says what ${asset.name} must be: the API has no digest of it; publish SHA256SUMS beside it (sha256sum ${asset.name} > SHA256SUMS), or ${asset.name}.minisig and name its key here (keys)`,
     );
   }
+  const keys = signature === undefined ? [] : await currentKeys(releasedAs(of.app), config.keys, [], deps.rotations);
   const artifact = { platform: deps.platform, path: asset.name, sha256: sha256 ?? '', size: asset.size };
-  return { found: { ...found, artifacts: [artifact] }, chosen: { release, asset, signature } };
+  return { found: { ...found, artifacts: [artifact] }, chosen: { release, asset, signature, keys } };
 }
 
 /** Is it signed, where this device wants that? What the comment says is believed when the bytes are here. */
@@ -89,8 +95,8 @@ async function signatureOf(
   asset: ForgeAsset,
   unverified: (reason: string) => FettleError,
 ): Promise<MinisignSignature | undefined> {
-  const { trust, keys = [] } = of.config as Trusting;
-  if (trust !== 'signed' && (trust !== undefined || keys.length === 0)) return undefined;
+  const { keys } = of.config;
+  if (trustOf(of.config) !== 'signed') return undefined;
   const name = `${asset.name}.minisig`;
   const comment = `app=${releasedAs(of.app)} version=${release.version} platform=${deps.platform}`;
   const sign = `minisign -S -t '${comment}' -m ${asset.name}`;
@@ -124,15 +130,14 @@ async function signatureOf(
  */
 export async function fetchFromForge(
   deps: ForgeAcquireDeps,
-  of: { readonly source: ForgeSource; readonly config: AppConfig; readonly chosen: Chosen },
+  of: { readonly source: ForgeSource; readonly chosen: Chosen },
   options: Omit<DownloadOptions, 'url'>,
 ): Promise<void> {
-  const { source, config, chosen } = of;
+  const { source, chosen } = of;
   const addresses = fileAddresses(deps, source, chosen.release, chosen.asset);
   const failures: { readonly host: string; readonly error: FettleError }[] = [];
   const prove = async (path: string) => {
-    if (chosen.signature)
-      await proveSignature(path, chosen.signature, config as Trusting, chosen.asset, options.signal);
+    if (chosen.signature) await proveSignature(path, chosen.signature, chosen, options.signal);
   };
   for (const [index, { url, headers }] of addresses.entries()) {
     const last = index === addresses.length - 1;
@@ -165,14 +170,13 @@ export async function fetchFromForge(
 async function proveSignature(
   path: string,
   signature: MinisignSignature,
-  { keys = [] }: Trusting,
-  asset: ForgeAsset,
+  { asset, keys }: Chosen,
   signal: AbortSignal,
 ): Promise<void> {
   const hash = createHash('blake2b512');
   for await (const chunk of createReadStream(path, { highWaterMark: 1_000_000, signal })) hash.update(chunk as Buffer);
   try {
-    verifyMinisign({ message: { blake2b512: hash.digest() }, signature, keys: keys.map(readPublicKey) });
+    verifyMinisign({ message: { blake2b512: hash.digest() }, signature, keys });
   } catch (error) {
     if (!(error instanceof FettleError)) throw error;
     const reason = `${basename(asset.name)}.minisig: ${String(error.data.reason)}`;

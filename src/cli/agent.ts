@@ -10,6 +10,7 @@ import { loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { createLogLines } from '../domain/log-lines.ts';
 import { makeFolder } from '../files/durable.ts';
+import { createRotationFile } from '../origin/key-rotation.ts';
 import { createSeenFile } from '../origin/seen.ts';
 import { guardConsole } from './console.ts';
 import { endOnCrash } from './crash.ts';
@@ -68,6 +69,7 @@ export async function startAgent(
       redactor,
     },
     seen: createSeenFile(layout.agent.seen),
+    rotations: createRotationFile(layout.agent.rotations),
     clock: machineClock,
     fetch: globalThis.fetch,
     githubToken: environment.githubToken,

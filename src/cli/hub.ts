@@ -16,6 +16,7 @@ import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
 import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
+import { createRotationFile } from '../origin/key-rotation.ts';
 import { createPeople } from '../people/people.ts';
 import { openKey } from '../protocol/key.ts';
 import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';
@@ -81,6 +82,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     npm: tools.origin,
     git: gitTools(environment, layout.hub.git),
     seen: createSeenInStore(db),
+    rotations: createRotationFile(layout.hub.rotations),
     fetch: globalThis.fetch,
     githubToken: environment.githubToken,
     clock,

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Clock } from '../domain/id.ts';
 import type { GitOrigin } from '../origin/git.ts';
+import type { RotationStore } from '../origin/key-rotation.ts';
 import type { NpmOrigin } from '../origin/npm.ts';
 import type { SeenNumbers } from '../origin/seen.ts';
 import { readNumber, saveNumber } from '../store/releases.ts';
@@ -20,6 +21,8 @@ export interface SourceDeps {
   readonly npm: NpmOrigin;
   readonly git: GitOrigin;
   readonly seen: SeenNumbers;
+  /** Which keys took over from those of the file. */
+  readonly rotations: RotationStore;
   readonly fetch: typeof fetch;
   /** Of the environment. */
   readonly githubToken?: string | undefined;

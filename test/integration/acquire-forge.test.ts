@@ -7,6 +7,7 @@ import { type AcquireContext, type Acquirer, createAcquirer } from '../../agent/
 import { type AppConfig, AppSchema } from '../../config/agent-schema.ts';
 import { isForge } from '../../src/domain/forge.ts';
 import { createGitOrigin } from '../../src/origin/git.ts';
+import { createRotationFile } from '../../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
 import { createSeenFile } from '../../src/origin/seen.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
@@ -47,11 +48,8 @@ function source(more: object = {}): object {
   return { gitea: `${server.web}/${server.repo}`, ...more };
 }
 
-const config = (more: object = {}, app: object = {}): AppConfig => {
-  const { trust, keys, ...rest } = app as { trust?: string; keys?: string[] };
-  const parsed = AppSchema.parse({ source: source(more), run: './run', ...rest });
-  return { ...parsed, ...(trust === undefined ? {} : { trust }), ...(keys === undefined ? {} : { keys }) } as AppConfig;
-};
+const config = (more: object = {}, app: object = {}): AppConfig =>
+  AppSchema.parse({ source: source(more), run: './run', ...app });
 
 const signal = new AbortController().signal;
 /** Where nobody listens. */
@@ -82,6 +80,7 @@ function start(): Acquirer {
     git: createGitOrigin({ folder: join(folder, 'git'), env: npm.env }),
     package: { ...npm, clock },
     seen: createSeenFile(join(folder, 'seen.json')),
+    rotations: createRotationFile(join(folder, 'rotations.json')),
     clock,
     fetch,
     platform: 'linux-x64',

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AppSchema } from '../../config/agent-schema.ts';
 import type { FettleError } from '../../src/domain/errors.ts';
 import { createGitOrigin } from '../../src/origin/git.ts';
+import { createRotationFile } from '../../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
 import {
   type CheckedApp,
@@ -49,6 +50,7 @@ function start(): ReleaseChecker {
     npm: createNpmOrigin({ node: process.execPath, npmCli, cache: join(folder, 'npm-cache'), npmrc, env }),
     git: createGitOrigin({ folder: join(folder, 'git'), env }),
     seen: createSeenInStore(store.db),
+    rotations: createRotationFile(join(folder, 'rotations.json')),
     fetch,
     clock,
   });

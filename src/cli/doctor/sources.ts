@@ -5,6 +5,7 @@ import { describeSource, releasedAs, type Source } from '../../domain/app.ts';
 import { isForge } from '../../domain/forge.ts';
 import { newestEligible } from '../../domain/release.ts';
 import type { ForgeDeps } from '../../origin/forge-api.ts';
+import { createRotationFile, type RotationStore } from '../../origin/key-rotation.ts';
 import type { SeenNumbers } from '../../origin/seen.ts';
 import { sourceKey } from '../../origin/source-key.ts';
 import { createFeedSource } from '../../releases/feed.ts';
@@ -25,6 +26,7 @@ const SOON_MS = 14 * 86_400_000;
 interface Asked {
   readonly source: Source;
   readonly app: string;
+  readonly keys: readonly string[];
   /** Apps that share it, with their channels. */
   readonly users: { readonly app: string; readonly channel: string }[];
 }
@@ -43,13 +45,15 @@ export const sources: Check = {
     const folder = mkdtempSync(join(tmpdir(), 'fettle-doctor-'));
     try {
       const seen: SeenNumbers = { highest: async () => undefined, saw: async () => undefined };
+      const { accepted } = createRotationFile(facts.layout.hub.rotations);
+      const rotations: RotationStore = { accepted, accept: async () => undefined };
       const { origin } = npmTools(facts.environment, folder);
       const { githubToken } = facts.environment;
       const forge = { fetch: globalThis.fetch, clock: facts.clock, githubToken };
       const all: ReleaseSources = {
         npm: createNpmSource({ origin }),
-        folder: createFolderSource({ seen }),
-        feed: createFeedSource({ seen, fetch: globalThis.fetch }),
+        folder: createFolderSource({ seen, rotations }),
+        feed: createFeedSource({ seen, rotations, fetch: globalThis.fetch }),
         git: createGitSource({ origin: gitTools(facts.environment, join(folder, 'git')) }),
         github: forgeSource('github', forge),
         gitea: forgeSource('gitea', forge),
@@ -65,10 +69,10 @@ export const sources: Check = {
 function distinct({ config }: Facts): Asked[] {
   const all = new Map<string, Asked>();
   const self = config ? { [releasedAs('hub')]: config.fettle } : {};
-  for (const [app, { source, channel }] of Object.entries({ ...config?.apps, ...self })) {
+  for (const [app, { source, keys, channel }] of Object.entries({ ...config?.apps, ...self })) {
     if (!source) continue;
     const key = sourceKey(source, app);
-    const known = all.get(key) ?? { source, app, users: [] };
+    const known: Asked = all.get(key) ?? { source, app, keys, users: [] };
     known.users.push({ app, channel });
     all.set(key, known);
   }
@@ -77,7 +81,7 @@ function distinct({ config }: Facts): Asked[] {
 
 async function ask(
   all: ReleaseSources,
-  { source, app, users }: Asked,
+  { source, app, keys, users }: Asked,
   facts: Facts,
   signal: AbortSignal,
   forge: ForgeDeps,
@@ -86,7 +90,11 @@ async function ask(
   const began = facts.clock.monotonic();
   const limit = AbortSignal.timeout(ASK_MS);
   try {
-    const answer = await sourceOfKind(all, source.kind).read(source, { app, signal: AbortSignal.any([signal, limit]) });
+    const answer = await sourceOfKind(all, source.kind).read(source, {
+      app,
+      keys,
+      signal: AbortSignal.any([signal, limit]),
+    });
     if (answer === 'unchanged') return [];
     const findings: Finding[] = [ok(`${name} answers (${Math.round(facts.clock.monotonic() - began)} ms)`)];
     for (const user of users) {
