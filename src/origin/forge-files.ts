@@ -100,7 +100,8 @@ async function fetchOne(
   address: FileAddress,
   signal: AbortSignal,
 ): Promise<{ readonly bytes: Buffer } | { readonly reason: string }> {
-  const timeoutMs = deps.timeoutMs ?? 30_000;
+  // Behind a mirror there is always another address.
+  const timeoutMs = Math.min(deps.timeoutMs ?? 30_000, address.mirror ? 10_000 : 30_000);
   const timeout = AbortSignal.timeout(timeoutMs);
   let { url } = address;
   try {

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -7,7 +16,7 @@ import { type AcquireContext, type Acquirer, createAcquirer } from '../../agent/
 import { type AppConfig, AppSchema } from '../../config/agent-schema.ts';
 import { isForge } from '../../src/domain/forge.ts';
 import { createGitOrigin } from '../../src/origin/git.ts';
-import { createRotationFile } from '../../src/origin/key-rotation.ts';
+import { createRotationFile, rotationText } from '../../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
 import { createSeenFile } from '../../src/origin/seen.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
@@ -319,6 +328,22 @@ describe.each(['github', 'gitea'] as const)('%s', (kind) => {
       expect(await install('1.2.0', trusting())).toBe('robot');
       release(bytes, sign(bytes, 'app=robot version=1.2.0 platform=any'));
       expect(await install('1.2.0', trusting({ trust: 'signed' }))).toBe('robot');
+    });
+
+    it('by the key that took over, and by the old one no more', async () => {
+      const bytes = await archive('robot');
+      const old = sign(bytes, comment);
+      const newKey = ['-s', join(folder, 'k2'), '-p', join(folder, 'k2.pub')];
+      execFileSync('minisign', ['-G', '-W', '-f', ...newKey], { stdio: 'pipe' });
+      const to = readFileSync(join(folder, 'k2.pub'), 'utf8').split('\n')[1] ?? '';
+      const statement = rotationText({ rotate: 'robot', from: key, to, revoke: true, date: '2026-11-20T08:00:00Z' });
+      const rotation = { statement, signature: sign(Buffer.from(statement), undefined) };
+      await createRotationFile(join(folder, 'rotations.json')).accept('robot', rotation);
+      release(bytes, old);
+      await expect(install('1.2.0', trusting())).rejects.toMatchObject({ code: 'artifact_unverified' });
+      renameSync(join(folder, 'k2'), join(folder, 'k'));
+      release(bytes, sign(bytes, comment));
+      expect(await install('1.2.0', trusting())).toBe('robot');
     });
 
     it('refuses none, another key’s, other bytes, and a comment that does not say of what it is', async () => {
