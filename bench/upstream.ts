@@ -28,14 +28,15 @@ export const upstream: Benchmark = {
       npmrc: writeNpmrc({ file: join(folder, 'npmrc'), env: { npm_config_registry: registry.url }, from: [] }),
       env: cleanNpmEnvironment(process.env),
     });
+    const clock = { now: () => Date.now(), monotonic: () => performance.now() };
     const sources = createReleaseSources({
       npm,
       git: createGitOrigin({ folder: join(folder, 'git'), env: cleanNpmEnvironment(process.env) }),
       seen: createSeenInStore(store.db),
       rotations: createRotationFile(join(folder, 'rotations.json')),
       fetch,
+      clock,
     });
-    const clock = { now: () => Date.now(), monotonic: () => performance.now() };
     const checker = createReleaseChecker({ db: store.db, sources, clock });
     const check = async () => {
       const before = registry.requests.length;

@@ -110,7 +110,7 @@ export const AppSchema = z.strictObject({
   source: source
     .optional()
     .describe(
-      'Where releases come from: `npm PACKAGE`, `folder PATH` (relative to this file), `feed URL`, or `git URL [REF]` with a branch, a tag or a pattern of tags such as `v*`.',
+      'Where releases come from: `npm PACKAGE`, `folder PATH` (relative to this file), `feed URL`, `git URL [REF]` with a branch, a tag or a pattern of tags such as `v*`, `github OWNER/REPO [TAGS]`, `gitea https://HOST/OWNER/REPO [TAGS]`; the last two also as a map.',
     ),
   trust: z
     .enum(TRUST_LEVELS)
@@ -281,10 +281,10 @@ export const SelfSchema = z
     source: source
       .optional()
       .describe(
-        "Where Fettle's own releases come from: `folder PATH` or `feed URL` with what `npm pack` made, published with `--app fettle`; or `npm PACKAGE`. Without it, `/update now hub` and `/update now agent` are refused.",
+        "Where Fettle's own releases come from: `folder PATH` or `feed URL` with what `npm pack` made, published with `--app fettle`; `npm PACKAGE`, `github OWNER/REPO` or `gitea URL`. Without it, `/update now hub` and `/update now agent` are refused.",
       ),
     keys: keys.describe(
-      'Public keys (`RWQ…`) that sign releases of Fettle. Needed with `folder` and `feed`. That of a checkout is shown by `fettle publish --app fettle`.',
+      'Public keys (`RWQ…`) that sign releases of Fettle. Needed with `folder`, `feed`, `github` and `gitea`. That of a checkout is shown by `fettle publish --app fettle`.',
     ),
     channel: AppSchema.shape.channel,
     for: duration('0s', '1h')

@@ -26,6 +26,8 @@ export interface Environment {
   readonly language: 'en' | 'zh' | undefined;
   /** Variables that the hub and the agent need and apps do not get: proxies, certificates, npm's registry. */
   readonly passed: Readonly<Record<string, string>>;
+  /** `FETTLE_GITHUB_TOKEN`: reads repositories at api.github.com. Secret. */
+  readonly githubToken: string | undefined;
   /** PATH, LANG, TZ and the like: what an app's minimal environment is made of. */
   readonly basic: Readonly<Record<string, string>>;
   /** Everything, for reading npm's own settings as npm does. Never handed on to an app. */
@@ -58,6 +60,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     keyPassword: env.FETTLE_KEY_PASSWORD,
     color: env.NO_COLOR === undefined && env.TERM !== 'dumb',
     language: /^zh/i.test(locale) ? 'zh' : /^[a-z]{2}/i.test(locale) ? 'en' : undefined,
+    githubToken: env.FETTLE_GITHUB_TOKEN?.trim() || undefined,
     passed: pick(PASSED),
     basic: pick(BASIC),
     all: env,

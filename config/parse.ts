@@ -109,7 +109,8 @@ function explain(
   }
   const expected =
     issue.code === 'invalid_key'
-      ? 'expected a name of lower-case letters, digits, - and _, starting with a letter'
+      ? (issue.issues.find(({ message }) => message.startsWith('expected'))?.message ??
+        'expected a name of lower-case letters, digits, - and _, starting with a letter')
       : issue.message;
   return [
     {
@@ -180,6 +181,9 @@ function withAbsolutePaths<C extends WithSources>(config: C, base: string): C {
   const absolute = <T extends WithSources['fettle']>(of: T): T => {
     const { source } = of;
     if (source?.kind === 'folder') return { ...of, source: { ...source, path: resolve(base, source.path) } };
+    if ((source?.kind === 'github' || source?.kind === 'gitea') && source.tokenFile !== undefined) {
+      return { ...of, source: { ...source, tokenFile: resolve(base, source.tokenFile) } };
+    }
     if (source?.kind === 'git' && isFolder(source.url)) {
       return { ...of, source: { ...source, url: resolve(base, source.url) } };
     }

@@ -15,6 +15,8 @@ import { createProgressMeter, type ProgressMeter, type Report } from './progress
 
 export interface DownloadOptions extends Wanted {
   readonly url: URL;
+  /** For the host of `url` alone: where it redirects to another, they stay behind. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Largest that the device allows, bytes. */
   readonly maxBytes: number;
   /** Carries the deadline. */
@@ -25,6 +27,8 @@ export interface DownloadOptions extends Wanted {
   readonly stallMs?: number | undefined;
   /** Tries in a row that may bring nothing. */
   readonly tries?: number | undefined;
+  /** Connections that may break, even where each brings something; no limit unless given. */
+  readonly breaks?: number | undefined;
   readonly sleep?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
@@ -68,7 +72,7 @@ export async function download(options: DownloadOptions): Promise<void> {
 async function fetchAll(file: ArtifactFile, meter: ProgressMeter, options: DownloadOptions): Promise<void> {
   const sleep = options.sleep ?? ((ms, signal) => sleepByNode(ms, undefined, { signal }));
   const tries = options.tries ?? 6;
-  for (let failures = 0; ; ) {
+  for (let failures = 0, breaks = 1; ; breaks += 1) {
     const before = file.position;
     try {
       if (file.position < options.size) await fetchRest(file, meter, options);
@@ -76,7 +80,7 @@ async function fetchAll(file: ArtifactFile, meter: ProgressMeter, options: Downl
     } catch (error) {
       if (options.signal.aborted || !(error instanceof FettleError) || !error.retryable) throw error;
       failures = file.position > before ? 1 : failures + 1;
-      if (failures >= tries) throw error;
+      if (failures >= tries || breaks >= (options.breaks ?? Number.POSITIVE_INFINITY)) throw error;
       const wait = Number(error.data.waitMs ?? Math.min(30_000, 500 * 2 ** failures));
       await sleep(wait, options.signal);
     }
@@ -134,7 +138,8 @@ interface Stall {
 }
 
 function connect(url: URL, file: ArtifactFile, options: DownloadOptions): Promise<Omit<Answer, 'url'>> {
-  const headers: Record<string, string> = { 'accept-encoding': 'identity', 'user-agent': 'fettle' };
+  const own = url.origin === options.url.origin ? options.headers : {};
+  const headers: Record<string, string> = { 'accept-encoding': 'identity', 'user-agent': 'fettle', ...own };
   if (file.position > 0 && file.validator !== undefined) {
     headers.range = `bytes=${file.position}-`;
     headers['if-range'] = file.validator;

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import type { AppConfig } from '../../config/agent-schema.ts';
 import { describeSource, releasedAs, type Source } from '../../src/domain/app.ts';
 import { FettleError } from '../../src/domain/errors.ts';
+import { type ForgeSource, isForge } from '../../src/domain/forge.ts';
 import type { Clock } from '../../src/domain/id.ts';
 import { type Artifact, artifactFor, type Release } from '../../src/domain/release.ts';
 import { trustOf } from '../../src/domain/trust.ts';
@@ -23,6 +24,7 @@ import { build } from './build.ts';
 import { copyArtifact } from './copy.ts';
 import { download } from './download.ts';
 import { takeExecutable } from './executable.ts';
+import type { Chosen } from './forge.ts';
 import { checkout, findCommits } from './git.ts';
 import { installPackage, type PackageDeps } from './package.ts';
 import { removeTree } from './remove-tree.ts';
@@ -88,6 +90,8 @@ export interface AcquirerDeps {
   /** `linux-x64` and the like. */
   readonly platform: string;
   readonly stallMs?: number | undefined;
+  /** Of the environment. */
+  readonly githubToken?: string | undefined;
 }
 
 /** What a confirmation was made by. */
@@ -109,7 +113,9 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     if (!source) throw new FettleError('no_source', { data: { app } });
     if (signal.aborted) throw abortError(signal);
     try {
-      const found = await readOrigin(source, config, app, release, signal);
+      const found = isForge(source)
+        ? await readForge(source, app, config, release, signal)
+        : await readOrigin(source, config, app, release, signal);
       const checked = compare(source, release, found, config.maxDownload);
       confirmed.set(app, { release: checked, demanded: demanded(config), at: deps.clock.monotonic() });
       return checked;
@@ -119,8 +125,24 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     }
   };
 
+  /** Of each app, the file that goes with what was confirmed last. */
+  const chosen = new Map<string, Chosen>();
+
+  const readForge = async (
+    source: ForgeSource,
+    app: string,
+    config: AppConfig,
+    ordered: OrderedRelease,
+    signal: AbortSignal,
+  ): Promise<Release | undefined> => {
+    const { confirmAtForge } = await import('./forge.ts');
+    const answer = await confirmAtForge(deps, { app, source, config, ordered, signal });
+    if (answer?.chosen) chosen.set(app, answer.chosen);
+    return answer?.found;
+  };
+
   const readOrigin = async (
-    source: Source,
+    source: Exclude<Source, ForgeSource>,
     config: AppConfig,
     app: string,
     ordered: OrderedRelease,
@@ -197,7 +219,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     const [artifact] = release.artifacts;
     if (source.kind !== 'npm' && source.kind !== 'git' && artifact && archiveEnding(artifact.path) === undefined) {
       // Only the file itself lies beside what runs.
-      const note = join(tmp, `${artifact.sha256.slice(0, 16)}.json`);
+      const note = join(tmp, `${partOf(artifact, release)}.json`);
       mkdirSync(tmp, { recursive: true, mode: 0o700 });
       await fetchArtifact(source, artifact, context, executable, note);
       return;
@@ -253,7 +275,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     if (!artifact) throw new FettleError('internal', { data: { reason: 'confirmed without an artifact' } });
     mkdirSync(tmp, { recursive: true, mode: 0o700 });
     // The hash comes first: a part of another release is never taken for one of this.
-    const file = join(tmp, `${artifact.sha256.slice(0, 16)}-${basename(artifact.path)}`);
+    const file = join(tmp, `${partOf(artifact, release)}-${basename(artifact.path)}`);
     await fetchArtifact(source, artifact, context, file);
     await unpack({ file, slot, maxUnpacked: config.maxUnpacked, signal });
     // Its bytes are in the slot now; the caller's space estimate counts on this.
@@ -278,7 +300,12 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
       clock: deps.clock,
     };
     if (source.kind === 'folder') await copyArtifact({ ...common, from: join(source.path, artifact.path) });
-    else await download({ ...common, url: feedAddress(source.url, artifact.path), stallMs: deps.stallMs });
+    else if (isForge(source)) {
+      const { fetchFromForge } = await import('./forge.ts');
+      const file = chosen.get(context.app);
+      if (!file) throw new FettleError('internal', { data: { reason: 'confirmed without a file' } });
+      await fetchFromForge(deps, { source, chosen: file }, { ...common, stallMs: deps.stallMs });
+    } else await download({ ...common, url: feedAddress(source.url, artifact.path), stallMs: deps.stallMs });
   };
 
   const trust: Acquirer['trust'] = async (app, config) => {
@@ -290,6 +317,11 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
   };
 
   return { confirm, acquire, trust };
+}
+
+/** The start of the names of what is fetched: of what bytes, or where only a signature says that, of which release. */
+function partOf(artifact: Artifact, release: Release): string {
+  return (artifact.sha256 || release.digest.replace(/^sha256-/, '')).slice(0, 16);
 }
 
 /** Removes what an earlier try left. The folder itself stays. */

@@ -74,6 +74,7 @@ export async function startAgent(
     rotations: createRotationFile(layout.agent.rotations),
     clock: machineClock,
     fetch: globalThis.fetch,
+    githubToken: environment.githubToken,
     platform: `${process.platform}-${process.arch}`,
   });
   const end = await runAgent({

@@ -87,6 +87,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     seen: createSeenInStore(db),
     rotations: createRotationFile(layout.hub.rotations),
     fetch: globalThis.fetch,
+    githubToken: environment.githubToken,
+    clock,
   });
   const checker = createReleaseChecker({ db, sources, clock });
 

@@ -194,7 +194,7 @@ async function complete(found: Found, runners: readonly Runner[], options: InitO
   if (source === undefined && options.questions) {
     source =
       (await options.questions.ask(
-        'Where do its releases come from (npm NAME, folder PATH, feed URL, git URL BRANCH; Enter: nowhere yet)? ',
+        'Where do its releases come from (npm NAME, folder PATH, feed URL, git URL BRANCH, github OWNER/REPO; Enter: nowhere yet)? ',
       )) || undefined;
   }
   return withVariables({ ...said, run, source }, runners);

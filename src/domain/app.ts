@@ -1,3 +1,4 @@
+import { describeForge, type ForgeSource } from './forge.ts';
 import { showGitAddress } from './git-address.ts';
 
 /** Names of apps and devices, and where an app's releases come from. Pure. */
@@ -28,7 +29,8 @@ export type Source =
   | { readonly kind: 'folder'; readonly path: string }
   | { readonly kind: 'feed'; readonly url: string }
   /** `ref`: a branch, a tag, or a pattern of tags (`v*`). Without: tags that are versions, else the default branch. */
-  | { readonly kind: 'git'; readonly url: string; readonly ref?: string | undefined };
+  | { readonly kind: 'git'; readonly url: string; readonly ref?: string | undefined }
+  | ForgeSource;
 
 /** As configuration writes it. Shown to people; a URL's query and credentials are left out. */
 export function describeSource(source: Source): string {
@@ -43,6 +45,9 @@ export function describeSource(source: Source): string {
     }
     case 'git':
       return `git ${showGitAddress(source.url)}${source.ref === undefined ? '' : ` ${source.ref}`}`;
+    case 'github':
+    case 'gitea':
+      return describeForge(source);
   }
 }
 

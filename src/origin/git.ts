@@ -5,7 +5,8 @@ import { describeSource, type Source } from '../domain/app.ts';
 import { commitVersion } from '../domain/commit-version.ts';
 import { FettleError } from '../domain/errors.ts';
 import { gitAddressProblem, gitRefProblem, isTagPattern } from '../domain/git-address.ts';
-import { newestFirst, readVersion } from '../domain/version.ts';
+import { versionOfTag } from '../domain/tag-version.ts';
+import { newestFirst } from '../domain/version.ts';
 import { ADDRESS, createGit, type GitOptions } from './git-command.ts';
 
 /**
@@ -269,18 +270,12 @@ function readRefs(source: GitSource, text: string): GitRefs {
 
 /** Tags that are versions; where two are the same one (`1.2.3`, `v1.2.3`), the first by name. */
 function tagsOf(objects: ReadonlyMap<string, string>, pattern: string | undefined): readonly GitTag[] {
-  const expression = new RegExp(
-    `^${(pattern ?? '*').replace(/[.*+?^${}()|[\]\\]/g, (c) => (c === '*' ? '.*' : c === '?' ? '.' : `\\${c}`))}$`,
-  );
-  const literal = (pattern ?? '').split(/[*?]/)[0] ?? '';
   const byVersion = new Map<string, GitTag>();
   for (const [name, object] of [...objects].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (!name.startsWith('refs/tags/') || name.endsWith('^{}')) continue;
     const tag = name.slice('refs/tags/'.length);
-    if (!expression.test(tag)) continue;
-    // `web-v1.2.3` by `web-*`: what stands before the pattern is not of the version.
-    const version = readVersion(tag) ?? readVersion(tag.slice(literal.length));
-    if (version === undefined || version.length > 100 || byVersion.has(version)) continue;
+    const version = versionOfTag(tag, pattern);
+    if (version === undefined || byVersion.has(version)) continue;
     byVersion.set(version, { tag, version, object, commit: objects.get(`${name}^{}`) ?? object });
   }
   return newestFirst([...byVersion.keys()]).map((version) => byVersion.get(version) as GitTag);

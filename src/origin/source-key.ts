@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describeSource, type Source } from '../domain/app.ts';
+import { apiAddresses } from '../domain/forge.ts';
 
 /**
  * The name that a source goes by in stores. Apps and devices with the same one share its checks. A feed serves
@@ -16,6 +17,13 @@ export function sourceKey(source: Source, app: string): string {
       // User and password decide what a server shows.
       const hidden = text === `git ${source.url}${source.ref === undefined ? '' : ` ${source.ref}`}` ? '' : source.url;
       return hidden === '' ? text : `${text} #${createHash('sha256').update(hidden).digest('hex').slice(0, 12)}`;
+    }
+    case 'github':
+    case 'gitea': {
+      // Who is asked, and as whom, decides what there is; which files a device takes of it does not.
+      const usual = source.api === undefined && source.tokenFile === undefined;
+      const asked = JSON.stringify([apiAddresses(source), source.tokenFile ?? '']);
+      return usual ? text : `${text} #${createHash('sha256').update(asked).digest('hex').slice(0, 12)}`;
     }
     case 'feed': {
       const { search } = new URL(source.url);

@@ -165,7 +165,9 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
       const known = toFettleError(error, 'source_unreachable', { source: text });
       if (calledOff.aborted) throw known;
       const failures = (before?.problem?.failures ?? 0) + 1;
-      const nextAt = clock.now() + backoff(failures);
+      const resumesAt = Date.parse(String(known.data.resumesAt));
+      // A source that says when it goes on is not asked before.
+      const nextAt = Math.max(clock.now() + backoff(failures), Number.isNaN(resumesAt) ? 0 : resumesAt);
       const data = { ...known.data, nextAt: new Date(nextAt).toISOString() };
       await saveProblem(db, key, { code: known.code, data, retryable: known.retryable, failures }, nextAt);
       tell(false);
@@ -222,8 +224,9 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
       const newest = newestFirst(here.length > 0 ? here : releases.map((r) => r.version)).slice(0, 5);
       throw new FettleError('unknown_version', { data: { app: app.name, version: version ?? app.channel, newest } });
     }
-    if (release.digest !== '') return release;
-    const resolved = await sourceOfKind(sources, source.kind).resolve(source, release, { signal });
+    const asked = sourceOfKind(sources, source.kind);
+    if (release.digest !== '' && !asked.mutable) return release;
+    const resolved = await asked.resolve(source, release, { signal });
     await saveResolved(db, sourceKey(source, releasedAs(app.name)), resolved);
     return resolved;
   };

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Offer, type Release, STABLE } from '../domain/release.ts';
-import { isPrerelease } from '../domain/version.ts';
 import { DEPTH, type GitOrigin, type GitSource, type GitTag, gitDigest } from '../origin/git.ts';
+import { channelOf, channelsOf } from './channels.ts';
 import type { ReleaseSource } from './release-source.ts';
 
 /** Tags or commits of a git repository. All of a branch is on the channel `stable`; of tags the prereleases are not. */
@@ -87,7 +87,7 @@ async function offerOfTags(
       artifacts: [],
     };
   });
-  return { releases, channels: channelsOf(tags) };
+  return { releases, channels: channelsOf(releases) };
 }
 
 async function describe(
@@ -110,21 +110,4 @@ async function describe(
     at: Number(seconds) * 1_000,
     notes: [message.slice(0, MAX_MESSAGE), subjects].filter((part) => part !== '').join('\n'),
   };
-}
-
-/** `1.2.3-beta.1` is on the channel `beta`. */
-function channelOf(version: string): string {
-  if (!isPrerelease(version)) return STABLE;
-  const word = /-([A-Za-z][A-Za-z]*)/.exec(version)?.[1]?.toLowerCase().slice(0, 40);
-  return word === undefined || word === STABLE ? 'prerelease' : word;
-}
-
-/** The newest of each channel; who takes prereleases goes on to the release that they led to. */
-function channelsOf(tags: readonly GitTag[]): Record<string, string> {
-  const channels: Record<string, string> = {};
-  for (const name of new Set(tags.map(({ version }) => channelOf(version)))) {
-    const newest = tags.find(({ version }) => [name, STABLE].includes(channelOf(version)));
-    if (newest) channels[name] = newest.version;
-  }
-  return channels;
 }

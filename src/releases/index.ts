@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { Clock } from '../domain/id.ts';
 import type { GitOrigin } from '../origin/git.ts';
 import type { RotationStore } from '../origin/key-rotation.ts';
 import type { NpmOrigin } from '../origin/npm.ts';
@@ -7,6 +8,7 @@ import { readNumber, saveNumber } from '../store/releases.ts';
 import type { Database } from '../store/schema.ts';
 import { createFeedSource } from './feed.ts';
 import { createFolderSource } from './folder.ts';
+import { forgeSource } from './forge-later.ts';
 import { createGitSource } from './git.ts';
 import { createNpmSource } from './npm.ts';
 import type { ReleaseSources } from './release-source.ts';
@@ -22,6 +24,9 @@ export interface SourceDeps {
   /** Which keys took over from those of the file. */
   readonly rotations: RotationStore;
   readonly fetch: typeof fetch;
+  /** Of the environment. */
+  readonly githubToken?: string | undefined;
+  readonly clock: Pick<Clock, 'now'>;
 }
 
 /** Every kind of source. A new one is a file and a line here. */
@@ -31,6 +36,8 @@ export function createReleaseSources(deps: SourceDeps): ReleaseSources {
     folder: createFolderSource(deps),
     feed: createFeedSource(deps),
     git: createGitSource({ origin: deps.git }),
+    github: forgeSource('github', deps),
+    gitea: forgeSource('gitea', deps),
   };
 }
 

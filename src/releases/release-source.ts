@@ -17,6 +17,8 @@ export interface SourceAnswer {
 
 export interface ReleaseSource<K extends SourceKind = SourceKind> {
   readonly kind: K;
+  /** What a release consists of may change: it is resolved for each order anew, not once. */
+  readonly mutable?: boolean | undefined;
   /**
    * Asks the source: one upstream request, conditional where `etag` is given.
    * Digests of the offer's releases may be empty: see {@link ReleaseSource.resolve}.

@@ -61,6 +61,7 @@ function start(): ReleaseChecker {
     seen: createSeenInStore(store.db),
     rotations: createRotationFile(join(folder, 'rotations.json')),
     fetch,
+    clock,
   });
   return createReleaseChecker({ db: store.db, sources, clock });
 }

@@ -5,6 +5,7 @@ import type { AppConfig } from '../../../config/agent-schema.ts';
 import { CHAT_PLATFORMS, readChatSecret, secretPlace } from '../../../config/chat-secrets.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import type { HubConfig } from '../../../config/hub-schema.ts';
+import { isForge } from '../../domain/forge.ts';
 import { APP_ID } from '../chats/platforms.ts';
 import type { AskProgram } from '../init/ask.ts';
 
@@ -99,6 +100,7 @@ function ofFiles(app: AppConfig, at: At): void {
   const { source, binary, data, notNow } = app;
   if (source?.kind === 'folder' && !isFolder(source.path))
     at('source', 'wrong', `there is no folder ${source.path}`, 'Make it with `fettle publish --to`, or mend the path.');
+  ofToken(app, at);
   if (binary !== undefined) {
     const stat = statSync(binary, { throwIfNoEntry: false });
     if (!stat)
@@ -120,6 +122,22 @@ function ofFiles(app: AppConfig, at: At): void {
       `there is no folder ${dirname(notNow.file)}, so the app is never said to be busy`,
       'Is the path right?',
     );
+}
+
+function ofToken({ source }: AppConfig, at: At): void {
+  if (!source || !isForge(source) || source.tokenFile === undefined) return;
+  const stat = statSync(source.tokenFile, { throwIfNoEntry: false });
+  if (!stat?.isFile()) {
+    const mend = 'Put a token that may read the repository into it, or take `tokenFile` out.';
+    at('source.tokenFile', 'wrong', `there is no file ${source.tokenFile}`, mend);
+  } else if ((stat.mode & 0o044) !== 0) {
+    at(
+      'source.tokenFile',
+      'note',
+      `others on this machine may read ${source.tokenFile}`,
+      `chmod 600 ${source.tokenFile}`,
+    );
+  }
 }
 
 /** A program is looked for where the keeper will: in the slot, then in PATH. */

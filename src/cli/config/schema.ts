@@ -111,7 +111,7 @@ export function groupOf(node: Node): Node | undefined {
 /** What may be written, in words. */
 export function typeOf(node: Node): string {
   if (node.title) return node.title;
-  if (node.anyOf) return node.anyOf.map(typeOf).join(' or ');
+  if (node.anyOf) return [...new Set(node.anyOf.map(typeOf))].join(' or ');
   if (node.const !== undefined) return `\`${String(node.const)}\``;
   if (node.enum) return node.enum.map((value) => `\`${String(value)}\``).join(', ');
   const type = typeof node.type === 'string' ? node.type : (node.type ?? []).join(' or ');

@@ -2,12 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeSource, releasedAs, type Source } from '../../domain/app.ts';
+import { isForge } from '../../domain/forge.ts';
 import { newestEligible } from '../../domain/release.ts';
+import type { ForgeDeps } from '../../origin/forge-api.ts';
 import { createRotationFile, type RotationStore } from '../../origin/key-rotation.ts';
 import type { SeenNumbers } from '../../origin/seen.ts';
 import { sourceKey } from '../../origin/source-key.ts';
 import { createFeedSource } from '../../releases/feed.ts';
 import { createFolderSource } from '../../releases/folder.ts';
+import { forgeSource } from '../../releases/forge-later.ts';
 import { createGitSource } from '../../releases/git.ts';
 import { createNpmSource } from '../../releases/npm.ts';
 import { type ReleaseSources, sourceOfKind } from '../../releases/release-source.ts';
@@ -15,6 +18,7 @@ import { gitTools } from '../git-tools.ts';
 import { npmTools } from '../npm-tools.ts';
 import { showError } from '../show-error.ts';
 import { type Check, type Facts, type Finding, note, ok, wrong } from './contract.ts';
+import { fileFinding } from './forge.ts';
 
 const ASK_MS = 15_000;
 const SOON_MS = 14 * 86_400_000;
@@ -44,13 +48,18 @@ export const sources: Check = {
       const { accepted } = createRotationFile(facts.layout.hub.rotations);
       const rotations: RotationStore = { accepted, accept: async () => undefined };
       const { origin } = npmTools(facts.environment, folder);
+      const { githubToken } = facts.environment;
+      const forge = { fetch: globalThis.fetch, clock: facts.clock, githubToken };
       const all: ReleaseSources = {
         npm: createNpmSource({ origin }),
         folder: createFolderSource({ seen, rotations }),
         feed: createFeedSource({ seen, rotations, fetch: globalThis.fetch }),
         git: createGitSource({ origin: gitTools(facts.environment, join(folder, 'git')) }),
+        github: forgeSource('github', forge),
+        gitea: forgeSource('gitea', forge),
       };
-      for (const findings of await Promise.all(asked.map((one) => ask(all, one, facts, signal)))) yield* findings;
+      for (const findings of await Promise.all(asked.map((one) => ask(all, one, facts, signal, forge))))
+        yield* findings;
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -75,6 +84,7 @@ async function ask(
   { source, app, keys, users }: Asked,
   facts: Facts,
   signal: AbortSignal,
+  forge: ForgeDeps,
 ): Promise<Finding[]> {
   const name = describeSource(source);
   const began = facts.clock.monotonic();
@@ -88,7 +98,16 @@ async function ask(
     if (answer === 'unchanged') return [];
     const findings: Finding[] = [ok(`${name} answers (${Math.round(facts.clock.monotonic() - began)} ms)`)];
     for (const user of users) {
-      if (newestEligible(answer.offer, user.channel)) continue;
+      const newest = newestEligible(answer.offer, user.channel);
+      const config = facts.config?.apps[user.app];
+      if (newest && config && isForge(source)) {
+        const of = { app: user.app, version: newest.version, config };
+        // What patterns it has is each app's own.
+        const own = config.source && isForge(config.source) ? config.source : source;
+        const finding = await fileFinding(forge, own, of, AbortSignal.any([signal, limit]));
+        if (finding) findings.push(finding);
+      }
+      if (newest) continue;
       const channels = Object.keys(answer.offer.channels).join(', ') || 'none';
       findings.push(
         wrong(
@@ -120,11 +139,11 @@ function* proxies({ environment }: Facts, asked: readonly Asked[]): Generator<Fi
   for (const [name, value] of set) {
     if (!isAddress(value ?? '')) yield wrong(`${name} is not an address`, `Set it to http://HOST:PORT, or remove it.`);
   }
-  const feeds = asked.filter(({ source }) => source.kind === 'feed').map(({ app }) => app);
+  const feeds = asked.filter(({ source }) => source.kind === 'feed' || isForge(source)).map(({ app }) => app);
   if (set.length > 0 && feeds.length > 0) {
     yield note(
-      `${set.map(([name]) => name).join(', ')} is set, but feeds are asked without a proxy (${feeds.join(', ')})`,
-      'Where the feed is not reachable directly, mirror it into a folder or an npm registry.',
+      `${set.map(([name]) => name).join(', ')} is set, but feeds, GitHub and Gitea are asked without a proxy (${feeds.join(', ')})`,
+      'Where one is not reachable directly, mirror it into a folder or an npm registry.',
     );
   }
 }

@@ -115,9 +115,9 @@ async function isActive(manager: Manager, unit: string): Promise<boolean> {
   return isUp(await manager.systemctl.show(manager.unit(unit)));
 }
 
-/** Of what belongs to this shell, and not to a service. */
+/** Of what belongs to this shell, and not to a service: secrets are in files of their own. */
 const NOT_FOR_SERVICES =
-  /^(FETTLE_(START|APP|BECAME|UNIT|KEEPER_END|HOME)|XDG_RUNTIME_DIR|TMPDIR|USER|LOGNAME|SHELL|HOME)$/;
+  /^(FETTLE_(START|APP|BECAME|UNIT|KEEPER_END|HOME|GITHUB_TOKEN)|XDG_RUNTIME_DIR|TMPDIR|USER|LOGNAME|SHELL|HOME)$/;
 
 /** What this shell says of proxies, certificates, language and programs; the service has no shell. */
 function environmentText({ basic, passed }: ServiceOptions['environment'], user: boolean, owner: Owner): string {
