@@ -28,7 +28,12 @@ export interface LinkDeps {
   readonly random: RandomBytes;
   /** The hub proved itself: now is the time to tell what runs and what came of it. */
   readonly onConnected: () => void;
-  readonly onMessage: (message: HubMessage, hubNow: number) => void;
+  /** @param said how it came, for the audit log: the message's own text, and all that was around it */
+  readonly onMessage: (
+    message: HubMessage,
+    hubNow: number,
+    said: { readonly text: string; readonly frame: string },
+  ) => void;
   readonly log: (line: string) => void;
 }
 
@@ -100,7 +105,8 @@ export function createLink(deps: LinkDeps): Link {
         alive();
         deps.onConnected();
       } else if (ready) {
-        deps.onMessage(message, hubOffset + deps.clock.monotonic());
+        const text = data.toString();
+        deps.onMessage(message, hubOffset + deps.clock.monotonic(), { text, frame: text });
       }
     });
     made.on('error', () => undefined);

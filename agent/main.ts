@@ -12,6 +12,7 @@ import { readTrimmed, writeDurably } from '../src/files/durable.ts';
 import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
+import { createDeviceAudit } from './audit/index.ts';
 import { lookForCrashes, openCrashes } from './crashes.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
 import { createStartLogs } from './health/start-log.ts';
@@ -112,6 +113,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     return redact(text);
   };
 
+  const redact = (text: string) => redactFor('agent', text);
+  const audit = createDeviceAudit({ layout, device, clock, redact, log, send: (message) => link.send(message) });
   const crashes = openCrashes(layout.agent.crashes, log);
   const updates = createUpdates({
     layout,
@@ -158,6 +161,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     },
     crashes,
     onOutcome: (message) => {
+      audit.orders.done(message);
       held.flush();
       link.send(message);
     },
@@ -175,11 +179,12 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       // Outcomes before what runs: the hub must not take an update for lost whose end it is about to hear.
       for (const message of updates.outcomes()) link.send(message);
       updates.tell();
+      audit.telling.connected();
       void sendInventory();
     },
     // Nothing that a hub says may end the agent; what could not be written down is offered again.
-    onMessage: (message, hubNow) => {
-      receive(message, hubNow).catch((error: unknown) => log(`${message.type} was not taken: ${String(error)}`));
+    onMessage: (message, hubNow, said) => {
+      receive(message, hubNow, said).catch((error: unknown) => log(`${message.type} was not taken: ${String(error)}`));
     },
     log,
   });
@@ -193,18 +198,22 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     }
   }
 
-  async function receive(message: HubMessage, hubNow: number): Promise<void> {
+  async function receive(message: HubMessage, hubNow: number, said: { text: string; frame: string }): Promise<void> {
     switch (message.type) {
       case 'order': {
         // What a hub sends was not given on this device, whatever it says.
         const { local: _, ...order } = message.order;
         const answer = { type: 'order-ack', order: order.id, update: order.update } as const;
+        const sent = { ...said, key: readTrimmed(layout.agent.peers), log: message.log };
         try {
-          updates.take(order, message.now ?? hubNow);
+          if (!updates.take(order, message.now ?? hubNow, () => audit.orders.taken(order, sent)))
+            audit.orders.refused(order, 'known', sent);
           link.send({ ...answer, accepted: true });
         } catch (error) {
           log(`order ${order.id} for ${order.app} refused: ${String(error)}`);
-          link.send({ ...answer, accepted: false, problem: problemOf(error, order.app) });
+          const problem = problemOf(error, order.app);
+          audit.orders.refused(order, problem.code, sent);
+          link.send({ ...answer, accepted: false, problem });
         }
         return;
       }
@@ -237,6 +246,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         }
         return;
       case 'audit-ack':
+        audit.telling.acknowledged(message);
+        return;
       case 'challenge':
       case 'welcome':
       case 'unknown':
@@ -282,7 +293,14 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     folder: layout.agent.local,
     device,
     now: clock.now,
-    take: updates.takeLocal,
+    take(order) {
+      try {
+        updates.takeLocal(order, () => audit.orders.taken(order));
+      } catch (error) {
+        audit.orders.refused(order, problemOf(error, order.app).code);
+        throw error;
+      }
+    },
     problemOf,
     log,
   });
@@ -292,6 +310,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   await endLeftovers(layout, [...Object.keys(policy.apps), ...Object.keys(self.apps)], log);
   // Recovery comes first and needs no hub: a device without a network still ends up with its apps running.
   await updates.recover();
+  audit.orders.catchUp(updates.outcomes());
   recovered = true;
   updates.pruneBackups();
   // Well: recovery is through. Whether the hub can be reached is no reason to go back to an older agent, unless this

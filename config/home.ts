@@ -52,6 +52,8 @@ export interface HomeLayout {
     readonly rescue: string;
     readonly journal: string;
     readonly orders: string;
+    /** This device's own audit log. */
+    readonly audit: string;
     /** Orders that are given on the device itself. */
     readonly local: string;
     /** What is known of apps that end unasked. */
@@ -144,6 +146,7 @@ export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
       rescue: at('agent', 'rescue-lock'),
       journal: at('agent', 'journal'),
       orders: at('agent', 'orders'),
+      audit: at('agent', 'audit.log'),
       local: at('agent', 'local'),
       crashes: at('agent', 'crashes.json'),
       key: at('agent', 'key'),
