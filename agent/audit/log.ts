@@ -211,10 +211,12 @@ function readFrom(path: string, from: number, lines: number, characters: number)
   // The newest file whose first number is not past `from`, and what follows it.
   let at = files.length - 1;
   while (at > 0 && (readDeviceLine(firstLine(files[at] as string))?.n ?? 0) > from) at -= 1;
+  let n = 0;
   for (const file of files.slice(Math.max(0, at))) {
     for (const line of linesOf(file)) {
-      const n = readDeviceLine(line)?.n;
-      if (n !== undefined && n < from) continue;
+      // What is none of our lines has the number that it stands at.
+      n = readDeviceLine(line)?.n ?? n + 1;
+      if (n < from) continue;
       room -= line.length;
       if (found.length === lines || room < 0) return found;
       found.push(line.slice(0, MAX_AUDIT_LINE));

@@ -57,7 +57,8 @@ export function createAuditTelling(deps: {
     acknowledged({ n, log: hub }) {
       underWay = false;
       told = n;
-      note(hub);
+      // What is there already is told as it is, before anything is added to it.
+      if (n >= log.head().seq) note(hub);
       goOn();
     },
     appended() {

@@ -23,6 +23,7 @@ import { createAnnouncer } from '../rollout/announce.ts';
 import { createApprovals } from '../rollout/approvals.ts';
 import { createChoices } from '../rollout/choices.ts';
 import { createConnections } from '../rollout/connections.ts';
+import { createDeviceAudit } from '../rollout/device-audit.ts';
 import { createDeviceSettings } from '../rollout/device-settings.ts';
 import { createEngine } from '../rollout/engine.ts';
 import { createRequests } from '../rollout/requests.ts';
@@ -123,6 +124,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const reachable = () => gateway ?? { send: () => false, isConnected: () => false };
   const backups = createBackupReader(reachable, random);
   const deviceSettings = createDeviceSettings({ gateway: reachable, settings });
+  const deviceAudit = createDeviceAudit({ db, clock, announcer, outbox, gateway: reachable, log: logLine });
   const engine = createEngine({
     db,
     clock,
@@ -228,6 +230,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       async message(peer, epoch, message) {
         if (message.type === 'log') logs.answer(message);
         else if (message.type === 'backups') backups.answer(message);
+        else if (message.type === 'audit') await deviceAudit.received(peer, message);
         else await engine.received(peer, epoch, message);
       },
     },
