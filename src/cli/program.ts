@@ -3,6 +3,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import { CHAT_PLATFORMS } from '../../config/chat-secrets.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
+import { addAuditCommands } from './audit/commands.ts';
 import { addChatCommands } from './chats/commands.ts';
 import { defaultHome } from './default-home.ts';
 import { addDeviceCommands } from './device-commands.ts';
@@ -254,6 +255,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
     });
   addDeviceCommands(program, { layout, environment, config });
   addChatCommands(program, { layout, environment, config });
+  addAuditCommands(program, { layout });
   program
     .command('install-service')
     .description('have systemd start Fettle with the machine and keep it running; sets up a home where there is none')

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { openAuditLog } from '../../agent/audit/log.ts';
 import { createOrderAudit } from '../../agent/audit/orders.ts';
 import { createAuditTelling } from '../../agent/audit/telling.ts';
@@ -16,7 +16,7 @@ import { rowFor } from '../../src/rollout/new-update.ts';
 import { auditOrder, orderOf } from '../../src/rollout/order.ts';
 import { connectDevice } from '../../src/store/devices.ts';
 import { type OpenStore, openStore } from '../../src/store/open.ts';
-import { addUpdate, findUpdate, moveUpdate } from '../../src/store/updates.ts';
+import { addUpdate, moveUpdate } from '../../src/store/updates.ts';
 
 /**
  * A hub's database and the logs of devices, with everything between them that audits: real SQLite, real files. Messages go
@@ -182,7 +182,10 @@ export async function makeAuditHub(): Promise<
         orders.taken(order, { text, frame: text, key });
       },
       lines: () => readFileSync(file, 'utf8').split('\n').slice(0, -1),
-      write: (lines) => writeFileSync(file, lines.map((line) => `${line}\n`).join('')),
+      write(lines) {
+        makeFolder(dirname(file));
+        writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
+      },
     };
   }
 
@@ -203,10 +206,3 @@ export async function makeAuditHub(): Promise<
     },
   };
 }
-
-/** A copy of a hub's database, to be put back later. The hub is stopped. */
-export function copyHub(layout: HomeLayout, to: string): void {
-  cpSync(layout.hub.dir, to, { recursive: true });
-}
-
-export { findUpdate };
