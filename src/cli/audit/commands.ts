@@ -42,13 +42,16 @@ Exit code 0: nothing is wrong; 1: something is, and what; 2: there is no log.`,
     .action(async (options: { device?: string; since?: number; csv?: boolean }) => {
       const { exportAudit } = await import('./export.ts');
       const { device, since, csv } = options;
-      exportAudit({
+      const problem = exportAudit({
         layout: layout(),
         device,
         since,
         csv: csv === true,
         write: (line) => process.stdout.write(`${line}\n`),
       });
+      if (problem === undefined) return;
+      console.error(problem);
+      process.exitCode = 2;
     });
 }
 

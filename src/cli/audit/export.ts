@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import type { HomeLayout } from '../../../config/home.ts';
-import { FettleError } from '../../domain/errors.ts';
 import { type AuditReader, openAuditReader } from '../../store/audit-reader.ts';
 import { ownLog } from './device-files.ts';
 
@@ -33,22 +32,24 @@ const COLUMNS = [
  * `fettle audit export`: the hub's log, oldest first; a device's exactly as it is on its lines, so that it can be verified
  * elsewhere. On a device without a hub, its own.
  *
- * @throws {FettleError} `bad_arguments` · `io_failed` where there is no log
+ * @returns why there is nothing to print, where there is not
  */
-export function exportAudit(options: ExportOptions): void {
+export function exportAudit(options: ExportOptions): string | undefined {
   const { layout, device, write } = options;
   if (!existsSync(layout.hub.db)) {
     const own = ownLog(layout);
-    if (!own) throw none(`there is no hub and no agent in ${layout.home}`);
+    if (!own) return `There is no hub and no agent in ${layout.home}. \`--home\` says where one is.`;
     writeLines(own.lines, options);
-    return;
+    return undefined;
   }
   const reader = openAuditReader(layout.hub.db);
   try {
-    if (!reader.chained) throw none('no version that chains the log has opened the database yet: start the hub once');
+    if (!reader.chained) return 'No version that chains the log has opened the database yet: start the hub once.';
     if (device !== undefined) {
-      writeLines(deviceLines(reader, layout, device), options);
-      return;
+      const lines = deviceLines(reader, layout, device);
+      if (typeof lines === 'string') return lines;
+      writeLines(lines, options);
+      return undefined;
     }
     if (options.csv) write(COLUMNS.join(','));
     for (const { hash, late: _, ...row } of reader.rows()) {
@@ -61,17 +62,17 @@ export function exportAudit(options: ExportOptions): void {
       const line = { seq, time: new Date(at).toISOString(), by, by_name, where: route, ...rest, hash };
       write(COLUMNS.map((column) => cell(line[column])).join(','));
     }
+    return undefined;
   } finally {
     reader.close();
   }
 }
 
 /** The agent of the same home has its own, which is more than a copy. Of a log that became another one: what it is now. */
-function deviceLines(reader: AuditReader, layout: HomeLayout, wanted: string): readonly string[] {
+function deviceLines(reader: AuditReader, layout: HomeLayout, wanted: string): readonly string[] | string {
   const known = reader.devices();
   const found = known.find(({ id, name }) => id === wanted || name === wanted);
-  if (!found)
-    throw none(`there is no device ${wanted}; there are ${known.map(({ name }) => name).join(', ') || 'none'}`);
+  if (!found) return `There is no device ${wanted}. Known here: ${known.map(({ name }) => name).join(', ') || 'none'}.`;
   const own = ownLog(layout);
   if (own?.device === found.id) return own.lines;
   const now: { readonly n: number; readonly line: string }[] = [];
@@ -101,5 +102,3 @@ function cell(value: string | number | null | undefined): string {
   const plain = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\n\r']/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }
-
-const none = (reason: string) => new FettleError('io_failed', { data: { reason } });

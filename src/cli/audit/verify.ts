@@ -30,7 +30,11 @@ interface Summary {
 export async function verifyAudit(options: VerifyOptions): Promise<0 | 1 | 2> {
   const { layout, print, json } = options;
   const own = ownLog(layout);
-  const given = options.files.map(givenLog);
+  const read = options.files.map(givenLog);
+  const given = read.filter((file) => typeof file !== 'string');
+  const unread = read.filter((file) => typeof file === 'string');
+  for (const why of unread) print(json ? JSON.stringify({ problem: why, exit: 2 }) : why);
+  if (unread.length > 0) return 2;
   const there = existsSync(layout.hub.db);
   if (!there && !own && given.length === 0) {
     print(`There is no hub and no agent in ${layout.home}, and so no audit log. \`--home\` says where one is.`);
