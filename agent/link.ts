@@ -46,8 +46,13 @@ export interface LinkDeps {
   /**
    * Settles when the message is worked on; of one hub so many are worked on at once, and it is not read from meanwhile.
    * @param hubNow hub time at which it can have been said at the latest: see {@link orderTime}
+   * @param said how it came, for the audit log: the message's own text, and the frame around it
    */
-  readonly onMessage: (message: HubMessage, hubNow: number) => Promise<void>;
+  readonly onMessage: (
+    message: HubMessage,
+    hubNow: number,
+    said: { readonly text: string; readonly frame: string },
+  ) => Promise<void>;
   readonly log: (line: string) => void;
 }
 
@@ -178,14 +183,17 @@ export function createLink(deps: LinkDeps): Link {
       const said = readJson(body);
       const message = said && HubMessage.safeParse(said.value);
       if (!message?.success) send({ type: 'unknown', seen: typeOf(said?.value) || 'unreadable' });
-      else work(message.data, orderTime(message.data, { hubOffset, openedAt, at: deps.clock.monotonic() }));
+      else {
+        const hubNow = orderTime(message.data, { hubOffset, openedAt, at: deps.clock.monotonic() });
+        work(message.data, hubNow, { text: body, frame: text });
+      }
     }
 
-    function work(message: HubMessage, hubNow: number): void {
+    function work(message: HubMessage, hubNow: number, said: { text: string; frame: string }): void {
       working += 1;
       if (working >= MOST_WORK && !made.isPaused) made.pause();
       void deps
-        .onMessage(message, hubNow)
+        .onMessage(message, hubNow, said)
         .catch((error: unknown) => deps.log(`${message.type} was not taken: ${String(error)}`))
         .finally(() => {
           working -= 1;

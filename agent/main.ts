@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentConfig } from '../config/agent-schema.ts';
 import type { HomeLayout } from '../config/home.ts';
-import { isSelf } from '../src/domain/app.ts';
-import { FettleError } from '../src/domain/errors.ts';
 import type { Clock } from '../src/domain/id.ts';
 import type { Redact } from '../src/domain/redact.ts';
 import { readTrimmed, writeDurably } from '../src/files/durable.ts';
 import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
+import { createAnswers } from './answers.ts';
+import { createDeviceAudit } from './audit/index.ts';
 import { lookForCrashes, openCrashes } from './crashes.ts';
 import { discreetJournal, discreetMessage } from './discreet.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
@@ -36,7 +36,6 @@ import { createBallast } from './updater/ballast.ts';
 import { openBlocked } from './updater/blocked.ts';
 import { createBound } from './updater/bound.ts';
 import { createGate } from './updater/gate.ts';
-import { readTail } from './updater/log-tail.ts';
 import { problemOf } from './updater/task.ts';
 import { createUpdates } from './updates.ts';
 
@@ -70,9 +69,6 @@ export interface AgentOptions {
   readonly signal: AbortSignal;
 }
 
-const LOG_BYTES = 48_000;
-/** After redaction, which may lengthen it. What the protocol takes. */
-const LOG_CHARACTERS = 64_000;
 /** What runs is told this often even where nothing changed. */
 const INVENTORY_MS = 30_000;
 /** An app is restarted after a second at the earliest, after a minute at the latest. */
@@ -119,6 +115,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   // What one app prints may be another one's secret.
   const redactFor = (_app: string, text: string) => options.redact(text);
 
+  const redact = (text: string) => redactFor('agent', text);
+  const audit = createDeviceAudit({ layout, device, clock, redact, log, send: (message) => link.send(message) });
   const crashes = openCrashes(layout.agent.crashes, log);
   const updates = createUpdates({
     layout,
@@ -166,6 +164,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     },
     crashes,
     onOutcome: (message) => {
+      audit.orders.done(message);
       held.flush();
       link.send(message);
     },
@@ -184,6 +183,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       for (const message of updates.outcomes()) link.send(message);
       updates.tell();
       for (const result of tools.results()) link.send({ type: 'tool-result', result });
+      audit.telling.connected();
       void sendInventory();
       if (layout.hub.user !== undefined) void commitHub();
     },
@@ -215,18 +215,22 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     }
   }
 
-  async function receive(message: HubMessage, hubNow: number): Promise<void> {
+  async function receive(message: HubMessage, hubNow: number, said: { text: string; frame: string }): Promise<void> {
     switch (message.type) {
       case 'order': {
         // What a hub sends was not given on this device, whatever it says.
         const { local: _, ...order } = message.order;
         const answer = { type: 'order-ack', order: order.id, update: order.update } as const;
+        const sent = { ...said, key: readHubIdentity(layout, config.allowInsecure)?.key, log: message.log };
         try {
-          updates.take(order, hubNow);
+          if (!updates.take(order, hubNow, () => audit.orders.taken(order, sent)))
+            audit.orders.refused(order, 'known', sent);
           link.send({ ...answer, accepted: true });
         } catch (error) {
           log(`order ${order.id} for ${order.app} refused: ${String(error)}`);
-          link.send({ ...answer, accepted: false, problem: problemOf(error, order.app) });
+          const problem = problemOf(error, order.app);
+          audit.orders.refused(order, problem.code, sent);
+          link.send({ ...answer, accepted: false, problem });
         }
         return;
       }
@@ -246,10 +250,10 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         updates.acknowledge(message.update);
         return;
       case 'read-log':
-        link.send(await readLog(message));
+        link.send(await answers.log(message));
         return;
       case 'list-backups':
-        link.send(tellBackups(message));
+        link.send(answers.backups(message));
         return;
       case 'settings':
         try {
@@ -268,6 +272,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         (await tools.open()).acknowledge(message.request);
         return;
       case 'audit-ack':
+        audit.telling.acknowledged(message);
+        return;
       case 'challenge':
       case 'welcome':
       case 'unknown':
@@ -285,33 +291,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     }
   }
 
-  async function readLog(message: Extract<HubMessage, { type: 'read-log' }>): Promise<AgentMessage> {
-    const { request, app, lines } = message;
-    const config = policy.app(app);
-    // What Fettle itself writes on a device is of use to the hub of that home alone.
-    if (!config || (isSelf(app) && existsSync(join(layout.agent.dir, 'hub.json')))) {
-      const what = `the log of ${app}`;
-      const denied = new FettleError('capability_denied', { data: { app, what } });
-      return { type: 'log', request, text: '', problem: problemOf(denied, app) };
-    }
-    const driver = isSelf(app) ? drivers.kept : drivers.of(app, config);
-    const text = (await driver.tail?.(app, lines)) ?? readTail(layout.appLog(app), lines, LOG_BYTES);
-    return { type: 'log', request, text: redactFor(app, text).slice(-LOG_CHARACTERS) };
-  }
-
-  function tellBackups({ request, app }: Extract<HubMessage, { type: 'list-backups' }>): AgentMessage {
-    try {
-      const { backups, strange } = updates.backups(app);
-      return {
-        type: 'backups',
-        request,
-        backups: [...backups],
-        ...(strange.length > 0 ? { strange: [...strange] } : {}),
-      };
-    } catch (error) {
-      return { type: 'backups', request, backups: [], problem: problemOf(error, app) };
-    }
-  }
+  const answers = createAnswers({ layout, policy, drivers, updates, redact: redactFor });
 
   const { tools, policies } = createOnDemand({
     options,
@@ -325,7 +305,14 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     folder: layout.agent.local,
     device,
     now: clock.now,
-    take: updates.takeLocal,
+    take(order) {
+      try {
+        updates.takeLocal(order, () => audit.orders.taken(order));
+      } catch (error) {
+        audit.orders.refused(order, problemOf(error, order.app).code);
+        throw error;
+      }
+    },
     problemOf,
     log,
   });
@@ -335,6 +322,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   await endLeftovers(layout, [...Object.keys(policy.apps), ...Object.keys(self.apps)], log);
   // Recovery comes first and needs no hub: a device without a network still ends up with its apps running.
   await updates.recover();
+  audit.orders.catchUp(updates.outcomes());
   recovered = true;
   updates.pruneBackups();
   // Well: recovery is through. Whether the hub can be reached is no reason to go back to an older agent, unless this

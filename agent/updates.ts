@@ -28,12 +28,13 @@ export interface Updates {
   /** Brings the device to order after a start; resolves once every app is kept and every interrupted update runs again. */
   recover(): Promise<void>;
   /**
-   * Takes an order. Taking one again that is known already is no error: the hub may not have heard the answer.
+   * Takes an order; `onTaken` is called before anything of it is on disk, and what it throws refuses it. False where its
+   * update is known already, which is no error: the hub may not have heard the answer.
    * @throws {FettleError} what the policy says, or `in_progress`
    */
-  take(order: Order, hubNow: number): void;
+  take(order: Order, hubNow: number, onTaken: () => void): boolean;
   /** The same for an order that was given on this device. */
-  takeLocal(order: Order): void;
+  takeLocal(order: Order, onTaken: () => void): boolean;
   /** `undefined` where there is no such update here. */
   cancel(update: string): { readonly accepted: boolean; readonly state: string } | undefined;
   /** Passes the app's lock, or goes on waiting for it with the deadline anew. `undefined` where there is no such update here. */
@@ -206,8 +207,8 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     await keep(app, config);
   }
 
-  function accept(order: Order, admit: () => AppConfig): void {
-    if (journal.get(order.update)) return;
+  function accept(order: Order, admit: () => AppConfig, onTaken: () => void): boolean {
+    if (journal.get(order.update)) return false;
     const running = tasks.get(order.app);
     if (running) {
       throw new FettleError('in_progress', {
@@ -223,6 +224,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     const config = admit();
     // Before anything is written: an order that nothing here can carry out is refused.
     driver(order.app, config);
+    onTaken();
     const entry = newEntry(order, clock.now());
     try {
       journal.write(entry);
@@ -230,6 +232,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       throw toFettleError(error, 'io_failed', { app: order.app });
     }
     begin(entry, config);
+    return true;
   }
 
   /** The hub is started by whoever set it up; but a hold that nobody will ever end must not outlive its update. */
@@ -319,9 +322,9 @@ export function createUpdates(deps: UpdatesDeps): Updates {
       if (interrupted.length === 0) deps.ballast.fill();
     },
 
-    take: (order, hubNow) => accept(order, () => policy.admit(order, hubNow)),
+    take: (order, hubNow, onTaken) => accept(order, () => policy.admit(order, hubNow), onTaken),
 
-    takeLocal: (order) => accept(order, () => policy.admitLocal(order)),
+    takeLocal: (order, onTaken) => accept(order, () => policy.admitLocal(order), onTaken),
 
     cancel(update) {
       for (const { task } of tasks.values()) {

@@ -62,6 +62,8 @@ export interface HomeLayout {
     readonly rescue: string;
     readonly journal: string;
     readonly orders: string;
+    /** This device's own audit log. */
+    readonly audit: string;
     /** Orders that are given on the device itself. */
     readonly local: string;
     /** What is known of apps that end unasked. */
@@ -171,6 +173,7 @@ export function layoutWith(home: string, runtimeFolder: string, hub?: HubPlace):
       rescue: at('agent', 'rescue-lock'),
       journal: at('agent', 'journal'),
       orders: at('agent', 'orders'),
+      audit: at('agent', 'audit.log'),
       local: at('agent', 'local'),
       crashes: at('agent', 'crashes.json'),
       key: at('agent', 'key'),

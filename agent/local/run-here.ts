@@ -2,7 +2,9 @@ import { isSelf } from '../../src/domain/app.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import { isFinal } from '../../src/domain/update.ts';
 import type { Order } from '../../src/protocol/messages.ts';
+import { openDeviceAudit } from '../audit/index.ts';
 import type { JournalEntry } from '../journal.ts';
+import { messageOf } from '../outcome-message.ts';
 import { asOurs } from '../rescue/bring.ts';
 import type { Charge } from '../rescue/charge.ts';
 import { contextOf } from '../rescue/context.ts';
@@ -32,8 +34,11 @@ export async function runHere(
   const context = contextOf(options, charge, known);
   const { journal, driver, slots } = context;
   const { app } = order;
+  const audit = openDeviceAudit(options);
   try {
     const first = await firstEntry(context, order);
+    // Not as strict as for a hub's order: whoever stands before the device goes on where its disk is full.
+    audit.orders.tookHere(first.order);
     journal.write(first);
     if (known.kept?.spec !== known.spec) await driver.define(app, known.config);
     const deps = { ...updaterDeps(context), onReport: onEntry };
@@ -42,6 +47,8 @@ export async function runHere(
     await runUpdate(task, options.signal);
     if (task.entry.state === 'rollback-failed')
       await driver.start(app).catch(() => driver.keepTrying?.(app).catch(() => undefined));
+    const ended = messageOf(task.entry);
+    if (ended) audit.orders.done(ended);
     // Nothing is started after this but by a keeper that lives.
     charge.own?.settle();
     if (isFinal(task.entry.state) && slots.current() !== undefined) {

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { UpdateState } from '../../src/domain/update.ts';
 import { isFinal, stateOf } from '../../src/domain/update.ts';
 import type { Problem } from '../../src/protocol/messages.ts';
+import { openDeviceAudit } from '../audit/index.ts';
 import type { JournalEntry } from '../journal.ts';
 import type { KeptApp, Started } from '../keeper/protocol.ts';
 import { findByStartId } from '../keeper/scan.ts';
@@ -41,7 +42,12 @@ export async function rescueApp(options: RescueOptions): Promise<RescueReport> {
     knowApp(options);
     charge = await takeCharge(options);
     const known = knowApp(options);
-    return await rescueWith(options, charge, known, { found, find });
+    const report = await rescueWith(options, charge, known, { found, find });
+    if (charge.agentIsOurs()) {
+      const { app, to } = options;
+      openDeviceAudit(options).note({ what: 'rescue', app, to, uid: process.getuid?.(), result: report.result });
+    }
+    return report;
   } catch (error) {
     if (error instanceof Refused) return { ...bare, result: 'refused', refusal: error.refusal };
     throw asOurs(error);

@@ -25,6 +25,7 @@ import { createAnnouncer } from '../rollout/announce.ts';
 import { createApprovals } from '../rollout/approvals.ts';
 import { createChoices } from '../rollout/choices.ts';
 import { createConnections } from '../rollout/connections.ts';
+import { createDeviceAudit } from '../rollout/device-audit.ts';
 import { createDeviceSettings } from '../rollout/device-settings.ts';
 import { createEngine } from '../rollout/engine.ts';
 import { createRequests } from '../rollout/requests.ts';
@@ -133,6 +134,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const reachable = () => gateway ?? { send: () => false, isConnected: () => false };
   const backups = createBackupReader(reachable, random);
   const deviceSettings = createDeviceSettings({ gateway: reachable, settings });
+  const deviceAudit = createDeviceAudit({ db, clock, announcer, outbox, gateway: reachable, log: logLine });
   const engine = createEngine({
     db,
     clock,
@@ -265,6 +267,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       async message(peer, epoch, message) {
         if (message.type === 'log') logs.answer(peer.device, message);
         else if (message.type === 'backups') backups.answer(peer.device, message);
+        else if (message.type === 'audit') await deviceAudit.received(named(fleet, peer), message);
         else if (message.type === 'policy-result') policies.answer(named(fleet, peer), message);
         else if (message.type === 'tool-result') await toolDesk.answer(named(fleet, peer), message.result);
         else {

@@ -4,6 +4,7 @@ import { CHAT_PLATFORMS } from '../../config/chat-secrets.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
 import { homeFile } from '../../config/load-device.ts';
+import { addAuditCommands } from './audit/commands.ts';
 import { addChatCommands } from './chats/commands.ts';
 import { guardCommands } from './console.ts';
 import { defaultHome } from './default-home.ts';
@@ -226,6 +227,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
   addPolicyCommands(program, layout);
   addChatCommands(program, { layout, environment, config });
   addSigningCommands(program, { environment });
+  addAuditCommands(program, { layout });
   program
     .command('install-service')
     .description('have systemd start Fettle with the machine and keep it running; sets up a home where there is none')

@@ -129,6 +129,8 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
     if (device?.id !== approval.device || row.device !== approval.device) return 'device';
     const runs = device.apps.find(({ app }) => app === row.app)?.version;
     if ((runs ?? null) !== row.from_version) return 'version';
+    // What leaves is the update's digest, what was shown the approval's.
+    if (row.digest !== approval.digest) return 'digest';
     if (row.automatic !== 1) {
       const asker = await approverOf(within, row.requested_by);
       if (!asker || !roleAllows(asker.role, 'operator')) return 'asker';

@@ -26,6 +26,8 @@ export interface SimulatedDevice {
     readonly update: string;
     readonly state: string;
   }[];
+  /** Every order that came, in order. */
+  readonly orders: Order[];
   verdict: (app: string, version: string) => Verdict;
   stepMs: number;
   /** Why the apps must not be stopped: updates wait until it is gone, or a person insists. */
@@ -121,7 +123,10 @@ export function createSimulatedDevice(running: Readonly<Record<string, string>>)
   }
 
   function hear(message: HubMessage): void {
-    if (message.type === 'order') void carryOut(message.order);
+    if (message.type === 'order') {
+      device.orders.push(message.order);
+      void carryOut(message.order);
+    }
     if (message.type === 'force' || message.type === 'hold') {
       const work = doing.get(message.update);
       const accepted = work?.state === 'waiting';
@@ -144,6 +149,7 @@ export function createSimulatedDevice(running: Readonly<Record<string, string>>)
     say,
     inventory,
     carriedOut: [],
+    orders: [],
     verdict: () => 'good',
     stepMs: 2_500,
     locked: undefined,
