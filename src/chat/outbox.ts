@@ -275,7 +275,9 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   }
 
   return {
-    put: (trx, message) => putMessage(trx, { ...message, reply: boundedReply(message.reply) }),
+    // Redacted where it is kept, and again where it leaves: what was not known to be secret then may be now.
+    put: (trx, message) =>
+      putMessage(trx, { ...message, reply: redactReply(boundedReply(message.reply), deps.redact) }),
     wake,
     async answersTo(platform, eventId) {
       return (await sentAnswers(db, platform, eventId)).map(outgoingOf);
@@ -322,7 +324,11 @@ async function settle(sending: Promise<Delivery>, redact: Redact): Promise<Deliv
     timer.unref();
   });
   try {
-    return await Promise.race([sending, late]);
+    const delivery = await Promise.race([sending, late]);
+    // It is kept, and told to people.
+    return 'reason' in delivery && delivery.reason !== undefined
+      ? { ...delivery, reason: redact(delivery.reason) }
+      : delivery;
   } catch (error) {
     return { result: 'retry', afterMs: 0, reason: redact(error instanceof Error ? error.message : String(error)) };
   } finally {

@@ -2,6 +2,7 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdapters } from '../../adapters/index.ts';
+import { discreetMessage } from '../../agent/discreet.ts';
 import { createKeeperClient } from '../../agent/keeper/client.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
 import type { HomeLayout } from '../../config/home.ts';
@@ -228,7 +229,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       connected: (peer) => engine.connected(peer),
       ready: (peer) => deviceSettings.connected(peer.device),
       disconnected: (peer, epoch) => engine.disconnected(peer, epoch),
-      async message(peer, epoch, message) {
+      async message(peer, epoch, told) {
+        const message = discreetMessage(told, redact);
         if (message.type === 'log') logs.answer(message);
         else if (message.type === 'backups') backups.answer(message);
         else await engine.received(peer, epoch, message);

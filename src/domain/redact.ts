@@ -98,7 +98,7 @@ export function redactorOf(options: RedactOptions = {}): Redactor {
     }
     if (options.keepHomes) return result;
     for (const home of homes) result = withHome(result, home);
-    return result.replace(HOMES, '~');
+    return /\/(?:home|Users|root)/.test(result) ? result.replace(HOMES, '~') : result;
   };
   return { redact, find, longest: known.longest };
 }

@@ -82,7 +82,8 @@ const UNSEEN =
   /\x1b\[[0-?]{0,40}[ -/]{0,8}[@-~]|\x1b\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)|\x1b[@-Z\\-_]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\p{Default_Ignorable_Code_Point}/gu;
 
 /** Without what nobody sees. */
-export const seen = (of: View): View => rewritten(of, UNSEEN, () => '');
+export const seen = (of: View): View =>
+  /[^\t\n -~\u4e00-\u9fff]/.test(of.text) ? rewritten(of, UNSEEN, () => '') : of;
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', quot: '"', apos: "'", lt: '<', gt: '>', nbsp: ' ' };
 const LETTERS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', f: '\f', v: '\v', '0': '\0' };
