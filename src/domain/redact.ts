@@ -69,19 +69,23 @@ export function redactorOf(options: RedactOptions = {}): Redactor {
     const cut = (seenText: string, found: (range: Range) => void) => known.findCut(seenText).forEach(found);
     const everything = (view: View) => {
       look(view, values);
+      look(view, cut);
       look(view, findShapes);
       look(view, findKeyBlocks);
       if (!options.keepEnrolment) look(view, findEnrolment);
       const all = joined(view);
-      if (all !== view) look(all, values);
+      if (all !== view) {
+        look(all, values);
+        look(all, cut);
+      }
       const wrapped = unwrapped(view);
       if (wrapped !== view) look(wrapped, findShapes);
     };
     everything(plain);
-    look(plain, cut);
     let view = plain;
     for (let depth = 0; depth < ESCAPED; depth += 1) {
-      const next = decoded(view);
+      // What is not seen may be escaped itself.
+      const next = seen(decoded(view));
       if (next === view) break;
       view = next;
       everything(view);
@@ -178,6 +182,7 @@ const HARMLESS =
 /** The passwords of addresses, and the values of JSON whose names say so. */
 export function secretsInside(value: string): string[] {
   const found: string[] = [];
+  if (!value.includes('://') && !value.includes('{')) return found;
   for (const match of value
     .slice(0, 20_000)
     .matchAll(/\b[a-z][a-z0-9+.-]{0,20}:\/\/([^\s/?#@:"'<>]{0,500}):([^\s/?#@"'<>]{1,500})@/gi)) {
