@@ -170,10 +170,13 @@ export function redactDeep<T>(value: T, redact: Redact): T {
  */
 export function secretValues(env: Readonly<Record<string, string>>): string[] {
   return Object.entries(env).flatMap(([name, value]) => [
-    ...(isSecretName(name) && value.length >= 4 && !HARMLESS.test(value) ? [value] : []),
+    ...(isSecretName(name) && isTelling(value) && !HARMLESS.test(value) ? [value] : []),
     ...secretsInside(value),
   ]);
 }
+
+/** Six characters, or four of which not all are letters: `main` would hide every branch of that name. */
+const isTelling = (value: string) => value.length >= 6 || (value.length >= 4 && !/^[a-z]+$/i.test(value));
 
 /** Values that are words of the settings of everybody. */
 const HARMLESS =
@@ -217,5 +220,5 @@ function plain(part: string): string {
 
 /** Does a variable's name say that its value is a secret? */
 export function isSecretName(name: string): boolean {
-  return /token|secret|key|passw|passphrase|credential|auth|cookie|(?:^|_)(?:pass|pwd|psk|dsn)$/i.test(name);
+  return /token|secret|key|passw|passphrase|credential|auth(?!ors?(?:_|$))|cookie|(?:^|_)(?:pass|pwd|psk|dsn)$/i.test(name);
 }

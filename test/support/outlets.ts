@@ -38,6 +38,9 @@ type Outlet = (lines: readonly string[], redactor: Redactor) => Promise<string>;
 const ROOT = join(import.meta.dirname, '../..');
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
+/** Hides nothing: what a test that can fail is shown. */
+export const OFF: Redactor = { redact: (text) => text, find: () => [], longest: 0 };
+
 /** So many lines in one message: in a chat not more are shown. */
 const MESSAGE = 20;
 const groups = (lines: readonly string[], size = MESSAGE) =>

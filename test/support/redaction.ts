@@ -1,5 +1,5 @@
-import { HIDDEN, type Redactor, redactorOf } from '../../src/domain/redact.ts';
-import { OUTLETS, tryOutlet } from './outlets.ts';
+import { HIDDEN, redactorOf } from '../../src/domain/redact.ts';
+import { OFF, OUTLETS, tryOutlet } from './outlets.ts';
 import { knownSecrets } from './planted.ts';
 
 /** `npm run redaction [-- --lines 10000]`: lines with secrets through every outlet; a table, and 1 where one was shown. */
@@ -7,7 +7,6 @@ import { knownSecrets } from './planted.ts';
 const at = process.argv.indexOf('--lines');
 const lines = at === -1 ? 10_000 : Number(process.argv[at + 1]);
 const on = redactorOf({ secrets: Object.values(knownSecrets()) });
-const off: Redactor = { redact: (text) => text, find: () => [], longest: 0 };
 
 let bad = false;
 console.log(
@@ -15,7 +14,7 @@ console.log(
 );
 for (const name of Object.keys(OUTLETS)) {
   const { leaked, planted } = await tryOutlet(name, on, lines);
-  const without = await tryOutlet(name, off, Math.min(lines, 500));
+  const without = await tryOutlet(name, OFF, Math.min(lines, 500));
   console.log(
     `${name.padEnd(62)} ${String(lines).padStart(7)} ${String(planted).padStart(8)} ${String(leaked.length).padStart(6)}  ${without.leaked.length} of ${without.planted}`,
   );
