@@ -220,5 +220,7 @@ function plain(part: string): string {
 
 /** Does a variable's name say that its value is a secret? */
 export function isSecretName(name: string): boolean {
-  return /token|secret|key|passw|passphrase|credential|auth(?!ors?(?:_|$))|cookie|(?:^|_)(?:pass|pwd|psk|dsn)$/i.test(name);
+  return /token|secret|key|passw|passphrase|credential|auth(?!ors?(?:_|$))|cookie|(?:^|_)(?:pass|pwd|psk|dsn)$/i.test(
+    name,
+  );
 }

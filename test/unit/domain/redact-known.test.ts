@@ -48,7 +48,9 @@ test('what is secret on a machine is read from where it is', () => {
   write('tls.crt', 'of-the-certificate');
   write(
     'hub/npm.conf',
-    '//npm.example.com/:_authToken=of-the-registry\n//x/:_password=b2YtdGhlLXBhc3N3b3Jk\nfoo=bar-bar\n_auth=${NPM_AUTH}\n',
+    '//npm.example.com/:_authToken=of-the-registry\n//x/:_password=b2YtdGhlLXBhc3N3b3Jk\nfoo=bar-bar\n_auth=$'.concat(
+      '{NPM_AUTH}\n',
+    ),
   );
   write('me/.git-credentials', 'https://me:of-git@gitee.com\nhttps://of-git-alone@github.com\n');
   write('me/.netrc', 'machine a login b password of-netrc\n');
@@ -96,7 +98,7 @@ test('what is secret on a machine is read from where it is', () => {
     'verbose',
     'Jane Doe',
     './tls.key',
-    '${NPM',
+    'NPM_AUTH',
   ])
     expect(values.join('\n'), value).not.toContain(value);
 });
