@@ -117,7 +117,7 @@ function merged(text: string, ranges: readonly Range[]): Range[] {
     if (last && from <= last[1]) last[1] = Math.max(last[1], to);
     else if (to > from) result.push([from, to]);
   }
-  return result.filter((range) => {
+  const open = result.filter((range) => {
     while (at < hidden.length && (hidden[at] as number) + HIDDEN.length <= range[0]) at += 1;
     for (let i = at; i < hidden.length && (hidden[i] as number) < range[1]; i += 1) {
       range[0] = Math.min(range[0], hidden[i] as number);
@@ -125,6 +125,19 @@ function merged(text: string, ranges: readonly Range[]): Range[] {
     }
     return text.slice(range[0], range[1]).replaceAll(HIDDEN, '').trim() !== '';
   });
+  for (const range of open) {
+    // An escape is hidden as a whole or not at all: what is left of JSON stays JSON.
+    if (isEscaping(text, range[0] - 1)) range[0] -= 1;
+    if (range[1] < text.length && range[1] - range[0] > 1 && isEscaping(text, range[1] - 1)) range[1] -= 1;
+  }
+  return open;
+}
+
+/** Does a backslash there stand for what follows it, and not for itself? */
+function isEscaping(text: string, at: number): boolean {
+  let count = 0;
+  while (text[at - count] === '\\') count += 1;
+  return count % 2 === 1;
 }
 
 function hiddenIn(text: string): number[] {

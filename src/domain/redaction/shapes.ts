@@ -103,7 +103,8 @@ const HEADER =
   /\b((?:proxy-)?authorization["']?\s{0,3}[:=,]\s{0,8}["']?)((?:(?:bearer|basic|token|digest|negotiate|apikey|aws4-hmac-sha256)\s{1,8})?[^\s"',]{4,}(?:,[ \t]?[\w-]{1,30}=[^\s,]+)*)/gi;
 const BEARER = /\b(bearer\s{1,8})([\w.~+/-]{8,}=*)/gi;
 const BASIC = /\b(basic\s{1,8})([A-Za-z0-9+/_-]{8,}={0,2})/gi;
-const COOKIE = /\b((?:set-)?cookie2?["']?\s{0,3}[:=,]\s{0,3})("[^"\n]+"?|'[^'\n]+'?|\[[^\]\n]*\]?|[^\s"'][^\n"']*)/gi;
+const COOKIE = /\b((?:set-)?cookie2?["']?\s{0,3}[:=,]\s{0,3})("[^"\n]+"?|'[^'\n]+'?|[^\s"'][^\n"']*)/gi;
+const COOKIES = /\b((?:set-)?cookie2?["']?\s{0,3}:\s{0,3}\[\s{0,20}["'])([^\]]{1,4000}?)(?=["']\s{0,20}\])/gi;
 /** `scheme://user:password@` and `scheme://token@`. */
 const USERINFO = /\b([a-z][a-z0-9+.-]{0,20}:\/\/)([^\s/?#@"'<>]{1,2000})(?=@)/gi;
 /** With a password in which somebody forgot to escape a `/`, `?` or `@`. A port and a path are none. */
@@ -136,14 +137,26 @@ const PLACES: readonly Shape[] = [
   { hints: ['authorization'], pattern: HEADER },
   { hints: ['bearer'], pattern: BEARER },
   { hints: ['basic'], pattern: BASIC, unless: ([, , value = '']) => !isPair(value) },
-  { hints: ['cookie'], pattern: COOKIE, unless: ([, , value = '']) => NO_VALUE.test(value) },
-  { hints: SECRET_WORDS, pattern: NAMED, unless: ([, , value = '']) => NO_VALUE.test(value) || value.length < 2 },
+  {
+    hints: ['cookie'],
+    pattern: COOKIE,
+    unless: ([, name = '', value = '']) => NO_VALUE.test(value) || isNoText(name, value),
+  },
+  { hints: ['cookie'], pattern: COOKIES },
+  {
+    hints: SECRET_WORDS,
+    pattern: NAMED,
+    unless: ([, name = '', value = '']) => NO_VALUE.test(value) || value.length < 2 || isNoText(name, value),
+  },
   { hints: ['_key'], pattern: KEY_VARIABLE },
   { hints: ['-p', 'pass', 'token', 'secret', 'key'], pattern: FLAG },
   { hints: ['sshpass'], pattern: SSHPASS },
   { hints: ['-u', '--proxy-user'], pattern: USER_FLAG },
   { hints: ['"d"', '"p"', '"q"', '"dp"', '"dq"', '"qi"', '"k"'], pattern: JWK },
 ];
+
+/** A number, list or object of JSON: hidden, it would be JSON no more. */
+const isNoText = (name: string, value: string) => /"\s{0,4}:\s*$/.test(name) && /^(?:-?\d|[[{])/.test(value);
 
 /** Does base64 hold `user:password`? */
 function isPair(value: string): boolean {

@@ -42,7 +42,7 @@ export function createRedactingStream(
   }
 
   function swallow(): void {
-    const end = rest.search(/\s/);
+    const end = rest.search(/[ \t\r\n]/);
     swallowing = end === -1;
     rest = end === -1 ? '' : rest.slice(end);
   }
@@ -89,6 +89,6 @@ export function createRedactingStream(
 
 /** The last gap between words before it, where one is near. */
 function beforeWord(text: string, cut: number): number {
-  for (let at = cut; at > Math.max(1, cut - 1_000); at -= 1) if (/\s/.test(text[at - 1] as string)) return at;
+  for (let at = cut; at > Math.max(1, cut - 1_000); at -= 1) if (/[ \t\r\n]/.test(text[at - 1] as string)) return at;
   return cut;
 }
