@@ -1,3 +1,4 @@
+import { cutText } from '../src/domain/cut-text.ts';
 import { type Redact, redactDeep } from '../src/domain/redact.ts';
 import type { AgentMessage, Outcome, Problem } from '../src/protocol/messages.ts';
 import type { Journal } from './journal.ts';
@@ -14,7 +15,7 @@ const MAX_TAIL = 8_000;
 const MAX_LOG = 64_000;
 
 export function discreetProblem(problem: Problem, redact: Redact): Problem {
-  const of = (value: string) => redact(value).slice(0, Math.max(MAX_VALUE, value.length));
+  const of = (value: string) => cutText(redact(value), MAX_VALUE);
   const data = Object.entries(problem.data).map(([key, value]) => [
     key,
     typeof value === 'string' ? of(value) : Array.isArray(value) ? value.map(of) : value,

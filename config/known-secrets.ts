@@ -162,4 +162,5 @@ function fromBase64(text: string): string {
   return readable ? (plain.split(':').at(-1) ?? plain) : '';
 }
 
-const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, value = '']) => value);
+const matches = (text: string, pattern: RegExp) =>
+  text === '' ? [] : [...text.matchAll(pattern)].map(([, value = '']) => value);

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cutText } from '../../src/domain/cut-text.ts';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
 import type { Redactor } from '../../src/domain/redact.ts';
@@ -180,5 +181,5 @@ function failure(options: PackageOptions, result: ChildResult): FettleError {
 }
 
 function lastLines(text: string): string {
-  return withoutQueries(text.trim().split('\n').slice(-3).join(' ')).slice(0, 300) || 'npm ended without a word';
+  return cutText(withoutQueries(text.trim().split('\n').slice(-3).join(' ')), 300) || 'npm ended without a word';
 }

@@ -1,6 +1,7 @@
 import type { AppConfig } from '../../config/agent-schema.ts';
 import type { AppFolder, HomeLayout } from '../../config/home.ts';
 import type { SelfApp } from '../../src/domain/app.ts';
+import { cutText } from '../../src/domain/cut-text.ts';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
 import { canFollow, isCancellable, stateOf, type UpdateState } from '../../src/domain/update.ts';
@@ -18,7 +19,7 @@ import type { Bound } from './bound.ts';
 import type { Gate } from './gate.ts';
 
 /** Values of problems are shown in chats and must fit in a message; an app may answer anything. */
-const MAX_VALUE = 500;
+const MAX_VALUE = 1_000;
 
 /** What the updater needs of the rest of the agent. */
 export interface UpdaterDeps {
@@ -217,7 +218,7 @@ export function problemOf(error: unknown, app: string): Problem {
   const known = toFettleError(error, 'internal', { app });
   const data: Problem['data'] = {};
   for (const [key, value] of Object.entries({ app, ...known.data })) {
-    if (typeof value === 'string') data[key] = value.slice(0, MAX_VALUE);
+    if (typeof value === 'string') data[key] = cutText(value, MAX_VALUE);
     else if (value !== undefined) data[key] = typeof value === 'object' ? [...value] : value;
   }
   return { code: known.code, data, retryable: known.retryable };

@@ -275,7 +275,9 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   }
 
   return {
-    put: (trx, message) => putMessage(trx, { ...message, reply: boundedReply(message.reply) }),
+    // Redacted where it is kept, and again where it leaves: what was not known to be secret then may be now.
+    put: (trx, message) =>
+      putMessage(trx, { ...message, reply: redactReply(boundedReply(message.reply), deps.redact) }),
     wake,
     async answersTo(platform, eventId) {
       return (await sentAnswers(db, platform, eventId)).map(outgoingOf);
@@ -322,7 +324,11 @@ async function settle(sending: Promise<Delivery>, redact: Redact): Promise<Deliv
     timer.unref();
   });
   try {
-    return await Promise.race([sending, late]);
+    const delivery = await Promise.race([sending, late]);
+    // It is kept, and told to people.
+    return 'reason' in delivery && delivery.reason !== undefined
+      ? { ...delivery, reason: redact(delivery.reason) }
+      : delivery;
   } catch (error) {
     return { result: 'retry', afterMs: 0, reason: redact(error instanceof Error ? error.message : String(error)) };
   } finally {
@@ -337,13 +343,37 @@ function chatOf(message: OpenMessage): string {
 /** Every word that a person will see, redacted; what a button sends back stays as it is. */
 export function redactReply(reply: Reply, redact: Redact): Reply {
   const many = (texts: readonly string[]) => texts.map(redact);
+  // What is one text for a reader is looked at as one: a name is beside its value, and a key has several lines.
+  const paragraphs = (texts: readonly string[]) => {
+    const each = many(texts);
+    const whole = texts.length > 1 ? redact(texts.join('\n')) : undefined;
+    return whole === undefined || whole === each.join('\n') ? each : whole.split('\n');
+  };
+  const beside = (name: string, value: string) => {
+    const start = `${redact(name)}: `;
+    const whole = redact(`${name}: ${value}`);
+    return whole.startsWith(start) ? whole.slice(start.length) : redact(value);
+  };
   return {
     tone: reply.tone,
     title: redact(reply.title),
-    ...(reply.text ? { text: many(reply.text) } : {}),
-    ...(reply.fields ? { fields: reply.fields.map((f) => ({ name: redact(f.name), value: redact(f.value) })) } : {}),
+    ...(reply.text ? { text: paragraphs(reply.text) } : {}),
+    ...(reply.fields
+      ? { fields: reply.fields.map((f) => ({ name: redact(f.name), value: beside(f.name, f.value) })) }
+      : {}),
     ...(reply.table
-      ? { table: { columns: many(reply.table.columns), rows: reply.table.rows.map((row) => many(row)) } }
+      ? {
+          table: {
+            columns: many(reply.table.columns),
+            rows: reply.table.rows.map(([name, value, ...rest]) =>
+              name === undefined
+                ? []
+                : value === undefined
+                  ? [redact(name)]
+                  : [redact(name), beside(name, value), ...many(rest)],
+            ),
+          },
+        }
       : {}),
     ...(reply.progress
       ? {

@@ -1,6 +1,7 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdapters } from '../../adapters/index.ts';
+import { discreetMessage } from '../../agent/discreet.ts';
 import { createKeeperClient } from '../../agent/keeper/client.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
 import type { HomeLayout } from '../../config/home.ts';
@@ -264,7 +265,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
         policies.connected(named(fleet, peer));
       },
       disconnected: (peer, epoch, why) => engine.disconnected(peer, epoch, why),
-      async message(peer, epoch, message) {
+      async message(peer, epoch, told) {
+        const message = discreetMessage(told, redact);
         if (message.type === 'log') logs.answer(peer.device, message);
         else if (message.type === 'backups') backups.answer(peer.device, message);
         else if (message.type === 'audit') await deviceAudit.received(named(fleet, peer), message);

@@ -1,3 +1,5 @@
+import { cutText } from './cut-text.ts';
+
 /**
  * One error type for all of Fettle. The code is the contract: people's text is looked up by it in the
  * message catalogue (`src/chat/messages`), programs switch on it, tests assert it.
@@ -200,12 +202,12 @@ const DISK = new Set(['EROFS', 'EIO']);
  * Turns anything thrown into a FettleError, at an edge, once. A FettleError passes unchanged; a full or
  * failing disk is recognised whatever was being done; anything else becomes `fallback`.
  *
- * @param reason text from the foreign error, cut to 500 characters; the caller redacts before it is shown
+ * @param reason text from the foreign error, cut to 1,000 characters; the caller redacts before it is shown
  */
 export function toFettleError(error: unknown, fallback: ErrorCode, data: ErrorData = {}): FettleError {
   if (error instanceof FettleError) return error;
   const systemCode = systemCodeOf(error);
-  const reason = (error instanceof Error ? error.message : String(error)).slice(0, 500);
+  const reason = cutText(error instanceof Error ? error.message : String(error), 1_000);
   if (systemCode && SPACE.has(systemCode)) {
     return new FettleError('no_space', { data: { ...data, reason }, retryable: true, cause: error });
   }

@@ -69,19 +69,23 @@ export function redactorOf(options: RedactOptions = {}): Redactor {
     const cut = (seenText: string, found: (range: Range) => void) => known.findCut(seenText).forEach(found);
     const everything = (view: View) => {
       look(view, values);
+      look(view, cut);
       look(view, findShapes);
       look(view, findKeyBlocks);
       if (!options.keepEnrolment) look(view, findEnrolment);
       const all = joined(view);
-      if (all !== view) look(all, values);
+      if (all !== view) {
+        look(all, values);
+        look(all, cut);
+      }
       const wrapped = unwrapped(view);
       if (wrapped !== view) look(wrapped, findShapes);
     };
     everything(plain);
-    look(plain, cut);
     let view = plain;
     for (let depth = 0; depth < ESCAPED; depth += 1) {
-      const next = decoded(view);
+      // What is not seen may be escaped itself.
+      const next = seen(decoded(view));
       if (next === view) break;
       view = next;
       everything(view);
@@ -98,7 +102,7 @@ export function redactorOf(options: RedactOptions = {}): Redactor {
     }
     if (options.keepHomes) return result;
     for (const home of homes) result = withHome(result, home);
-    return result.replace(HOMES, '~');
+    return /\/(?:home|Users|root)/.test(result) ? result.replace(HOMES, '~') : result;
   };
   return { redact, find, longest: known.longest };
 }
@@ -113,7 +117,7 @@ function merged(text: string, ranges: readonly Range[]): Range[] {
     if (last && from <= last[1]) last[1] = Math.max(last[1], to);
     else if (to > from) result.push([from, to]);
   }
-  return result.filter((range) => {
+  const open = result.filter((range) => {
     while (at < hidden.length && (hidden[at] as number) + HIDDEN.length <= range[0]) at += 1;
     for (let i = at; i < hidden.length && (hidden[i] as number) < range[1]; i += 1) {
       range[0] = Math.min(range[0], hidden[i] as number);
@@ -121,6 +125,19 @@ function merged(text: string, ranges: readonly Range[]): Range[] {
     }
     return text.slice(range[0], range[1]).replaceAll(HIDDEN, '').trim() !== '';
   });
+  for (const range of open) {
+    // An escape is hidden as a whole or not at all: what is left of JSON stays JSON.
+    if (isEscaping(text, range[0] - 1)) range[0] -= 1;
+    if (range[1] < text.length && range[1] - range[0] > 1 && isEscaping(text, range[1] - 1)) range[1] -= 1;
+  }
+  return open;
+}
+
+/** Does a backslash there stand for what follows it, and not for itself? */
+function isEscaping(text: string, at: number): boolean {
+  let count = 0;
+  while (text[at - count] === '\\') count += 1;
+  return count % 2 === 1;
 }
 
 function hiddenIn(text: string): number[] {
@@ -166,10 +183,13 @@ export function redactDeep<T>(value: T, redact: Redact): T {
  */
 export function secretValues(env: Readonly<Record<string, string>>): string[] {
   return Object.entries(env).flatMap(([name, value]) => [
-    ...(isSecretName(name) && value.length >= 4 && !HARMLESS.test(value) ? [value] : []),
+    ...(isSecretName(name) && isTelling(value) && !HARMLESS.test(value) ? [value] : []),
     ...secretsInside(value),
   ]);
 }
+
+/** Six characters, or four of which not all are letters: `main` would hide every branch of that name. */
+const isTelling = (value: string) => value.length >= 6 || (value.length >= 4 && !/^[a-z]+$/i.test(value));
 
 /** Values that are words of the settings of everybody. */
 const HARMLESS =
@@ -178,6 +198,7 @@ const HARMLESS =
 /** The passwords of addresses, and the values of JSON whose names say so. */
 export function secretsInside(value: string): string[] {
   const found: string[] = [];
+  if (!value.includes('://') && !value.includes('{')) return found;
   for (const match of value
     .slice(0, 20_000)
     .matchAll(/\b[a-z][a-z0-9+.-]{0,20}:\/\/([^\s/?#@:"'<>]{0,500}):([^\s/?#@"'<>]{1,500})@/gi)) {
@@ -212,5 +233,7 @@ function plain(part: string): string {
 
 /** Does a variable's name say that its value is a secret? */
 export function isSecretName(name: string): boolean {
-  return /token|secret|key|passw|passphrase|credential|auth|cookie|(?:^|_)(?:pass|pwd|psk|dsn)$/i.test(name);
+  return /token|secret|key|passw|passphrase|credential|auth(?!ors?(?:_|$))|cookie|(?:^|_)(?:pass|pwd|psk|dsn)$/i.test(
+    name,
+  );
 }

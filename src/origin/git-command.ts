@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { cutText } from '../domain/cut-text.ts';
 import { FettleError, systemCodeOf, toFettleError } from '../domain/errors.ts';
 import { isFolder, showGitAddress } from '../domain/git-address.ts';
 import { writeDurably } from '../files/durable.ts';
@@ -133,7 +134,7 @@ function failure(run: GitRun, result: ChildResult): FettleError {
   // "Could not read from remote repository" says nothing; what ssh said before it does.
   const first = /Could not read from remote|unable to access|early EOF/.test(reason) ? said[0] : undefined;
   const text = [...new Set([first, reason])].filter((part) => part).join(': ');
-  return unreachable(withoutCredentials(text).slice(0, 300) || `git ended with status ${result.code ?? 'of a signal'}`);
+  return unreachable(cutText(withoutCredentials(text), 300) || `git ended with status ${result.code ?? 'of a signal'}`);
 }
 
 /** Addresses in git's words, without what must not be seen. */

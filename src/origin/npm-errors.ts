@@ -1,3 +1,4 @@
+import { cutText } from '../domain/cut-text.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { ChildResult } from './child.ts';
 
@@ -89,7 +90,7 @@ export function npmError(
   if (code === 'E404') return invalid('the registry does not have it (404)');
   if (code === 'ETARGET') return invalid('the registry has no such version');
   return invalid(
-    `npm failed${code ? ` with ${code}` : ''}${summary ? `: ${withoutQueries(summary).slice(0, 200)}` : ''}`,
+    `npm failed${code ? ` with ${code}` : ''}${summary ? `: ${cutText(withoutQueries(summary), 200)}` : ''}`,
   );
 }
 

@@ -20,6 +20,7 @@ export interface FakeChat extends Adapter {
 
 export function createFakeChat(platform = 'fake', capabilities: Partial<Capabilities> = {}): FakeChat {
   const scripted: (Delivery | 'throw' | (() => Promise<Delivery>))[] = [];
+  let refs = 0;
   const connection: Connection = { state: 'connected', since: 0 };
 
   async function scriptedAnswer(): Promise<Delivery | undefined> {
@@ -59,7 +60,8 @@ export function createFakeChat(platform = 'fake', capabilities: Partial<Capabili
       if (answer && answer.result !== 'sent') return answer;
       const before = chat.shown.find(({ key }) => key === message.key);
       if (before) return { result: 'sent', ref: before.ref };
-      const ref = `m${chat.shown.length + 1}`;
+      refs += 1;
+      const ref = `m${refs}`;
       chat.shown.push({ ref, key: message.key, message });
       return { result: 'sent', ref };
     },

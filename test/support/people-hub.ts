@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, vi } from 'vitest';
+import { settingsCatalogue } from '../../config/settings-schema.ts';
 import type { Request } from '../../src/chat/contract.ts';
 import { createOutbox } from '../../src/chat/outbox.ts';
 import { createRouter, type Router } from '../../src/chat/router.ts';
@@ -24,6 +25,7 @@ import { createHandsOff } from '../../src/rollout/hands-off.ts';
 import { createNotices } from '../../src/rollout/notices.ts';
 import { createRequests } from '../../src/rollout/requests.ts';
 import { createServices } from '../../src/rollout/services.ts';
+import { createSettings as createRealSettings } from '../../src/rollout/settings.ts';
 import { createTelling } from '../../src/rollout/telling.ts';
 import { rememberAdminChat } from '../../src/store/admin-chats.ts';
 import { type OpenStore, openStore } from '../../src/store/open.ts';
@@ -101,7 +103,8 @@ export async function stop(): Promise<void> {
   await stopped;
 }
 
-export async function start(approval: Approval = 'none'): Promise<void> {
+/** @param real settings as a hub has them, and not only what tests of hands-off updates need */
+export async function start(approval: Approval = 'none', { real = false } = {}): Promise<void> {
   const store = await openStore(join(folder, 'hub.db'));
   const { db } = store;
   const random = (length: number) => randomBytes(length);
@@ -172,7 +175,9 @@ export async function start(approval: Approval = 'none'): Promise<void> {
     },
     logs: { read: async () => '', answer: () => false },
     backups: { list: async () => ({ backups: [], strange: [] }) },
-    settings: settings as unknown as Preferences & TestSettings,
+    settings: real
+      ? await createRealSettings({ db, clock, catalogue: settingsCatalogue(['web', 'bot']), file: {}, log })
+      : (settings as unknown as Preferences & TestSettings),
     version: '0.1.0',
   });
   const router = createRouter({

@@ -6,8 +6,8 @@ const BEGIN = /-{4,5} ?BEGIN [A-Z0-9 ]{0,60}PRIVATE KEY[A-Z0-9 ]{0,20}-{4,5}/;
 const END = /-{4,5} ?END [A-Z0-9 ]{0,60}PRIVATE KEY[A-Z0-9 ]{0,20}-{4,5}/;
 const PUTTY = /^.{0,200}\bPrivate-Lines: ?\d+/;
 /** Before base64: a log's prefix. Behind it: what programs put at the end of a line of a text that they print. */
-const PREFIXED = /(?:^|[\s'"|>])[A-Za-z0-9+/=]{16,}(?:\\n)?["',\\+\s]*$/;
-const SHORT = /^[\s'"]*[A-Za-z0-9+/=]{1,76}(?:\\n)?["',\\+\s]*$/;
+const PREFIXED = /(?:^|[\s'"|>])[A-Za-z0-9+/=]{16,}(?:\\n)?["',\\+\s…]*$/;
+const SHORT = /^[\s'"]*[A-Za-z0-9+/=]{1,76}(?:\\n)?["',\\+\s…]*$/;
 const BESIDE = /^\s*(?:(?:Proc-Type|DEK-Info|Version|Comment|Private-MAC|Hash|Charset):.*|["'+\\,|>\s]*)$/;
 
 const isKeyLine = (line: string) => SHORT.test(line) || PREFIXED.test(line.slice(-400)) || BESIDE.test(line);
@@ -41,8 +41,14 @@ export function findKeyBlocks(text: string, found: (range: Range) => void): void
       to = start + ends;
       close();
     } else if (from !== undefined) {
-      if (isKeyLine(line)) to = end;
-      else close();
+      if (isKeyLine(line)) {
+        to = end;
+      } else {
+        // Cut in the middle of a line, behind which a sentence goes on.
+        const rest = /^[\s'"]*[A-Za-z0-9+/=]{8,}/.exec(line);
+        if (rest && /[A-Z0-9+/=]/.test(rest[0].slice(1))) to = start + rest[0].length;
+        close();
+      }
     } else if (PUTTY.test(line)) {
       from = end;
       to = end;

@@ -27,18 +27,21 @@ const KEY = 4;
 export function createKnownValues(secrets: readonly string[]): KnownValues {
   const spellings = new Map<string, How>();
   for (const secret of secrets) addSpellings(spellings, secret);
-  /** By the first characters, so that most of a text is passed over by one look. */
-  const byStart = new Map<string, [string, How][]>();
+  /** By the first characters, so that most of a text is passed over by one look; and by the last. */
+  const starts = new Map<string, [string, How][]>();
+  const ends = new Map<string, string[]>();
   const marks = new Uint8Array(spellings.size === 0 ? 0 : 8_192);
   let longest = 0;
   for (const [spelling, how] of spellings) {
     const start = spelling.slice(0, KEY);
-    byStart.set(start, [...(byStart.get(start) ?? []), [spelling, how]]);
+    starts.set(start, [...(starts.get(start) ?? []), [spelling, how]]);
     marks[hashAt(start, 0)] = 1;
     longest = Math.max(longest, spelling.length);
+    if (spelling.length <= CUT) continue;
+    const end = spelling.slice(-KEY);
+    ends.set(end, [...(ends.get(end) ?? []), spelling]);
   }
-  for (const same of byStart.values()) same.sort(([a], [b]) => b.length - a.length);
-  const exact = [...spellings].filter(([text, how]) => how === 'exact' && text.length > CUT).map(([text]) => text);
+  for (const same of starts.values()) same.sort(([a], [b]) => b.length - a.length);
 
   return {
     longest,
@@ -47,7 +50,7 @@ export function createKnownValues(secrets: readonly string[]): KnownValues {
       if (spellings.size === 0) return found;
       for (let at = 0; at + KEY <= text.length; at += 1) {
         if (marks[hashAt(text, at)] === 0) continue;
-        for (const [spelling, how] of byStart.get(text.slice(at, at + KEY)) ?? []) {
+        for (const [spelling, how] of starts.get(text.slice(at, at + KEY)) ?? []) {
           if (!text.startsWith(spelling, at)) continue;
           const end = at + spelling.length;
           if (how === 'word' && (isWord(text, at - 1) || isWord(text, end))) continue;
@@ -60,26 +63,32 @@ export function createKnownValues(secrets: readonly string[]): KnownValues {
       return found;
     },
     findCut(text) {
-      const end =
-        text.length - (/(?:…|\.\.\.)\s*$/.exec(text)?.[0].length ?? /\s*$/.exec(text.slice(-8))?.[0].length ?? 0);
-      const begin = /^\s{0,8}(?:…|\.\.\.)?/.exec(text)?.[0].length ?? 0;
       const found: Range[] = [];
-      for (const value of exact) {
-        const head = value.slice(0, CUT);
-        const from = Math.max(0, end - value.length + 1);
-        for (let at = text.indexOf(head, from); at !== -1 && at + CUT <= end; at = text.indexOf(head, at + 1)) {
-          if (value.startsWith(text.slice(at, end))) found.push([at, end]);
+      if (spellings.size === 0) return found;
+      const end = text.length - (CUT_END.exec(text.slice(-20))?.[0].length ?? 0);
+      for (let at = Math.max(0, end - longest); at + CUT <= end; at += 1) {
+        if (marks[hashAt(text, at)] === 0) continue;
+        const seen = text.slice(at, end);
+        if (starts.get(text.slice(at, at + KEY))?.some(([spelling]) => spelling.startsWith(seen))) {
+          found.push([at, end]);
+          break;
         }
-        const tail = value.slice(-CUT);
-        const till = text.slice(begin, begin + value.length - 1);
-        for (let at = till.indexOf(tail); at !== -1; at = till.indexOf(tail, at + 1)) {
-          if (value.endsWith(till.slice(0, at + CUT))) found.push([begin, begin + at + CUT]);
+      }
+      const begin = /^\s{0,8}(?:…|\.\.\.)?/.exec(text)?.[0].length ?? 0;
+      for (let till = Math.min(text.length, begin + longest); till >= begin + CUT; till -= 1) {
+        const seen = text.slice(begin, till);
+        if (ends.get(text.slice(till - KEY, till))?.some((spelling) => spelling.endsWith(seen))) {
+          found.push([begin, till]);
+          break;
         }
       }
       return found;
     },
   };
 }
+
+/** What stands behind a text that was cut: half of an escape, the sign that it was. */
+const CUT_END = /(?:%[0-9a-f]?|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|&[#\w]{0,6})?\s{0,8}(?:…|\.\.\.)?\s{0,8}$/i;
 
 function hashAt(text: string, at: number): number {
   return (
@@ -91,7 +100,16 @@ function hashAt(text: string, at: number): number {
   );
 }
 
-const isWord = (text: string, at: number) => at >= 0 && at < text.length && /[\p{L}\p{N}_]/u.test(text[at] as string);
+const isWord = (text: string, at: number) =>
+  at >= 0 &&
+  at < text.length &&
+  (isEncoded(text.charCodeAt(at)) || text.charCodeAt(at) > 127) &&
+  !'+-/'.includes(text[at] as string);
+
+function isPlain(text: string): boolean {
+  for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) > 127) return false;
+  return true;
+}
 
 /** What is encoded together with a secret is hidden together with it: at its edges both share characters. */
 function runAround(text: string, from: number, to: number): Range {
@@ -123,7 +141,9 @@ function addSpellings(all: Map<string, How>, secret: string): void {
     for (const line of lines) if (line.length >= LINE && !line.includes('-----')) addSpellings(all, line);
   }
   const short = meant.length < WORDS;
-  for (const form of new Set([secret, meant, meant.normalize('NFC'), meant.normalize('NFD')])) {
+  // Not asked of what is plain: the tables for it would be in memory from then on.
+  const normal = isPlain(meant) ? [] : [meant.normalize('NFC'), meant.normalize('NFD')];
+  for (const form of new Set([secret, meant, ...normal])) {
     if (form.length < SHORTEST) continue;
     const bytes = Buffer.from(form);
     add(form, short ? 'word' : 'exact');

@@ -9,6 +9,8 @@ export interface RedactingStream {
 
 /** So much is held back at the least: more than a private key with its lines, its names and its colours. */
 const WINDOW = 8_192;
+/** So much of what was given out is looked at again. */
+const CONTEXT = 400;
 
 /**
  * Holds back as much as the longest secret needs, and gives out the rest in order. Holds at most four windows and one
@@ -24,6 +26,8 @@ export function createRedactingStream(
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   // Twice: colours and line ends may stand between its characters.
   const held = Math.max(window, Math.min(redactor.longest * 2, 8 * window));
+  /** What was given out last, as it was: a name before a value, a header before what it says. */
+  let context = '';
   let rest = '';
   /** One that is longer than can be held is being left out, to its end. */
   let swallowing = false;
@@ -33,25 +37,28 @@ export function createRedactingStream(
     for (let at = 0; at < piece.length; at += held) {
       rest += piece.slice(at, at + held);
       if (swallowing) swallow();
-      if (rest.length >= 2 * held) pass();
+      if (rest.length >= 2 * held) pass(false);
     }
   }
 
   function swallow(): void {
-    const end = rest.search(/\s/);
-    if (end !== -1) swallowing = false;
+    const end = rest.search(/[ \t\r\n]/);
+    swallowing = end === -1;
     rest = end === -1 ? '' : rest.slice(end);
   }
 
-  function pass(): void {
-    const ranges = redactor.find(rest);
-    let cut = rest.length - held;
+  function pass(all: boolean): void {
+    const ranges = redactor
+      .find(context + rest)
+      .map(([from, to]) => [Math.max(0, from - context.length), to - context.length] as const)
+      .filter(([, to]) => to > 0);
+    const inside = (at: number) => ranges.some(([from, to]) => from < at && to > at);
+    const most = all ? rest.length : rest.length - held;
+    let cut = most;
     for (const [from, to] of [...ranges].reverse()) if (from < cut && to > cut) cut = from;
-    // Names and values stay together: a line is given out whole, where lines have an end.
-    const line = rest.lastIndexOf('\n', cut - 1) + 1;
-    const inside = ranges.some(([from, to]) => from < line && to > line);
-    if (line > 0 && !inside) cut = line;
-    else if (cut > 0) cut = beforeWord(rest, cut);
+    // Lines are given out whole where they have an end, words where those have one.
+    if (!all)
+      cut = [rest.lastIndexOf('\n', cut - 1) + 1, beforeWord(rest, cut), cut].find((at) => at > 0 && !inside(at)) ?? 0;
     if (cut > 0) {
       give(
         redactor.redact(
@@ -61,10 +68,12 @@ export function createRedactingStream(
           ),
         ),
       );
+      context = (context + rest.slice(0, cut)).slice(-CONTEXT);
       rest = rest.slice(cut);
     } else if (rest.length >= 3 * held) {
       give(redactor.redact(without(rest, ranges)));
       swallowing = (ranges.at(-1)?.[1] ?? 0) >= rest.length;
+      context = '';
       rest = '';
     }
   }
@@ -73,14 +82,13 @@ export function createRedactingStream(
     write: (piece) => take(typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true })),
     end() {
       take(decoder.decode());
-      if (rest !== '') give(redactor.redact(rest));
-      rest = '';
+      if (rest !== '') pass(true);
     },
   };
 }
 
 /** The last gap between words before it, where one is near. */
 function beforeWord(text: string, cut: number): number {
-  for (let at = cut; at > Math.max(1, cut - 1_000); at -= 1) if (/\s/.test(text[at - 1] as string)) return at;
+  for (let at = cut; at > Math.max(1, cut - 1_000); at -= 1) if (/[ \t\r\n]/.test(text[at - 1] as string)) return at;
   return cut;
 }

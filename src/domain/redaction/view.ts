@@ -79,10 +79,11 @@ export function rewritten(of: View, pattern: RegExp, read: (match: RegExpExecArr
 /** Colours and cursor movements, zero-width and direction characters, control characters but tab and line ends. */
 const UNSEEN =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  /\x1b\[[0-?]{0,40}[ -/]{0,8}[@-~]|\x1b\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)|\x1b[@-Z\\-_]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\p{Default_Ignorable_Code_Point}/gu;
+  /\x1b\[[0-?]{0,40}[ -/]{0,8}(?:[@-~]|$)|\x1b\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)|\x1b[@-Z\\-_]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\p{Default_Ignorable_Code_Point}/gu;
 
 /** Without what nobody sees. */
-export const seen = (of: View): View => rewritten(of, UNSEEN, () => '');
+export const seen = (of: View): View =>
+  /[^\t\n -~\u4e00-\u9fff]/.test(of.text) ? rewritten(of, UNSEEN, () => '') : of;
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', quot: '"', apos: "'", lt: '<', gt: '>', nbsp: ' ' };
 const LETTERS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', f: '\f', v: '\v', '0': '\0' };

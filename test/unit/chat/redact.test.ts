@@ -117,9 +117,9 @@ test('repeating it changes nothing, and it is quick on anything', () => {
     '/root'.repeat(10_000),
   ];
   for (const text of nasty) {
-    const began = performance.now();
+    const began = process.cpuUsage();
     const once = redact(text);
-    expect(performance.now() - began).toBeLessThan(1_500);
+    expect(process.cpuUsage(began).user / 1_000).toBeLessThan(1_500);
     expect(redact(once)).toBe(once);
   }
 });
