@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, rmSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { asUser, cannotReach, findUser, makeReachable, setpriv, type User } from '../../../agent/restart/user.ts';
 import { CHAT_PLATFORMS, secretPlace } from '../../../config/chat-secrets.ts';
@@ -118,7 +118,11 @@ export function giveBack(
     if (given.status === 0 && uid !== 0)
       spawnSync('find', [dir, '-uid', String(uid), '-exec', 'chown', '-h', 'root:root', '{}', '+']);
   }
-  const files = loaded ? readFiles(options, layout, loaded) : [];
+  const beside = readdirSync(layout.home).filter((name) => /\.(token|secret)$/.test(name));
+  const files = [
+    ...(loaded ? readFiles(options, layout, loaded) : [layout.config]),
+    ...beside.map((name) => join(layout.home, name)),
+  ];
   for (const path of [
     ...files,
     layout.releases,
