@@ -67,7 +67,7 @@ const LOG_CHARACTERS = 64_000;
 const INVENTORY_MS = 30_000;
 /** An app is restarted after a second at the earliest, after a minute at the latest. */
 const CRASH_LOOK_MS = 10_000;
-const PRUNE_MS = 24 * 60 * 60_000;
+const DAY_MS = 24 * 60 * 60_000;
 
 /** How an agent ended: it was told to; or, without a keeper, it is to go on as what `current` names. */
 export type AgentEnd = 'told' | 'become-current';
@@ -136,7 +136,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     },
     redact: redactFor,
     environment: options.basicEnvironment,
-    retentionDays: () => settings.retentionDays,
+    // The hub may ask for more; the device's own file says what is the least.
+    retentionDays: () => Math.max(settings.retentionDays, config.updates.keepBackups / DAY_MS),
     onReport(entry, progress, note) {
       const last = reports.get(entry.order.update);
       const extra = last?.seq === entry.seq ? last.extra + 1 : 0;
@@ -269,8 +270,12 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   async function readLog(message: Extract<HubMessage, { type: 'read-log' }>): Promise<AgentMessage> {
     const { request, app, lines } = message;
     const config = policy.app(app);
-    if (!config)
-      return { type: 'log', request, text: '', problem: problemOf(new FettleError('capability_denied'), app) };
+    // What Fettle itself writes on a device is of use to the hub of that home alone.
+    if (!config || (isSelf(app) && existsSync(join(layout.agent.dir, 'hub.json')))) {
+      const what = `the log of ${app}`;
+      const denied = new FettleError('capability_denied', { data: { app, what } });
+      return { type: 'log', request, text: '', problem: problemOf(denied, app) };
+    }
     const driver = isSelf(app) ? drivers.kept : drivers.of(app, config);
     const text = (await driver.tail?.(app, lines)) ?? readTail(layout.appLog(app), lines, LOG_BYTES);
     return { type: 'log', request, text: redactFor(app, text).slice(-LOG_CHARACTERS) };
@@ -325,7 +330,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const crashLook = thereIsKeeper
     ? setInterval(() => void lookAtCrashes(), options.crashLookMs ?? CRASH_LOOK_MS)
     : undefined;
-  const prune = setInterval(() => updates.pruneBackups(), PRUNE_MS);
+  const prune = setInterval(() => updates.pruneBackups(), DAY_MS);
   log(`agent ${options.version} of ${device} is ready`);
   signal.addEventListener('abort', () => replaced.resolve('told'), { once: true });
   if (signal.aborted) replaced.resolve('told');

@@ -13,7 +13,7 @@ import type { Order } from '../src/protocol/messages.ts';
 export interface Policy {
   /**
    * The app's configuration, if the order may be carried out at all.
-   * @throws {FettleError} `capability_denied` · `order_expired` · `order_replayed`
+   * @throws {FettleError} `capability_denied {app, what}` · `order_expired` · `order_replayed` · `not_restorable` · `busy`
    */
   admit(order: Order, hubNow: number): AppConfig;
   /**
@@ -25,6 +25,13 @@ export interface Policy {
   /** The apps of the file. Fettle's own are not in it. */
   readonly apps: Readonly<Record<string, AppConfig>>;
 }
+
+/** Clocks of hub and device may differ by so much. Milliseconds. */
+const EARLY_MS = 60_000;
+/** Hubs give five minutes. */
+const LONGEST_MS = 24 * 60 * 60_000;
+/** Orders that are remembered at once. */
+const MOST_IDS = 10_000;
 
 const Seen = z.record(z.string(), z.number());
 
@@ -43,6 +50,17 @@ export function createPolicy(
     const apps = isSelf(name) ? self : config.apps;
     return Object.hasOwn(apps, name) ? apps[name] : undefined;
   };
+  /** @throws {FettleError} `order_replayed` · `capability_denied` · `busy` */
+  function remember({ id, app, expiresAt }: Order, hubNow: number): void {
+    if (seen[id] !== undefined) throw new FettleError('order_replayed', { data: { app } });
+    const left = Object.entries(seen).filter(([, expires]) => expires > hubNow);
+    // Whoever gives orders must not fill the disk with their ids.
+    if (expiresAt > hubNow + LONGEST_MS) throw denied(app, 'an order that is good for more than a day');
+    if (left.length >= MOST_IDS) throw new FettleError('busy', { data: { app }, retryable: true });
+    seen = Object.fromEntries([...left, [id, expiresAt]]);
+    writeDurably(ordersFile, `${JSON.stringify(seen)}\n`);
+  }
+
   return {
     apps: config.apps,
     app: appOf,
@@ -55,27 +73,46 @@ export function createPolicy(
       return app;
     },
     admit(order, hubNow) {
-      const app = appOf(order.app);
-      if (order.device !== device || !app) throw new FettleError('capability_denied', { data: { app: order.app } });
+      const { app: name } = order;
+      if (hubNow > order.expiresAt || hubNow < order.notBefore - EARLY_MS) {
+        throw new FettleError('order_expired', { data: { app: name }, retryable: true });
+      }
+      // Before it is judged: what was denied once is not judged again, whatever the file says by then.
+      remember(order, hubNow);
+      if (order.device !== device) throw denied(name, 'an order for another device');
+      const app = appOf(name);
+      if (!app) throw denied(name, `the app ${name}`);
+      checkCapability(order, app, name);
       if (order.kind === 'install' || order.kind === 'update') {
-        if (!app.source || !order.release) throw new FettleError('capability_denied', { data: { app: order.app } });
+        if (!app.source) throw denied(name, `updates of ${name}, which has no source`);
+        if (!order.release) throw denied(name, 'an update to no release');
       }
       // A hub that goes back to an old database answers a second time what it has answered.
-      if (isSelf(order.app) && (order.kind === 'install' || order.kind === 'restore')) {
-        throw new FettleError('not_restorable', { data: { app: order.app } });
+      if (isSelf(name) && (order.kind === 'install' || order.kind === 'restore')) {
+        throw new FettleError('not_restorable', { data: { app: name } });
       }
-      if (hubNow > order.expiresAt || hubNow < order.notBefore - 60_000) {
-        throw new FettleError('order_expired', { data: { app: order.app }, retryable: true });
-      }
-      if (seen[order.id] !== undefined) throw new FettleError('order_replayed', { data: { app: order.app } });
-      seen = Object.fromEntries([
-        ...Object.entries(seen).filter(([, expires]) => expires > hubNow),
-        [order.id, order.expiresAt],
-      ]);
-      writeDurably(ordersFile, `${JSON.stringify(seen)}\n`);
       return app;
     },
   };
+}
+
+/** What an order says that it is for can only be less than what the file allows. */
+function checkCapability({ capability }: Order, config: AppConfig, app: string): void {
+  if (!capability) return;
+  if (capability.app !== app) throw denied(app, `an order for ${capability.app} in the name of ${app}`);
+  const [tool] = capability.tools;
+  if (tool !== undefined) throw denied(app, `the tool ${tool.slice(0, 80)} within an update`);
+  for (const path of capability.paths) {
+    const parts = path.split('/');
+    const inside = config.keep.some((kept) => path === kept || path.startsWith(`${kept}/`));
+    if (!inside || parts.some((part) => part === '..' || part === '.' || part === '')) {
+      throw denied(app, `the path ${path.slice(0, 200)}`);
+    }
+  }
+}
+
+function denied(app: string, what: string): FettleError {
+  return new FettleError('capability_denied', { data: { app, what } });
 }
 
 function readSeen(file: string): Record<string, number> {

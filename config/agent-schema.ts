@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { APPROVALS } from '../src/domain/approval.ts';
-import { gitAddressProblem, gitRefProblem } from '../src/domain/git-address.ts';
 import { duration } from './duration.ts';
 import { HealthSchema } from './health-schema.ts';
 import { RestartSchema } from './restart-schema.ts';
-import { anyPath, command, httpUrl, relativePath, size, variables } from './words.ts';
+import { source } from './source-schema.ts';
+import { anyPath, command, relativePath, size, variables } from './words.ts';
 
 export { type Health, HealthSchema } from './health-schema.ts';
 export type { Restart } from './restart-schema.ts';
@@ -19,28 +19,6 @@ export type { Command } from './words.ts';
 const name = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'expected a name of lower-case letters, digits, - and _, starting with a letter');
-
-/** `npm NAME`, `folder PATH`, `feed URL`, `git URL [REF]`. */
-const source = z.string().transform((text, context) => {
-  const [kind = '', ...rest] = text.trim().split(/\s+/);
-  const value = rest.join(' ');
-  if (kind === 'npm' && /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/.test(value)) {
-    return { kind: 'npm' as const, package: value };
-  }
-  if (kind === 'folder' && value !== '') return { kind: 'folder' as const, path: value };
-  if (kind === 'feed' && httpUrl.safeParse(value).success) return { kind: 'feed' as const, url: value };
-  if (kind === 'git' && rest.length > 0) {
-    const [url = '', ref, more] = rest;
-    // A path without a dot in front is one, too, as it is for `folder`.
-    const address = /^[\w-][\w./-]*$/.test(url) && !url.startsWith('-') ? `./${url}` : url;
-    const problem = gitAddressProblem(address) ?? (ref === undefined ? undefined : gitRefProblem(ref));
-    if (problem === undefined && more === undefined) return { kind: 'git' as const, url: address, ref };
-    context.addIssue({ code: 'custom', message: problem ?? 'expected `git URL` or `git URL REF`' });
-    return z.NEVER;
-  }
-  context.addIssue({ code: 'custom', message: 'expected `npm PACKAGE`, `folder PATH`, `feed URL` or `git URL REF`' });
-  return z.NEVER;
-});
 
 const deadlines = z
   .strictObject({
@@ -258,6 +236,9 @@ export type SelfConfig = z.infer<typeof SelfSchema>;
 /** How much updates may take of a device. */
 export const UpdatesSchema = z.strictObject({
   atOnce: z.number().int().min(1).max(100).default(2).describe('How many apps are updated at once; others wait.'),
+  keepBackups: duration('0s', '3650d')
+    .default(86_400_000)
+    .describe("Backups that are younger than this stay, whatever the hub's setting `retention` says."),
 });
 
 /** `agent.yaml` of a device in a fleet, and the device's part of a machine's single `fettle.yaml`. */

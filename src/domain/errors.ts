@@ -26,6 +26,7 @@ export const ORIGIN_CODES = [
   'artifact_invalid',
   'download_failed',
   'install_failed',
+  'key_unusable',
 ] as const;
 
 /** Stable codes. Add here first; the catalogue does not compile without a text for each. */

@@ -20,18 +20,34 @@ export const MAX_BACKUPS = 500;
 export const HANDSHAKE_PURPOSE = 'fettle.v1 handshake';
 
 const name = z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/);
-const id = z.string().min(1).max(80);
+/** Ids become names of files (the journal's, a tool's): nothing of a path is in them. */
+const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/);
 const version = z.string().min(1).max(100);
+/** Becomes part of a folder's name. */
+const orderedVersion = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,99}$/);
 const at = z.number().int().nonnegative();
 const nonce = z.string().min(16).max(200);
 
 /** A release as an order names it. The agent compares it with what it reads at the origin itself. */
 export const OrderedRelease = z.object({
-  version,
+  version: orderedVersion,
   channel: z.string().max(40),
-  digest: z.string().regex(/^sha(256|512)-\S+$/),
+  digest: z.string().regex(/^sha(256|512)-[A-Za-z0-9+/=_-]{1,200}$/),
 });
 export type OrderedRelease = z.infer<typeof OrderedRelease>;
+
+/**
+ * What an order is for and no more. It never widens what the device's file allows: whatever it names must be in that file,
+ * and belong to that app.
+ */
+export const Capability = z.object({
+  app: name,
+  /** Tools of the device's file. */
+  tools: z.array(z.string().max(80)).max(20),
+  /** Kept paths of the app; none: those that the device's file names. */
+  paths: z.array(z.string().max(300)).max(100),
+});
+export type Capability = z.infer<typeof Capability>;
 
 /** One thing to do to one app on one device. The agent checks it against its own file before anything else. */
 export const Order = z.object({
@@ -48,7 +64,7 @@ export const Order = z.object({
   /** Is the data backed up before the switch? */
   backup: z.boolean().default(true),
   /** Needed for `restore`: the sequence number of the backup that is put back. */
-  backupSeq: z.number().int().positive().optional(),
+  backupSeq: z.number().int().positive().max(1e9).optional(),
   /** Given on the device itself (`fettle rollback`), by its user. Not for hubs: the agent takes it from none. */
   local: z
     .object({
@@ -59,6 +75,8 @@ export const Order = z.object({
     .optional(),
   /** A person insists: a release that was blocked by an earlier failure is tried again. */
   force: z.boolean().default(false),
+  /** Absent from a hub of before; the device's file decides either way. */
+  capability: Capability.optional(),
   /** Hub time. The agent measures from the handshake's clock reading, so a device without a clock works. */
   notBefore: at,
   expiresAt: at,

@@ -375,6 +375,7 @@ function configuration(home: string, port: number, options: DeviceOptions, execu
   };
   const app = Object.entries(lines).map(([key, value]) => `    ${key}: ${value}`);
   return `fettle: {source: folder releases-fettle, for: 1s, deadlines: {probing: 4s}}
+updates: {keepBackups: 0s}
 apps:
   app:
 ${app.join('\n').replaceAll('$PORT', String(port)).replaceAll('$HOME', home)}

@@ -3,6 +3,7 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   'hub.port': [7411],
   defaultApp: ['mybot'],
   language: ['zh'],
+  'updates.keepBackups': ['7d'],
   'fettle.source': ['npm fettle'],
   'chats.feishu.appId': ['cli_0123456789abcdef'],
   'chats.discord.guilds': [['123456789012345678']],
