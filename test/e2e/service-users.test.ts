@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { layoutWith } from '../../config/home.ts';
 import { packFettle } from '../support/fettle-release.ts';
@@ -155,6 +155,7 @@ if (role === 'hub') {
     expect([await userOf('keeper'), await userOf('agent'), await userOf('hub')]).toEqual(['root', 'root', 'root']);
     expect(await owner(`${HOME}/hub`)).toBe('root:root 700');
     await ask('/mine', 8080, 'POST');
+    expect((await home.fettle(['doctor'])).out).toContain('note   Hub and agent share the user root');
   });
 
   test('install-service again: the hub gets a user, apps never notice, and what it knew is still there', async () => {
@@ -178,6 +179,20 @@ if (role === 'hub') {
     expect(await machine.sh(`find ${HOME}/hub ! -user fettle-hub`)).toBe('');
     expect(machine.read(`${HOME}/hub/id`)).toBe(id);
     expect((await home.say('/update status web')).out).toContain('web 1.0.0: healthy');
+
+    const doctor = async () => (await home.fettle(['doctor'])).out;
+    expect(await doctor()).toContain('ok     The hub runs as fettle-hub');
+    expect(await doctor()).toContain('ok     Keys and secrets can be read by root and fettle-hub alone');
+    await machine.sh(
+      `chown root ${HOME}/hub/key; chmod 644 ${HOME}/fettle.yaml; chmod 777 ${dirname(SOCKETS.hub)} ${SOCKETS.hub}`,
+    );
+    const wrong = await doctor();
+    expect(wrong).toContain(`WRONG  ${HOME}/hub/key is not fettle-hub's`);
+    expect(wrong).toContain(`WRONG  Others can open ${SOCKETS.hub}`);
+    await machine.sh(
+      `chown fettle-hub ${HOME}/hub/key; chmod 640 ${HOME}/fettle.yaml; chmod 700 ${dirname(SOCKETS.hub)}; chmod 600 ${SOCKETS.hub}`,
+    );
+    expect(await doctor()).not.toMatch(/WRONG .*(hub\/key|hub\.sock)/);
 
     const hub = await pidOf('hub');
     const again = await home.fettle(['install-service']);
@@ -305,11 +320,51 @@ if (role === 'hub') {
     await machine.boot();
     await serves('1.0.0');
     await until('the hub', async () => (await home.say('/update status web')).out.includes('healthy'), 60_000);
+    await until('the keeper to hear that the hub serves', () => {
+      const { apps } = JSON.parse(machine.read(`${HOME}/keeper/keep.json`));
+      return apps.hub.starts === 0;
+    });
     expect(await owner(`${HOME}/fettle.yaml`)).toBe('root:fettle-hub 640');
     expect(await owner('/run/fettle-hub')).toBe('fettle-hub:fettle-hub 700');
     expect(await owner(SOCKETS.hub)).toBe('fettle-hub:fettle-hub 600');
     expect(await owner(SOCKETS.keeper)).toBe('root:root 600');
     expect([await userOf('hub'), await appUser(8080)]).toEqual(['fettle-hub', 'fettle-web']);
+  });
+
+  test('an app that `fettle init` takes over, and that nobody runs, gets a user', async () => {
+    const folder = '/srv/fresh';
+    for (const [name, text] of [
+      ['package.json', '{"name": "fresh", "version": "1.0.0"}'],
+      ['server.mjs', SERVER('1.0.0')],
+      ['tries.mjs', TRIES],
+      ['data/store', 'mine'],
+    ] as const)
+      machine.write(`${folder}/${name}`, text);
+    const flags = [
+      '--name',
+      'fresh',
+      '--run',
+      'node server.mjs',
+      '--keep',
+      'data',
+      '--health',
+      'http://127.0.0.1:8082/',
+    ];
+    const asked = await home.fettle(['init', folder, ...flags]);
+    expect(asked.out).toContain('make the user fettle-fresh for it');
+    expect((await machine.run(['id', 'fettle-fresh'])).code).not.toBe(0);
+    const done = await home.fettle(['init', folder, ...flags, '--yes']);
+    expect(done).toMatchObject({ code: 0 });
+    const text = machine.read(`${HOME}/fettle.yaml`);
+    expect(text).toContain('user: fettle-fresh');
+    machine.write(`${HOME}/fettle.yaml`, text.replace('    user: fettle-fresh\n', '$&    env: {PORT: 8082}\n'), 0o600);
+    await machine.sh('systemctl restart fettle');
+    await serves('1.0.0', 8082);
+    expect(await appUser(8082)).toBe('fettle-fresh');
+    expect(await owner(`${HOME}/apps/fresh/shared/data/store`)).toMatch(/^fettle-fresh:/);
+    // Whoever wants it as it was says so.
+    const root = await home.fettle(['init', folder, ...flags.with(1, 'again'), '--user', 'root']);
+    expect(root.out).not.toContain('fettle-again');
   });
 
   test('rescue by root, with everything stopped: the hub comes back as its user', async () => {
