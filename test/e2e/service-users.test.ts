@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { layoutWith } from '../../config/home.ts';
 import { packFettle } from '../support/fettle-release.ts';
+import { SERVER, TRIES, type Tried } from '../support/looks-around.ts';
 import { bootMachine, type Machine, whyNoMachine } from '../support/machine.ts';
 import { type MachineHome, machineHome } from '../support/machine-home.ts';
 import { until } from '../support/until.ts';
@@ -14,6 +15,7 @@ const why = whyNoMachine();
 if (why && process.env.FETTLE_REQUIRE_SYSTEMD) throw new Error(`tests of users can't run: ${why}`);
 if (why) console.log(`tests of users are not run: ${why}`);
 
+const ROOT = join(import.meta.dirname, '../..');
 const HOME = '/var/lib/fettle';
 const { runtime } = layoutWith(HOME, '/run/fettle', { user: 'fettle-hub', runtime: '/run/fettle-hub' });
 const SOCKETS = { keeper: runtime.keeperSocket, hub: runtime.hubSocket };
@@ -27,6 +29,7 @@ const SECRETS = [
   `${HOME}/keeper/keep.json`,
   `${HOME}/keeper/environment`,
   `${HOME}/agent.yaml`,
+  `${HOME}/fettle.yaml~`,
   `${HOME}/apps/other/shared/data/store`,
   `${HOME}/logs/hub.log`,
 ];
@@ -45,42 +48,6 @@ const PROGRAMS = [
 ];
 const WEB_OWN = `${HOME}/apps/web/shared/data/store`;
 const EVERYTHING = [...SECRETS, ...HUB_ALONE, ...HUB_READS, WEB_OWN];
-
-/** Opens each path as this very process, and says how that ended. Nothing is changed. */
-const TRIES = `
-import { closeSync, openSync } from 'node:fs';
-import { createConnection } from 'node:net';
-const attempt = (path, flags) => { try { closeSync(openSync(path, flags)); return 'yes'; } catch (e) { return e.code; } };
-const connects = (path) => new Promise((done) => createConnection(path).on('connect', function () { this.destroy(); done('yes'); }).on('error', (e) => done(e.code)));
-export async function tries() {
-  const { reads, writes, sockets } = JSON.parse(globalThis.TRIES ?? process.env.TRIES);
-  return {
-    uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(),
-    reads: Object.fromEntries(reads.map((path) => [path, attempt(path, 'r')])),
-    writes: Object.fromEntries(writes.map((path) => [path, attempt(path, 'a')])),
-    sockets: Object.fromEntries(await Promise.all(sockets.map(async (path) => [path, await connects(path)]))),
-  };
-}
-`;
-const SERVER = (version: string) => `import { createServer } from 'node:http';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { tries } from './tries.mjs';
-createServer(async (request, response) => {
-  if (request.url === '/tries') return response.end(JSON.stringify(await tries()));
-  if (request.method === 'POST') writeFileSync('data/store', request.url);
-  const data = existsSync('data/store') ? readFileSync('data/store', 'utf8') : '';
-  response.end(JSON.stringify({ version: '${version}', data, uid: process.getuid() }));
-}).listen(Number(process.env.PORT), '127.0.0.1');
-`;
-
-interface Tried {
-  readonly uid: number;
-  readonly gid: number;
-  readonly groups: readonly number[];
-  readonly reads: Readonly<Record<string, string>>;
-  readonly writes: Readonly<Record<string, string>>;
-  readonly sockets: Readonly<Record<string, string>>;
-}
 
 const app = (name: string, port: number, more = '') => `  ${name}:
     source: folder releases/${name}
@@ -113,7 +80,8 @@ if (role === 'hub') {
     machine = await bootMachine();
     home = machineHome(machine, HOME);
     machine.write(`${HOME}/fettle.yaml`, CONFIG(), 0o600);
-    machine.write(`${HOME}/agent.yaml`, 'apps: {}\n', 0o600);
+    // As an editor leaves them.
+    for (const name of ['agent.yaml', 'fettle.yaml~']) machine.write(`${HOME}/${name}`, 'apps: {}\n', 0o644);
     machine.write(`${HOME}/telegram.token`, '1:secret\n', 0o600);
     for (const [name, version] of [
       ['web', '1.0.0'],
@@ -194,6 +162,20 @@ if (role === 'hub') {
     );
     expect(await doctor()).not.toMatch(/WRONG .*(hub\/key|hub\.sock)/);
 
+    const nobody = await machine.run([
+      'setpriv',
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      process.execPath,
+      `${ROOT}/dist/main.js`,
+      '--home',
+      HOME,
+      'say',
+      'hi',
+    ]);
+    expect(nobody).toMatchObject({ code: 1 });
+    expect(nobody.out).toContain('is reached with sudo');
     const hub = await pidOf('hub');
     const again = await home.fettle(['install-service']);
     expect(again).toMatchObject({ code: 0 });
@@ -316,6 +298,8 @@ if (role === 'hub') {
     machine.write(`${HOME}/fettle.yaml.new`, CONFIG('\n    user: fettle-web'), 0o600);
     await machine.sh(`mv ${HOME}/fettle.yaml.new ${HOME}/fettle.yaml`);
     expect(await owner(`${HOME}/fettle.yaml`)).toBe('root:root 600');
+    // As a migration that was cut off: what is not the hub's yet is, once the hub is started.
+    await machine.sh(`chown root: ${HOME}/hub ${HOME}/hub/hub.db ${HOME}/hub/id`);
     await machine.cutPower();
     await machine.boot();
     await serves('1.0.0');
@@ -325,6 +309,7 @@ if (role === 'hub') {
       return apps.hub.starts === 0;
     });
     expect(await owner(`${HOME}/fettle.yaml`)).toBe('root:fettle-hub 640');
+    expect(await machine.sh(`find ${HOME}/hub ! -user fettle-hub`)).toBe('');
     expect(await owner('/run/fettle-hub')).toBe('fettle-hub:fettle-hub 700');
     expect(await owner(SOCKETS.hub)).toBe('fettle-hub:fettle-hub 600');
     expect(await owner(SOCKETS.keeper)).toBe('root:root 600');
@@ -369,6 +354,9 @@ if (role === 'hub') {
 
   test('rescue by root, with everything stopped: the hub comes back as its user', async () => {
     await machine.sh('systemctl stop fettle');
+    // What root does to the database meanwhile leaves nothing that the hub can't open.
+    expect(await home.fettle(['claim'])).toMatchObject({ code: 0 });
+    expect(await machine.sh(`find ${HOME}/hub ! -user fettle-hub`)).toBe('');
     const said = await home.fettle(['rescue', 'hub']);
     expect(said).toMatchObject({ code: 0 });
     expect(await userOf('hub')).toBe('fettle-hub');

@@ -5,7 +5,7 @@ import { findUser, type User } from '../../../agent/restart/user.ts';
 import { readServiceRecord } from '../../../config/home.ts';
 import { secretValues } from '../../domain/redact.ts';
 import { accountName } from '../service/accounts.ts';
-import { hubLacks } from '../service/apart.ts';
+import { hubLacks, mayRead, readFiles } from '../service/apart.ts';
 import { uidOf } from '../service/hand-over.ts';
 import { ownerOf } from '../service/owner.ts';
 import { type Check, type Facts, type Finding, note, ok, wrong } from './contract.ts';
@@ -62,6 +62,13 @@ function* apart(facts: Facts, name: string): Generator<Finding> {
   if (!config) return;
   if (process.geteuid?.() === 0)
     for (const line of hubLacks(layout, { file: configFile, config }, { user: name, runtime: '' })) yield wrong(line);
+  if (process.geteuid?.() === 0)
+    for (const file of readFiles({ config: configFile }, layout, { file: configFile, config }))
+      if (!mayRead(user, file))
+        yield wrong(
+          `${name} can't read ${file}`,
+          `chgrp ${name} ${file}; chmod 640 ${file}; and x on each folder above it`,
+        );
   const told = Object.entries(config.apps).filter(([, { env }]) => secretValues(env).length > 0);
   if (told.length > 0)
     yield note(

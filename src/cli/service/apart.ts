@@ -49,7 +49,11 @@ function mayPass(user: User, folder: string): boolean {
 }
 
 /** Files that are root's and that the hub reads: its configuration, and the secrets of its chats. */
-function readFiles({ config }: Pick<ServiceOptions, 'config'>, layout: HomeLayout, loaded: LoadedConfig): string[] {
+export function readFiles(
+  { config }: Pick<ServiceOptions, 'config'>,
+  layout: HomeLayout,
+  loaded: LoadedConfig,
+): string[] {
   const file = config ?? layout.config;
   const { chats } = loaded.config;
   const secrets = CHAT_PLATFORMS.filter((name) => chats[name] !== undefined).map(
