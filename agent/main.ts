@@ -8,12 +8,13 @@ import type { HomeLayout } from '../config/home.ts';
 import { isSelf } from '../src/domain/app.ts';
 import { FettleError } from '../src/domain/errors.ts';
 import type { Clock } from '../src/domain/id.ts';
-import { createRedactor, type Redact, secretValues } from '../src/domain/redact.ts';
+import type { Redact } from '../src/domain/redact.ts';
 import { readTrimmed, writeDurably } from '../src/files/durable.ts';
 import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
 import { lookForCrashes, openCrashes } from './crashes.ts';
+import { discreetJournal, discreetMessage } from './discreet.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
 import { createStartLogs } from './health/start-log.ts';
 import { createHeldReports } from './held-reports.ts';
@@ -52,7 +53,8 @@ export interface AgentOptions {
   readonly acquirer: Acquirer;
   readonly journal: Journal;
   readonly basicEnvironment: Readonly<Record<string, string>>;
-  readonly userHome: string;
+  /** Hides every secret of the device, of whichever app. */
+  readonly redact: Redact;
   readonly clock: Clock;
   /** How often crashes are looked for, where that is not the usual. */
   readonly crashLookMs?: number | undefined;
@@ -97,22 +99,17 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     kept: thereIsKeeper ? drivers.kept : undefined,
     connectedTo: () => link.hub(),
     reconnect: () => link.hurry(),
-    redact: (text) => redactFor('agent', text),
+    redact: options.redact,
     log,
   });
-  const policy = createPolicy(config, self.apps, device, layout.agent.orders);
+  const policy = createPolicy(config, self.apps, device, layout.agent.orders, clock.monotonic);
   const settings = openSettings(join(layout.agent.dir, 'settings.json'));
   const reports = new Map<string, { seq: number; extra: number }>();
   const held = createHeldReports<AgentMessage>((message) => link.send(message));
   let recovered = false;
 
-  const redactors = new Map<string, Redact>();
-  const redactFor = (app: string, text: string) => {
-    const secrets = secretValues(policy.app(app)?.env ?? {});
-    const redact = redactors.get(app) ?? createRedactor({ secrets, homes: [layout.home, options.userHome] });
-    redactors.set(app, redact);
-    return redact(text);
-  };
+  // What one app prints may be another one's secret.
+  const redactFor = (_app: string, text: string) => options.redact(text);
 
   const crashes = openCrashes(layout.agent.crashes, log);
   const updates = createUpdates({
@@ -125,7 +122,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     bound: createBound(config.updates.atOnce),
     clock,
     log,
-    journal: options.journal,
+    journal: discreetJournal(options.journal, options.redact),
     checks: HEALTH_CHECKS,
     acquirer: options.acquirer,
     blocked: openBlocked(join(layout.agent.dir, 'blocked.json')),
@@ -167,7 +164,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     onChange: () => sendInventory(),
   });
 
-  const link = createLink({
+  const wire = createLink({
     hub: () => readHubIdentity(layout, false),
     key: openKey(layout.agent.key),
     device: { id: device, name: deviceName(), platform, version: options.version, machine: machineOf(layout.home) },
@@ -180,12 +177,11 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       void sendInventory();
       if (layout.hub.user !== undefined) void commitHub();
     },
-    // Nothing that a hub says may end the agent; what could not be written down is offered again.
-    onMessage: (message, hubNow) => {
-      receive(message, hubNow).catch((error: unknown) => log(`${message.type} was not taken: ${String(error)}`));
-    },
+    // Nothing that a hub says may end the agent: the link logs it. What could not be written down is offered again.
+    onMessage: receive,
     log,
   });
+  const link = { ...wire, send: (message: AgentMessage) => wire.send(discreetMessage(message, options.redact)) };
 
   /** A hub with a user of its own can't tell the keeper itself that it serves. */
   async function commitHub(): Promise<void> {
@@ -214,7 +210,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         const { local: _, ...order } = message.order;
         const answer = { type: 'order-ack', order: order.id, update: order.update } as const;
         try {
-          updates.take(order, message.now ?? hubNow);
+          updates.take(order, hubNow);
           link.send({ ...answer, accepted: true });
         } catch (error) {
           log(`order ${order.id} for ${order.app} refused: ${String(error)}`);
@@ -250,6 +246,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
           log(`the hub's settings could not be kept: ${String(error)}`);
         }
         return;
+      case 'audit-ack':
       case 'challenge':
       case 'welcome':
       case 'unknown':

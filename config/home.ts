@@ -46,6 +46,8 @@ export interface HomeLayout {
     readonly db: string;
     /** Mirrors of git repositories. */
     readonly git: string;
+    /** Which keys took over from those of the file. */
+    readonly rotations: string;
     readonly key: string;
     readonly port: string;
   };
@@ -64,6 +66,8 @@ export interface HomeLayout {
     readonly peers: string;
     readonly npmCache: string;
     readonly seen: string;
+    /** Which keys took over from those of the file. */
+    readonly rotations: string;
     /** Mirrors of git repositories. */
     readonly git: string;
     /** Of an agent without a keeper: what it goes back to unless it proves itself. */
@@ -151,6 +155,7 @@ export function layoutWith(home: string, runtimeFolder: string, hub?: HubPlace):
       lock: at('hub', 'lock'),
       db: at('hub', 'hub.db'),
       git: at('hub', 'git'),
+      rotations: at('hub', 'rotations.json'),
       key: at('hub', 'key'),
       port: at('hub', 'port'),
     },
@@ -166,6 +171,7 @@ export function layoutWith(home: string, runtimeFolder: string, hub?: HubPlace):
       peers: at('agent', 'hub.pub'),
       npmCache: at('agent', 'npm-cache'),
       seen: at('agent', 'seen.json'),
+      rotations: at('agent', 'rotations.json'),
       git: at('agent', 'git'),
       proving: at('agent', 'proving.json'),
     },

@@ -17,6 +17,8 @@ export function selfAppConfig(app: SelfApp, self: SelfConfig, hubUser?: string):
   return {
     ...base,
     ...(self.source ? { source: self.source } : {}),
+    // With a source of artifacts, the file is not taken without keys: so this is `signed`.
+    keys: self.keys,
     channel: self.channel,
     downgrade: self.downgrade,
     deadlines: self.deadlines,

@@ -10,11 +10,13 @@ import { createOutbox } from '../chat/outbox.ts';
 import { createRouter } from '../chat/router.ts';
 import { COMMANDS, createCommandTable } from '../commands/index.ts';
 import { FettleError } from '../domain/errors.ts';
-import { createRedactor, secretValues } from '../domain/redact.ts';
+import { createLogLines } from '../domain/log-lines.ts';
+import { createRedactor } from '../domain/redact.ts';
 import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
 import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
+import { createRotationFile } from '../origin/key-rotation.ts';
 import { createPeople } from '../people/people.ts';
 import { openKey } from '../protocol/key.ts';
 import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';
@@ -34,11 +36,14 @@ import { openStore } from '../store/open.ts';
 import { activeUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
+import { guardConsole } from './console.ts';
 import { endOnCrash } from './crash.ts';
 import { discreet } from './discreet.ts';
+import { createDiscretion, writeLog } from './discretion.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { requestedApps, selfApps } from './hub-apps.ts';
+import { createHubDevices, named } from './hub-devices.ts';
 import { createHubListener, healthHandler } from './hub-http.ts';
 import { hubStatus } from './hub-status.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
@@ -55,17 +60,17 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const lock = takeLock(layout.hub.lock);
   const loaded = loadConfig(config ?? layout.config).config;
   const platforms = chatPlatforms(loaded.chats, config ?? layout.config, environment.all);
-  const redact = createRedactor({
-    secrets: [
-      ...Object.values(loaded.apps).flatMap((app) => secretValues(app.env)),
-      ...chatSecrets(platforms, environment.all),
-    ],
-    homes: [layout.home, environment.userHome],
+  const configFile = config ?? layout.config;
+  const known = { layout, configFile, userHome: environment.userHome, variables: environment.all };
+  const { redact } = createDiscretion(known, { secrets: chatSecrets(platforms, environment.all), keepEnrolment: true });
+  const inLog = createRedactor();
+  const { line: logLine, event: logEvent } = createLogLines({
+    redact: (text) => inLog(redact(text)),
+    write: writeLog,
+    now: clock.now,
   });
-  const logLine = (line: string) => console.error(`${new Date().toISOString()} ${redact(line)}`);
   endOnCrash(process, logLine);
-  const logEvent = (event: string, data: Readonly<Record<string, unknown>>) =>
-    logLine(`${event} ${JSON.stringify(data)}`);
+  guardConsole(redact);
   const random = (length: number) => randomBytes(length);
   const told = untilTold();
 
@@ -77,6 +82,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     npm: tools.origin,
     git: gitTools(environment, layout.hub.git),
     seen: createSeenInStore(db),
+    rotations: createRotationFile(layout.hub.rotations),
     fetch: globalThis.fetch,
   });
   const checker = createReleaseChecker({ db, sources, clock });
@@ -167,6 +173,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     onChange: () => handsOff.soon(),
   });
   const logs = createLogReader(reachable, random);
+  const fleet = createHubDevices({
+    ...{ db, clock, random, announcer, outbox, layout, log: logLine },
+    ...{ listener: () => listener, gateway: () => gateway, engine: () => engine },
+  });
   const services = createServices({
     db,
     clock,
@@ -181,6 +191,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     choices,
     people,
     approvals,
+    fleet,
     version: VERSION,
     adapters,
   });
@@ -216,25 +227,25 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     servers: listener.servers,
     key: openKey(layout.hub.key),
     hub: { id: hubId, version: VERSION },
-    // One machine: its agent is the one whose key is in the same home. Enrolled devices bring theirs.
-    deviceKey: async () => {
-      const publicKey = readTrimmed(`${layout.agent.key}.pub`);
-      return publicKey === undefined ? undefined : { publicKey, state: 'active' };
-    },
+    deviceKey: fleet.deviceKey,
     clock,
     random,
     log: logLine,
     events: {
-      connected: (peer) => engine.connected(peer),
+      async connected(peer) {
+        const state = await fleet.seen(peer);
+        return state === 'active' ? engine.connected(named(fleet, peer)) : state;
+      },
       ready: (peer) => deviceSettings.connected(peer.device),
-      disconnected: (peer, epoch) => engine.disconnected(peer, epoch),
+      disconnected: (peer, epoch, why) => engine.disconnected(peer, epoch, why),
       async message(peer, epoch, message) {
-        if (message.type === 'log') logs.answer(message);
-        else if (message.type === 'backups') backups.answer(message);
-        else await engine.received(peer, epoch, message);
+        if (message.type === 'log') logs.answer(peer.device, message);
+        else if (message.type === 'backups') backups.answer(peer.device, message);
+        else await engine.received(named(fleet, peer), epoch, message);
       },
     },
   });
+  await fleet.start();
   const port = await listener.listen(environment.port, loaded.hub.port);
   for (const { adminChat } of adapters)
     if (adminChat) await rememberAdminChat(db, { route: adminChat, language: undefined, at: clock.now() });

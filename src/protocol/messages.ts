@@ -5,6 +5,8 @@ import { UPDATE_KINDS, UPDATE_STATES } from '../domain/update.ts';
  * What hub and agent say to each other: JSON, one object a WebSocket message, at most {@link MAX_MESSAGE_BYTES}.
  * Additive only: a field is added as optional, a message type is added; nothing is renamed or removed, because
  * hub and agent of different versions talk. A type that one side does not know is answered with `unknown`.
+ * `challenge`, `hello` and `welcome` are bare, as is an `unknown` before them; everything after is in signed frames
+ * (`frames.ts`).
  */
 
 /** Larger messages close the connection (code 1009). */
@@ -16,6 +18,10 @@ export const SUBPROTOCOL = 'fettle.v1';
 /** Backups of an app that are told, the newest: more would not fit in a message. */
 export const MAX_BACKUPS = 500;
 
+/** Entries of a device's audit log in one message, and characters of one. */
+export const MAX_AUDIT_LINES = 100;
+export const MAX_AUDIT_LINE = 2_000;
+
 /** What the handshake's signatures are for; a signature made for another purpose does not fit. */
 export const HANDSHAKE_PURPOSE = 'fettle.v1 handshake';
 
@@ -26,7 +32,10 @@ const version = z.string().min(1).max(100);
 /** Becomes part of a folder's name. */
 const orderedVersion = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,99}$/);
 const at = z.number().int().nonnegative();
-const nonce = z.string().min(16).max(200);
+/** No line break: it is a line of what is signed. */
+const nonce = z.string().regex(/^[A-Za-z0-9+/=_-]{16,200}$/);
+/** A place in an audit log, with the hash of everything up to there (`audit-chain.ts`). */
+const link = z.object({ seq: z.number().int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{64}$/) });
 
 /** A release as an order names it. The agent compares it with what it reads at the origin itself. */
 export const OrderedRelease = z.object({
@@ -211,11 +220,20 @@ export const HubMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('order'),
     order: Order,
-    /** Hub time now: clocks jump between the handshake and an order. */
+    /** Hub time when it was sent: clocks jump between the handshake and an order. */
     now: at.optional(),
-    /** Ed25519 over the order. Optional while hub and agent share one machine and one file. */
+    /**
+     * Milliseconds from the connection's welcome to here, on the hub's monotonic clock. The agent counts from its own
+     * `hello`, which came before: so it finds out that an order was held up on the way, whatever the clocks say.
+     */
+    after: z.number().nonnegative().optional(),
+    /** Was to be over the order. The frame around it is signed instead. */
     signature: z.string().optional(),
+    /** This order's entry in the hub's audit log. */
+    log: link.optional(),
   }),
+  // Told up to `n` of the device's audit log, and where the hub's own stands. 0: everything that is there is wanted.
+  z.object({ type: z.literal('audit-ack'), n: z.number().int().nonnegative(), log: link.optional() }),
   z.object({ type: z.literal('cancel'), update: id }),
   /** A person insists: the update does not wait for the app's own lock (any more). Saying it again is no error. */
   z.object({ type: z.literal('force'), update: id }),
@@ -260,6 +278,8 @@ export const AgentMessage = z.discriminatedUnion('type', [
     apps: z.array(AppReport).max(1_000),
     /** True once recovery has run and nothing is left over. */
     recovered: z.boolean(),
+    /** Apps that are not told, because a message would be too large. None of them is being updated. */
+    omitted: z.number().int().nonnegative().optional(),
   }),
   z.object({ type: z.literal('order-ack'), order: id, update: id, accepted: z.boolean(), problem: Problem.optional() }),
   z.object({
@@ -298,7 +318,17 @@ export const AgentMessage = z.discriminatedUnion('type', [
     backups: z.array(BackupReport).max(MAX_BACKUPS),
     /** What is no backup that could be put back. */
     strange: z.array(StrangeBackup).max(100).optional(),
+    /** Older ones that are not told, because a message would be too large. */
+    omitted: z.number().int().nonnegative().optional(),
     problem: Problem.optional(),
+  }),
+  // The device's audit log, as it is on its lines. None: only where it stands; the hub then says what it lacks.
+  z.object({
+    type: z.literal('audit'),
+    head: link,
+    /** The number of the oldest entry that is still there. */
+    first: z.number().int().nonnegative(),
+    lines: z.array(z.string().max(MAX_AUDIT_LINE)).max(MAX_AUDIT_LINES),
   }),
   z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),
 ]);
