@@ -12,6 +12,7 @@ import {
 import { dirname, join } from 'node:path';
 import type { AppConfig } from '../../config/agent-schema.ts';
 import type { HomeLayout } from '../../config/home.ts';
+import { isSelf } from '../../src/domain/app.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import { syncFolder } from '../../src/files/durable.ts';
 
@@ -87,6 +88,8 @@ export function makeReachable(layout: HomeLayout, app: string, user: User, keep:
   change(releases, (mode) => mode | 0o001);
   if (existsSync(layout.runtimes)) openToAll(layout.runtimes);
   for (const slot of readdirSync(releases)) readable(join(releases, slot), user);
+  // What Fettle itself keeps is elsewhere.
+  if (isSelf(app)) return;
   own(shared, user, false);
   for (const kept of keep) {
     for (let at = dirname(join(shared, kept)); at.length > shared.length; at = dirname(at)) own(at, user, false);

@@ -25,7 +25,11 @@ export function installRuntime(runtimes: string, node: string, version: string):
   makeFolder(dirname(target));
   const temporary = `${target}.new`;
   rmSync(temporary, { force: true });
+  // A file of somebody else's is theirs to change under any name, and everything here runs on it.
+  const { uid, mode } = statSync(source);
+  const safe = process.geteuid?.() !== 0 || (uid === 0 && (mode & 0o022) === 0);
   try {
+    if (!safe) throw new Error('not linked');
     linkSync(source, temporary);
   } catch {
     copyFileSync(source, temporary);

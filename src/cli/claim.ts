@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { askStatus } from '../../adapters/terminal/index.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
@@ -31,8 +31,11 @@ export async function runClaim({ layout, environment, config, print }: ClaimOpti
     print(`There is no hub in ${layout.home} yet. \`fettle up\` makes one; then \`fettle claim\`.`);
     return 1;
   }
-  const owner = statSync(path).uid;
-  if (process.getuid !== undefined && owner !== process.getuid()) {
+  const found = lstatSync(path);
+  const owner = found.uid;
+  // What root writes beside a database is its owner's: SQLite sees to that.
+  const root = process.getuid?.() === 0 && layout.hub.user !== undefined && found.isFile();
+  if (process.getuid !== undefined && owner !== process.getuid() && !root) {
     // What another user wrote beside the database could lock the hub out of it.
     print(`The hub is another user's. Run this as that one: sudo -u '#${owner}' fettle claim`);
     return 1;

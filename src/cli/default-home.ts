@@ -14,8 +14,18 @@ export function packageRoot(): string {
   return folder;
 }
 
-/** Where everything is kept unless FETTLE_HOME says: `./data` in a checkout, `~/.fettle` for an installed package. */
-export function defaultHome(environment: Environment): string {
+/** Of the machine rather than of a person: every user may pass to it, and to what is theirs in it. */
+const MACHINE_HOME = '/var/lib/fettle';
+
+/**
+ * Where everything is kept unless FETTLE_HOME says: `./data` in a checkout, `~/.fettle` for an installed package; for root
+ * `/var/lib/fettle` where one is there.
+ * @param service a service of the system is about to be installed: root's is made there, unless there is one in `~/.fettle`
+ */
+export function defaultHome(environment: Environment, service = false): string {
   const root = packageRoot();
-  return existsSync(join(root, 'src', 'main.ts')) ? join(root, 'data') : join(environment.userHome, '.fettle');
+  if (existsSync(join(root, 'src', 'main.ts'))) return join(root, 'data');
+  const own = join(environment.userHome, '.fettle');
+  const machine = process.geteuid?.() === 0 && !existsSync(own) && (service || existsSync(MACHINE_HOME));
+  return machine ? MACHINE_HOME : own;
 }

@@ -29,7 +29,7 @@ import {
 } from './init/refusals.ts';
 import { configurationLines, foundLines, planLines, withoutPasswords } from './init/text.ts';
 import { recordToUndo, runningOf, undo } from './init/undo.ts';
-import { userName } from './init/user-name.ts';
+import { makeOwnAccount, userName } from './init/user-name.ts';
 import { machineClock } from './npm-tools.ts';
 
 /** `fettle init`: takes an app over that is there already, and gives it back. */
@@ -98,7 +98,7 @@ async function runAdopt(options: InitOptions): Promise<number> {
       health,
       current: undefined,
       file: options.file,
-      user: options.user === userName(process.geteuid?.() ?? 0) ? undefined : options.user,
+      user: options.user,
     },
     runners,
     { layout, configFile: configFile(options), signal },
@@ -130,6 +130,7 @@ async function runAdopt(options: InitOptions): Promise<number> {
   refuseRunning(found, mayRunOn(found) ? [] : runnersOf(found.path));
   makeFolder(layout.home);
   writeSchema(dirname(configFile(options)));
+  makeOwnAccount(plan.account, plan.app, layout, say);
   await adopt(plan, { layout, ask, signal, now: machineClock.now, say });
   if (json) print(JSON.stringify(reportOf(plan, layout, true)));
   for (const line of doneLines(plan, options)) say(line);

@@ -35,9 +35,9 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     .exitOverride((error) => {
       throw error;
     });
-  const layout = () => {
+  const layout = (service = false) => {
     const { home } = program.opts<{ home?: string }>();
-    return homeLayout(home ?? environment.home ?? defaultHome(environment), environment.runtimeFolder);
+    return homeLayout(home ?? environment.home ?? defaultHome(environment, service), environment.runtimeFolder);
   };
   const config = () => program.opts<{ config?: string }>().config;
 
@@ -249,7 +249,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
         const told = new AbortController();
         for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => told.abort());
         const given = {
-          layout: layout(),
+          layout: layout(options.user !== true),
           environment,
           config: config(),
           user: options.user === true,

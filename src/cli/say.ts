@@ -23,13 +23,13 @@ export interface SayOptions {
 
 const TEXT = {
   en: {
-    never: 'The hub does not answer. Start it with `fettle up`.',
+    never: 'The hub does not answer. Start it with `fettle up`; that of a service of root’s is reached with sudo.',
     gone: 'The hub went away and has not come back. What was asked for goes on without it; `fettle doctor` says what is wrong.',
     late: 'No final answer in time. What was asked for goes on; `fettle chat` shows its answer.',
     reconnecting: 'reconnecting to the hub …',
   },
   zh: {
-    never: '中心没有响应。请用 `fettle up` 启动它。',
+    never: '中心没有响应。请用 `fettle up` 启动它；root 的服务需用 sudo 访问。',
     gone: '中心已断开，一直没有恢复。操作会继续；`fettle doctor` 会说明问题。',
     late: '没有及时得到最终答复。操作会继续；`fettle chat` 会显示结果。',
     reconnecting: '正在重新连接中心……',

@@ -108,10 +108,14 @@ test('last-good is gone → rescue', async () => {
 });
 
 test('others can read a key, and write into the home → chmod', async () => {
-  const { key } = device.layout.agent;
+  const { key, dir } = device.layout.agent;
   chmodSync(device.layout.home, 0o777);
   chmodSync(key, 0o644);
   undo.push(() => chmodSync(device.layout.home, 0o700));
+  // A closed folder keeps everybody out.
+  expect((await doctor()).text).not.toContain(`chmod 600 ${key}`);
+  chmodSync(dir, 0o755);
+  undo.push(() => chmodSync(dir, 0o700));
   const told = await doctor();
   expect(told.text).toContain(`→ chmod 600 ${key}`);
   expect(told.text).toContain(`→ chmod 700 ${device.layout.home}`);

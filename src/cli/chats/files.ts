@@ -1,5 +1,6 @@
-import { chownSync, existsSync, lstatSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, lstatSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { findUser } from '../../../agent/restart/user.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { toFettleError } from '../../domain/errors.ts';
 import { makeFolder, syncFolder, writeDurably } from '../../files/durable.ts';
@@ -33,6 +34,12 @@ function write(layout: HomeLayout, file: string, text: string, mode: number): vo
     writeDurably(file, text, mode);
     // Root may set up a home of somebody else, whose hub must be able to read it.
     if (owner) chownSync(file, owner.uid, owner.gid);
+    const hub = layout.hub.user === undefined ? undefined : findUser(layout.hub.user);
+    // Root's, and the hub reads it: as it makes it at each of its starts.
+    if (hub && process.geteuid?.() === 0) {
+      chownSync(file, 0, hub.gid);
+      chmodSync(file, 0o640);
+    }
   });
 }
 

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import type { PlatformName } from '../../../adapters/index.ts';
+import { findUser } from '../../../agent/restart/user.ts';
 import { readChatSecret, type SecretPlace, secretPlace } from '../../../config/chat-secrets.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { MESSAGES } from '../../chat/messages/index.ts';
@@ -56,19 +57,26 @@ function* secretOf({ layout, environment }: Facts, name: PlatformName, place: Se
     );
     return;
   }
-  const { mode, uid } = statSync(place.file);
+  const { mode, uid, gid } = statSync(place.file);
   const owner = ownerOf(layout);
-  if ((mode & 0o077) !== 0)
+  const hubs = layout.hub.user === undefined ? undefined : findUser(layout.hub.user)?.gid;
+  if ((mode & (gid === hubs ? 0o037 : 0o077)) !== 0)
     yield wrong(
       `Others can read ${place.file} (mode ${(mode & 0o777).toString(8)}); it has the ${place.what} of ${title}`,
-      `chmod 600 ${place.file}; who may have read it can use it, so make a new one if others have accounts here.`,
+      `chmod ${gid === hubs ? 640 : 600} ${place.file}; who may have read it can use it, so make a new one if others have accounts here.`,
     );
   else if (uid !== owner && owner !== 0)
     yield wrong(
       `${place.file} belongs to user ${uid}, but the hub runs as user ${owner} and can't read it`,
       `chown ${owner} ${place.file}`,
     );
-  else yield ok(`${title}: its ${place.what} is in ${place.file}, readable by its owner alone`);
+  else
+    yield ok(
+      `${title}: its ${place.what} is in ${place.file}, readable by its owner ${gid === hubs ? 'and the hub' : ''} alone`.replace(
+        '  ',
+        ' ',
+      ),
+    );
 }
 
 /** Whoever the home belongs to runs the hub. */

@@ -3,6 +3,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { secretValues } from '../../domain/redact.ts';
 import { type Check, type Facts, type Finding, note, ok, wrong } from './contract.ts';
+import { readableByOthers } from './users.ts';
 
 const LEAST_FREE = 500e6;
 const LEAST_INODES = 20_000;
@@ -57,7 +58,6 @@ function* room(folder: string): Generator<Finding> {
 
 function* modes({ layout, config, configFile }: Facts): Generator<Finding> {
   const homeMode = modeOf(layout.home) ?? 0;
-  const open = (homeMode & 0o011) !== 0;
   let fine = true;
   if ((homeMode & 0o022) !== 0) {
     fine = false;
@@ -75,11 +75,14 @@ function* modes({ layout, config, configFile }: Facts): Generator<Finding> {
   ];
   for (const file of files) {
     const mode = modeOf(file);
-    if (mode === undefined || (mode & 0o044) === 0 || (!open && file.startsWith(layout.home))) continue;
+    if (mode === undefined || readableByOthers(file, layout.hub.user) === undefined) continue;
     fine = false;
     yield wrong(`Others can read ${file} (mode ${(mode & 0o777).toString(8)}); it has secrets`, `chmod 600 ${file}`);
   }
-  if (fine) yield ok('Keys and secrets can be read by this user alone');
+  if (fine)
+    yield ok(
+      `Keys and secrets can be read by ${layout.hub.user === undefined ? 'this user' : `root and ${layout.hub.user}`} alone`,
+    );
 }
 
 async function* sizes({ layout }: Facts, app: string, signal: AbortSignal): AsyncGenerator<Finding> {

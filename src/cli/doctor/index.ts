@@ -16,6 +16,7 @@ import { services } from './services.ts';
 import { slots } from './slots.ts';
 import { sources } from './sources.ts';
 import { updates } from './updates.ts';
+import { users } from './users.ts';
 
 /** Every group of checks, in the order in which they are printed. A new one is a file and a line here. */
 const CHECKS: readonly Check[] = [
@@ -27,6 +28,7 @@ const CHECKS: readonly Check[] = [
   backups,
   keeper,
   services,
+  users,
   hub,
   devices,
   chats,

@@ -22,7 +22,6 @@ export const services: Check = {
   limitMs: 15_000,
   async *look(facts) {
     yield* noexec(facts);
-    yield* users(facts);
     const record = readServiceRecord(facts.layout.home);
     const driven = Object.entries(facts.config?.apps ?? {}).filter(([, { restart }]) => restart.kind === 'systemd');
     if (!existsSync('/run/systemd/system')) {
@@ -198,18 +197,4 @@ function* noexec({ layout, exists }: Facts): Generator<Finding> {
       `The file system of ${layout.home} is mounted noexec (${point(mount)}): no version can be started from it`,
       'Mount it without noexec, or move the home (docs/install.md).',
     );
-}
-
-/** Who can read whose data. */
-function* users({ config, layout, exists }: Facts): Generator<Finding> {
-  const kept = Object.entries(config?.apps ?? {}).filter(
-    ([, { user, restart }]) => user === undefined && (restart.kind === 'kept' || restart.kind === 'signal'),
-  );
-  if (!exists || kept.length === 0) return;
-  const { name, root } = ownerOf(layout.home);
-  if (!root) return;
-  yield note(
-    `${kept.map(([app]) => app).join(', ')}: run as ${name}, as Fettle does, and may read and change everything of it`,
-    'Give each a `user:` in the file.',
-  );
 }

@@ -10,12 +10,15 @@ import { NAME_PATTERN, RESERVED_NAMES } from '../../domain/app.ts';
 import { FettleError } from '../../domain/errors.ts';
 import type { Found, Kept, Runner, Step, Suggestion } from './contract.ts';
 import { measureTree } from './copy-tree.ts';
+import { userFor } from './user-name.ts';
 import { addApp, entryText, newFile } from './yaml.ts';
 
 /** What taking an app over will do, decided before the first change. */
 
 export interface Plan {
   readonly app: string;
+  /** As whom it is to run, where nobody has said so: a user that is made for it. */
+  readonly account?: string | undefined;
   readonly found: Found;
   /** What stands in the file for it. */
   readonly entry: string;
@@ -114,7 +117,8 @@ export async function makePlan(
     });
   if (found.source === undefined)
     suggestions.unshift({ key: 'source', value: 'folder releases/APP', why: 'without it, it is never updated' });
-  const entry = entryText({ app, found, keys: keysOf(found, choices), suggestions });
+  const user = userFor(choices.user, app, { found, runners, layout });
+  const entry = entryText({ app, found, keys: keysOf(found, { ...choices, user }), suggestions });
   const after = existsSync(configFile) && text.trim() !== '' ? addApp(text, app, entry) : newFile(entry);
   parseConfig(after, configFile);
   const slotted = found.kind !== 'binary' && found.version !== undefined;
@@ -148,7 +152,16 @@ export async function makePlan(
   const size = slotted
     ? await measureTree({ from: found.path, only: found.only, without, signal: at.signal })
     : undefined;
-  return { app, found, entry, configFile, steps, size, runners };
+  return {
+    app,
+    found,
+    entry,
+    configFile,
+    steps,
+    size,
+    runners,
+    account: choices.user === undefined ? user : undefined,
+  };
 }
 
 function keysOf(found: Found, choices: Choices): Record<string, unknown> {

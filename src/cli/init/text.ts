@@ -27,6 +27,7 @@ export function planLines(plan: Plan, stops: readonly number[]): string[] {
     ...(left.length > 0
       ? [`need pid ${pids(left)} ended: stop it yourself, or give --stop-pid ${stopPidsOf(left)}`]
       : []),
+    ...(plan.account === undefined ? [] : [`make the user ${plan.account} for it (\`--user root\`: none)`]),
     ...plan.steps.flatMap((step) => stepText(step, plan) ?? []),
   ];
   return [

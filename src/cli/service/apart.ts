@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, rmSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { asUser, cannotReach, findUser, makeReachable, setpriv, type User } from '../../../agent/restart/user.ts';
 import { CHAT_PLATFORMS, secretPlace } from '../../../config/chat-secrets.ts';
@@ -49,7 +49,11 @@ function mayPass(user: User, folder: string): boolean {
 }
 
 /** Files that are root's and that the hub reads: its configuration, and the secrets of its chats. */
-function readFiles({ config }: Pick<ServiceOptions, 'config'>, layout: HomeLayout, loaded: LoadedConfig): string[] {
+export function readFiles(
+  { config }: Pick<ServiceOptions, 'config'>,
+  layout: HomeLayout,
+  loaded: LoadedConfig,
+): string[] {
   const file = config ?? layout.config;
   const { chats } = loaded.config;
   const secrets = CHAT_PLATFORMS.filter((name) => chats[name] !== undefined).map(
@@ -118,7 +122,11 @@ export function giveBack(
     if (given.status === 0 && uid !== 0)
       spawnSync('find', [dir, '-uid', String(uid), '-exec', 'chown', '-h', 'root:root', '{}', '+']);
   }
-  const files = loaded ? readFiles(options, layout, loaded) : [];
+  const beside = readdirSync(layout.home).filter((name) => /\.(token|secret)$/.test(name));
+  const files = [
+    ...(loaded ? readFiles(options, layout, loaded) : [layout.config]),
+    ...beside.map((name) => join(layout.home, name)),
+  ];
   for (const path of [
     ...files,
     layout.releases,

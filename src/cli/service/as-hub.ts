@@ -22,9 +22,14 @@ export function asHubText({ layout, user, runtime, files }: AsHubPlan): string {
 umask 077
 user=${quote(user)}
 uid=$(id -u "$user") && gid=$(id -g "$user") || exit 2
-# What is root's, and may be read by the hub.
-let_read() { [ -L "$1" ] || [ ! -e "$1" ] || { chgrp "$gid" "$1" && chmod "$2" "$1"; } || exit 2; }
+# What is root's, and may be read by the hub. One that can't be changed may be readable as it is: the hub says so if not.
+let_read() { [ -L "$1" ] || [ ! -e "$1" ] || { chgrp "$gid" "$1" && chmod "$2" "$1"; }; }
+# Who may pass the home finds nothing in it but what is meant to be found, an editor's copy of a file neither.
 chmod 0711 ${quote(home)} || exit 2
+find ${quote(home)} -mindepth 1 -maxdepth 1 ! -type l ! -name apps ! -name runtimes -perm /007 -exec chmod o-rwx {} +
+for path in ${[layout.keeper.dir, layout.logs].map(quote).join(' ')} ${quote(home)}/agent.yaml*; do
+  [ -L "$path" ] || [ ! -e "$path" ] || chmod go-rwx "$path"
+done
 for file in ${files.map(quote).join(' ')} ${quote(home)}/*.token ${quote(home)}/*.secret; do let_read "$file" 0640; done
 if [ -d ${quote(releases)} ]; then
   # What is in it is no secret among those who may enter; systemd forbids a set-group-id bit, by which new files would be the hub's.

@@ -29,12 +29,25 @@ test('hardening leaves what the configuration needs', () => {
   const binary = text(plan({}, { robot: { binary: '/usr/local/bin/robot' }, other: { binary: '/opt/x/other' } }));
   expect(binary).toContain('\nReadWritePaths=-/usr/local/bin\n');
   expect(binary).not.toMatch(/NoNewPrivileges|RestrictSUIDSGID/);
-  expect(text(plan({}, { web: { run: 'x', user: 'www' } }))).not.toContain('NoNewPrivileges');
+  expect(text(plan({}, { web: { run: 'x', user: 'www' } }))).toContain('NoNewPrivileges');
   const alice = text(plan({ owner: { name: 'alice', root: false } }));
   expect(alice).toContain('\nUser=alice\n');
   expect(alice).toContain('\nCapabilityBoundingSet=\n');
   expect(text(plan({ user: true }))).not.toMatch(/ProtectSystem|RuntimeDirectory|User=/);
   expect(text(plan({ separate: true }), 1)).toMatch(/ProtectSystem=strict[\s\S]*SystemCallFilter/);
+});
+
+test('a hub in a unit of its own has its own user, and writes nothing but its own', () => {
+  const apart = { user: 'fettle-hub', runtime: '/run/fettle-hub' };
+  const [agent = '', hub = ''] = [0, 1].map((index) => text(plan({ separate: true, apart }), index));
+  expect(hub).toContain('\nUser=fettle-hub\nRuntimeDirectory=fettle-hub\n');
+  expect(hub).toContain('\nExecStartPre=+/bin/sh /srv/fettle/keeper/as-hub\n');
+  expect(hub).toContain('\nReadWritePaths=-/srv/fettle/hub\n');
+  expect(hub).toMatch(
+    /\nExecStart=\/usr\/bin\/env HOME=\/srv\/fettle\/hub .*XDG_RUNTIME_DIR=\/run\/fettle-hub \/srv\/node hub\n/,
+  );
+  expect(agent).not.toMatch(/User=|as-hub/);
+  expect(agent).toContain('\nRuntimeDirectory=fettle\n');
 });
 
 test('a home whose name means something to systemd', () => {
