@@ -9,7 +9,7 @@ import type { HomeLayout } from '../../config/home.ts';
 import { loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { makeFolder } from '../files/durable.ts';
-import { createRotationFile } from '../origin/key-rotation.ts';
+import { createRotationFile } from '../origin/rotation-file.ts';
 import { createSeenFile } from '../origin/seen.ts';
 import { gitTools } from './git-tools.ts';
 import { machineClock, npmTools } from './npm-tools.ts';

@@ -16,7 +16,7 @@ import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
 import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
-import { createRotationFile } from '../origin/key-rotation.ts';
+import { createRotationFile } from '../origin/rotation-file.ts';
 import { createPeople } from '../people/people.ts';
 import { openKey } from '../protocol/key.ts';
 import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';
