@@ -33,7 +33,7 @@ const minisign = (args: readonly string[]) => spawnSync('minisign', args, { cwd:
 test('keygen, sign, verify: minisign accepts ours, we accept its', () => {
   const made = fettle(['keygen', '--out', 'k', '--no-password']);
   expect(made).toMatchObject({ code: 0, err: '' });
-  expect(made.out).toMatch(/keys: \[RWQ\S{53}\]/);
+  expect(made.out).toMatch(/keys: \[RW[QRST]\S{53}\]/);
   expect(statSync(at('k')).mode & 0o777).toBe(0o600);
   const before = readFileSync(at('k'), 'utf8');
   expect(fettle(['keygen', '--out', 'k', '--no-password'])).toMatchObject({ code: 2 });
@@ -80,7 +80,9 @@ test('publish signs statement and index; rotate hands over; a signed feed is not
   const publish = (version: string, ...more: string[]) =>
     fettle(['publish', version, 'robot.tgz', '--app', 'robot', '--to', 'feed', ...more]);
   expect(publish('0.9.0').out).toContain('Not signed');
-  expect(publish('1.0.0', '--key', 'k').out).toMatch(/Signed with key RWQ\S+\n1 older release\(s\) are not signed/);
+  expect(publish('1.0.0', '--key', 'k').out).toMatch(
+    /Signed with key RW[QRST]\S+\n1 older release\(s\) are not signed/,
+  );
   const statement = ['-V', '-p', 'k.pub', '-m', 'feed/releases/1.0.0/statement.json'];
   expect(minisign(statement).status).toBe(0);
   // The index's head, taken out of it, is a file like any other for minisign.
