@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { createGitOrigin } from '../src/origin/git.ts';
-import { createRotationFile } from '../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../src/origin/npm.ts';
+import { createRotationFile } from '../src/origin/rotation-file.ts';
 import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../src/releases/index.ts';
 import { openStore } from '../src/store/open.ts';
 import { npmCli, startRegistry } from '../test/support/registry.ts';

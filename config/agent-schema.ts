@@ -100,7 +100,7 @@ const keys = z
       .string()
       .regex(
         PUBLIC_KEY,
-        'expected a public key of minisign: RWQ… and 56 characters long, the second line of a `.pub` file',
+        'expected a public key of minisign: RW… and 56 characters long, the second line of a `.pub` file',
       ),
   )
   .max(20)

@@ -10,10 +10,9 @@ import { trustOf } from '../../src/domain/trust.ts';
 import type { Trusted } from '../../src/domain/trust-text.ts';
 import { feedAddress, readFeed } from '../../src/origin/feed.ts';
 import { archiveEnding } from '../../src/origin/feed-format.ts';
-import { verifyIndex } from '../../src/origin/feed-signature.ts';
 import { readFolder } from '../../src/origin/folder.ts';
 import type { GitOrigin } from '../../src/origin/git.ts';
-import { currentKeys, type RotationStore } from '../../src/origin/key-rotation.ts';
+import type { RotationStore } from '../../src/origin/key-rotation.ts';
 import type { NpmOrigin } from '../../src/origin/npm.ts';
 import { checkNumber, type SeenNumbers } from '../../src/origin/seen.ts';
 import { sourceKey } from '../../src/origin/source-key.ts';
@@ -165,6 +164,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     const shown = describeSource(source);
     if (trustOf(config) === 'signed') {
       // Before its number is kept: whoever can't sign must not be able to block what comes after.
+      const { verifyIndex } = await import('../../src/origin/feed-signature.ts');
       const trusted = await verifyIndex(answer.index, { source: shown, keys: config.keys, rotations: deps.rotations });
       const entry = answer.index.releases.find(({ version }) => version === ordered.version);
       if (entry) trusted.signerOf(entry);
@@ -312,6 +312,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     if (!config.source) return undefined;
     const level = trustOf(config);
     if (level !== 'signed') return { level, by: [config.source.kind] };
+    const { currentKeys } = await import('../../src/origin/key-rotation.ts');
     const keys = await currentKeys(releasedAs(app), config.keys, [], deps.rotations);
     return { level, by: keys.map(({ text }) => text) };
   };

@@ -3,6 +3,7 @@ import type { ErrorData } from '../domain/errors.ts';
 import { shortNotes } from '../domain/notes.ts';
 import type { Release } from '../domain/release.ts';
 import type { Field, Language, Reply } from '../domain/reply.ts';
+import { type Trusted, trustInWords } from '../domain/trust-text.ts';
 import { timeInWords } from '../domain/wall-clock.ts';
 import { platformName } from './messages/format.ts';
 import { MESSAGES, type Messages, type UpdateLike } from './messages/index.ts';
@@ -24,8 +25,8 @@ export interface News {
   readonly release: Release;
   /** Releases that an update jumps over. */
   readonly between: number;
-  /** What vouches for it: a signature, or its source alone (the default). */
-  readonly trust?: 'signed' | 'source' | 'none' | undefined;
+  /** What the device demands of it. */
+  readonly trust?: Trusted | undefined;
 }
 
 /** A person is to decide. */
@@ -227,7 +228,7 @@ function facts({ app, from, release, between, trust }: News, messages: Messages,
     fields.push({ name: notices.fieldPublished, value: messages.relative(release.publishedAt, now) });
   }
   if (between > 0) fields.push({ name: notices.fieldBetween, value: String(between) });
-  fields.push({ name: notices.fieldTrust, value: notices.trust[trust ?? 'source'] });
+  if (trust) fields.push({ name: messages.cards.fieldTrust, value: trustInWords(trust, messages.language) });
   const text = shortNotes(release.notes);
   return {
     tone: 'info',

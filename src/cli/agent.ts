@@ -11,7 +11,7 @@ import { FettleError } from '../domain/errors.ts';
 import { createLogLines } from '../domain/log-lines.ts';
 import { isLoopback } from '../domain/loopback.ts';
 import { makeFolder } from '../files/durable.ts';
-import { createRotationFile } from '../origin/key-rotation.ts';
+import { createRotationFile } from '../origin/rotation-file.ts';
 import { createSeenFile } from '../origin/seen.ts';
 import { guardConsole } from './console.ts';
 import { endOnCrash } from './crash.ts';

@@ -18,7 +18,7 @@ import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
 import { createPolicyOffers } from '../gateway/policies.ts';
-import { createRotationFile } from '../origin/key-rotation.ts';
+import { createRotationFile } from '../origin/rotation-file.ts';
 import { createPeople } from '../people/people.ts';
 import { openKey } from '../protocol/key.ts';
 import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Environment } from '../../config/environment.ts';
 import { cleanNpmEnvironment, createNpmOrigin, type NpmOrigin, writeNpmrc } from '../origin/npm.ts';
-import { createNpmSignatures } from '../origin/npm-signatures.ts';
+import type { NpmSignatures } from '../origin/npm-signatures.ts';
 
 /** Fettle's own npm, ready to be asked. */
 export interface NpmTools {
@@ -29,11 +29,18 @@ export function npmTools(environment: Environment, folder: string): NpmTools {
   const npmrc = existsSync(written) ? written : writeNpmSettings(environment, folder);
   const cache = join(folder, 'npm-cache');
   const env = cleanNpmEnvironment(environment.all, node);
-  const signatures = createNpmSignatures({
-    file: join(folder, 'npm-keys.json'),
-    fetch: globalThis.fetch,
-    now: machineClock.now,
-  });
+  const signatures: NpmSignatures = {
+    // Loaded for the first package that is looked at.
+    check: async (registry, found, signal) => {
+      const { createNpmSignatures } = await import('../origin/npm-signatures.ts');
+      const file = join(folder, 'npm-keys.json');
+      return createNpmSignatures({ file, fetch: globalThis.fetch, now: machineClock.now }).check(
+        registry,
+        found,
+        signal,
+      );
+    },
+  };
   return { npmCli, npmrc, cache, env, origin: createNpmOrigin({ node, npmCli, cache, npmrc, env, signatures }) };
 }
 

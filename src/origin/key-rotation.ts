@@ -1,7 +1,4 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { FettleError } from '../domain/errors.ts';
-import { writeDurably } from '../files/durable.ts';
 import { SignedText } from './feed-format.ts';
 import { type MinisignPublicKey, readPublicKey, readSignature, verifyMinisign } from './minisign.ts';
 
@@ -82,31 +79,5 @@ export function readRotation({ statement, signature }: SignedText): Rotation | u
   }
 }
 
-const Stored = z.record(z.string(), z.array(SignedText));
-
-/** Rotations in a JSON file (0600). One that can't be read stops with an error: guessing would forget a revocation. */
-export function createRotationFile(path: string): RotationStore {
-  const read = (): z.infer<typeof Stored> => {
-    let text: string;
-    try {
-      text = readFileSync(path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-      throw error;
-    }
-    try {
-      return Stored.parse(JSON.parse(text));
-    } catch (error) {
-      const reason =
-        'it says which keys are revoked, and is damaged; put it back from a backup, or remove it to trust the keys of the file again';
-      throw new FettleError('key_unusable', { data: { file: path, reason }, cause: error });
-    }
-  };
-  return {
-    accepted: async (app) => read()[app] ?? [],
-    accept: async (app, rotation) => {
-      const all = read();
-      writeDurably(path, `${JSON.stringify({ ...all, [app]: [...(all[app] ?? []), rotation] })}\n`);
-    },
-  };
-}
+/** Accepted rotations by app, as they are kept in a file. */
+export const KeptRotations = z.record(z.string(), z.array(SignedText));

@@ -48,7 +48,7 @@ export function readPublicKey(text: string): MinisignPublicKey {
   const found = lines.length > 1 && lines[0]?.startsWith('untrusted comment:') ? lines[1] : lines[0];
   const bytes = fromBase64(found);
   if (lines.length > 2 || bytes?.length !== PUBLIC_KEY_BYTES || bytes.toString('latin1', 0, 2) !== 'Ed') {
-    throw unverified('this is no minisign public key (RWQ… and 56 characters long)');
+    throw unverified('this is no minisign public key (RW… and 56 characters long)');
   }
   return makePublicKey(bytes.subarray(2, 10), bytes.subarray(10));
 }

@@ -10,8 +10,12 @@ import { writeDurably } from '../files/durable.ts';
  * kept: one that has shown its keys once is held to them.
  */
 
-export const DistSignature = z.object({ keyid: z.string(), sig: z.string() });
-export type DistSignature = z.infer<typeof DistSignature>;
+/** As `dist.signatures` of a package has it. */
+export interface DistSignature {
+  readonly keyid: string;
+  /** DER, base64. */
+  readonly sig: string;
+}
 
 const RegistryKey = z.object({
   keyid: z.string(),

@@ -5,7 +5,7 @@ import { FettleError, toFettleError } from '../domain/errors.ts';
 import { type ChildResult, runChild, type Spawn } from './child.ts';
 import { registryOf } from './npm-environment.ts';
 import { npmError, readStale } from './npm-errors.ts';
-import { DistSignature, type NpmSignatures } from './npm-signatures.ts';
+import type { NpmSignatures } from './npm-signatures.ts';
 
 export { cleanNpmEnvironment, npmrcFiles, writeNpmrc } from './npm-environment.ts';
 
@@ -82,7 +82,10 @@ const Manifest = z.object({
     integrity: z.string().optional(),
     tarball: z.string().optional(),
     unpackedSize: z.number().nonnegative().optional(),
-    signatures: z.array(DistSignature).max(20).default([]),
+    signatures: z
+      .array(z.object({ keyid: z.string(), sig: z.string() }))
+      .max(20)
+      .default([]),
   }),
   time: z.record(z.string(), z.string()).default({}),
 });

@@ -1,7 +1,7 @@
 import { describeSource, type Source } from '../domain/app.ts';
 import type { Offer } from '../domain/release.ts';
 import { hexSha256, type ReadIndex } from '../origin/feed-format.ts';
-import { verifyIndex } from '../origin/feed-signature.ts';
+import type { FeedTrust } from '../origin/feed-signature.ts';
 import type { RotationStore } from '../origin/key-rotation.ts';
 import { checkNumber, type SeenNumbers } from '../origin/seen.ts';
 import { sourceKey } from '../origin/source-key.ts';
@@ -48,7 +48,8 @@ function markOf(keys: readonly string[]): string {
 }
 
 /** The releases that a trusted key signed. That the newest of a channel is none of them is an error, which says why. */
-async function signedOffer({ index, offer }: ReadIndex, trust: Parameters<typeof verifyIndex>[1]): Promise<Offer> {
+async function signedOffer({ index, offer }: ReadIndex, trust: FeedTrust): Promise<Offer> {
+  const { verifyIndex } = await import('../origin/feed-signature.ts');
   const trusted = await verifyIndex(index, trust);
   const pointed = new Set(Object.values(offer.channels));
   const signed = new Set<string>();

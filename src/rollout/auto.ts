@@ -196,7 +196,7 @@ export function createAutoUpdates(deps: AutoUpdatesDeps): AutoUpdates {
       const row = { ...rowFor(id, update, now), state: 'announced' as const, deadline_at: now + grace };
       await addUpdate(trx, row, 'hub');
       const between = countBetween(known.offer, app.channel, running, release.version);
-      const news = { app: app.name, from: running, release, between };
+      const news = { app: app.name, from: running, release, between, trust: outlook.report.trust };
       const told = await deps.announcer.announce(trx, {
         key: `${id}/card`,
         about: 'news',

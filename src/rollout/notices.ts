@@ -233,6 +233,7 @@ function newsOf(app: CheckedApp, outlooks: readonly Outlook[]): Found | undefine
     from: oldest.running,
     release: newest,
     between,
+    trust: oldest.report.trust,
     gathered: oldest.choice.auto === 'off',
   };
 }

@@ -95,6 +95,7 @@ process.on('SIGTERM', () => process.exit(0));
     await say('/update check web');
     await until('the notice', () => chat.shown().includes('web updates to 1.1.0 in'));
     expect(chat.shown()).toContain('What 1.1.0 brings');
+    expect(chat.shown()).toContain(`signed by ${RELEASE_KEY.publicKey.text.slice(0, 8)}`);
     expect(chat.shown()).toMatch(/Cancel: \/update cancel u-\w{4}/);
     // A second question, by a person, makes no second notice.
     await say('/update check web');

@@ -15,8 +15,8 @@ import { type AcquireContext, type Acquirer, createAcquirer } from '../../agent/
 import { type AppConfig, AppSchema } from '../../config/agent-schema.ts';
 import { publish } from '../../src/cli/publish.ts';
 import { createGitOrigin } from '../../src/origin/git.ts';
-import { createRotationFile } from '../../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
+import { createRotationFile } from '../../src/origin/rotation-file.ts';
 import { createSeenFile } from '../../src/origin/seen.ts';
 import type { OrderedRelease, Progress } from '../../src/protocol/messages.ts';
 import { writeArchive } from '../support/artifact.ts';

@@ -104,7 +104,7 @@ describe('secret key files', () => {
     expect(verifyTheirs(read('file.minisig'), MESSAGE, ours.publicKey.text).keyId).toBe(ours.keyId);
   });
 
-  test('with a password: theirs for us, ours for them', { timeout: 60_000 }, async () => {
+  test('with a password: theirs for us, ours for them', { timeout: 300_000 }, async () => {
     const args = ['-G', '-p', at('locked.pub'), '-s', at('locked.key')];
     execFileSync('minisign', args, { input: 'correct horse\ncorrect horse\n', stdio: 'pipe' });
     const theirs = read('locked.key');

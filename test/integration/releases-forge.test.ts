@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AppSchema } from '../../config/agent-schema.ts';
 import type { FettleError } from '../../src/domain/errors.ts';
 import { createGitOrigin } from '../../src/origin/git.ts';
-import { createRotationFile } from '../../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
+import { createRotationFile } from '../../src/origin/rotation-file.ts';
 import {
   type CheckedApp,
   createReleaseChecker,

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { checkoutOfFettle, developmentKey } from '../../src/cli/signing/development-key.ts';
 import { openPublicKey, openSecretKey, writeKeyFiles } from '../../src/cli/signing/key-files.ts';
-import { createRotationFile, currentKeys } from '../../src/origin/key-rotation.ts';
+import { currentKeys } from '../../src/origin/key-rotation.ts';
 import { generateMinisignKey } from '../../src/origin/minisign-secret.ts';
+import { createRotationFile } from '../../src/origin/rotation-file.ts';
 
 let folder: string;
 const warned: string[] = [];
@@ -53,4 +54,11 @@ test('a damaged list of rotations stops: what it revoked is not forgotten', asyn
     writeFileSync(file, text);
     await expect(keys()).rejects.toMatchObject({ code: 'key_unusable', data: { file } });
   }
+});
+
+test('rotations of several apps that are accepted together are all kept', async () => {
+  const store = createRotationFile(join(folder, 'rotations.json'));
+  const apps = Array.from({ length: 10 }, (_, i) => `app-${i}`);
+  await Promise.all(apps.map((app) => store.accept(app, { statement: app, signature: '' })));
+  for (const app of apps) expect(await store.accepted(app)).toEqual([{ statement: app, signature: '' }]);
 });

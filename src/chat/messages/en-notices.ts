@@ -8,8 +8,6 @@ export const notices: NoticeTexts = {
   fieldSize: 'size',
   fieldPublished: 'published',
   fieldBetween: 'versions between',
-  fieldTrust: 'vouched for by',
-  trust: { signed: 'a signature', source: 'its source', none: 'nobody' },
   more: (count) => `and ${count} more`,
   update: 'Update',
   later: 'Later',

@@ -40,8 +40,6 @@ export interface NoticeTexts {
   readonly fieldSize: string;
   readonly fieldPublished: string;
   readonly fieldBetween: string;
-  readonly fieldTrust: string;
-  readonly trust: Readonly<Record<'signed' | 'source' | 'none', string>>;
   /** Rows that a digest has no room for. */
   readonly more: (count: number) => string;
   readonly update: string;

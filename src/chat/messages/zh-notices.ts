@@ -7,8 +7,6 @@ export const notices: NoticeTexts = {
   fieldSize: '大小',
   fieldPublished: '发布于',
   fieldBetween: '期间版本',
-  fieldTrust: '可信依据',
-  trust: { signed: '签名', source: '来源', none: '无' },
   more: (count) => `还有 ${count} 个`,
   update: '更新',
   later: '稍后',
