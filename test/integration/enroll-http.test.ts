@@ -76,8 +76,8 @@ describe('a request to join', () => {
     expect(await hub.devices.list()).toEqual([]);
   });
 
-  test('with a wrong token, ten times: then nobody from there for ten minutes, and no token is in the log', async () => {
-    for (let i = 0; i < 10; i += 1) expect(await post(joinRequest(WRONG))).toMatchObject({ status: 403 });
+  test('with a wrong token, too often: then nobody for ten minutes, and no token is in the log', async () => {
+    for (let i = 0; i < 200; i += 1) expect(await post(joinRequest(WRONG))).toMatchObject({ status: 403 });
     const good = joinRequest(await hub.invite());
     expect(await post(good)).toMatchObject({ status: 429, body: { data: { why: 'rate' } } });
     monotonic += 10 * 60_000;
