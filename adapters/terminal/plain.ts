@@ -29,7 +29,9 @@ export function createPlainOutput(write: (text: string) => void, now: () => numb
     const before = told.get(key);
     if (before?.state === state && now() - before.at < REPEAT_MS) return;
     told.set(key, { state, at: now() });
-    write(`${clean(`${reply.title}: ${progressText(reply)}`).replace(/\n/g, ' ')}\n`);
+    // What it waits for, which a terminal shows below the bar.
+    const why = reply.text === undefined ? '' : `. ${reply.text.join(' ')}`;
+    write(`${clean(`${reply.title}: ${progressText(reply)}${why}`).replace(/\n/g, ' ')}\n`);
   }
 
   return {

@@ -112,6 +112,8 @@ async function fetchNode(tools: NpmTools, name: string, platform: string, work: 
     args: [
       tools.npmCli,
       ...['install', `${name}@${process.versions.node}`, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund'],
+      // It is for another processor than this one, which npm would refuse; integrity is checked all the same.
+      '--force',
       ...[`--os=${os}`, `--cpu=${cpu}`, `--cache=${tools.cache}`, `--userconfig=${tools.npmrc}`, '--loglevel=error'],
     ],
     cwd: work,
@@ -122,7 +124,10 @@ async function fetchNode(tools: NpmTools, name: string, platform: string, work: 
   });
   const node = join(work, 'node_modules', name, 'bin', 'node');
   if (result.code === 0 && existsSync(node)) return node;
-  const said = result.stderr.trim().split('\n').at(-1) ?? '';
+  const lines = result.stderr
+    .split('\n')
+    .filter((line) => /^npm error/.test(line) && !/complete log|code E/.test(line));
+  const said = lines[0]?.replace(/^npm error\s*/, '') ?? `npm ended with ${result.code ?? result.stopped}`;
   throw unavailable(`${name}@${process.versions.node} could not be had from npm: ${said.slice(0, 200)}`);
 }
 
@@ -174,7 +179,7 @@ async function writeBundle(file: string, node: string, platform: string): Promis
 /** A native file that is for another kind of machine. */
 function isForeign(path: string, platform: string): boolean {
   const cpu = platform.split('-').at(-1);
-  return path.startsWith('prebuilds/') && !path.endsWith(`-${cpu}.node`);
+  return path.startsWith('prebuilds/') && !(path.startsWith('prebuilds/linux') && path.endsWith(`-${cpu}.node`));
 }
 
 /** What is told of a bundle that is for this version. */

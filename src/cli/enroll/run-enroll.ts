@@ -157,7 +157,7 @@ function writeCommand(layout: HomeLayout, system: boolean): string {
   const shell = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
   const file = commandFile(layout);
   makeFolder(dirname(file));
-  const line = `exec ${shell(`${slot}/node`)} ${shell(`${slot}/fettle`)} --home ${shell(layout.home)} "$@"`;
+  const line = `exec ${shell(`${slot}/node`)} ${shell(`${slot}/fettle`)} --home ${shell(layout.home)} --config ${shell(agentFile(layout))} "$@"`;
   writeDurably(file, `#!/bin/sh\n${line}\n`, 0o755);
   const everywhere = '/usr/local/bin/fettle';
   if (!system || layout.home !== '/var/lib/fettle') return file;

@@ -83,6 +83,13 @@ main() {
   elif [ "$(id -u)" = 0 ]; then home=/var/lib/fettle
   else home=$HOME/.fettle
   fi
+  slot=$home/apps/agent/current/.fettle
+  if [ -x "$slot/node" ] && [ -e "$slot/fettle" ]; then
+    # It has been here before: another hub, another key, or the same line once more.
+    printf '%s\\n' "$TOKEN" | "$slot/node" "$slot/fettle" --home "$home" enroll \\
+      --hub "$HUB" \${PIN:+--pin "$PIN"} --token-file - "$@"
+    exit
+  fi
   work=$home/enroll
   mkdir -p "$work" || fail "$home can't be made: run this as root, or set FETTLE_HOME"
   if [ "$platform" = "$KNOWN_PLATFORM" ]; then
