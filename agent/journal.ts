@@ -125,6 +125,8 @@ export function openJournal(folder: string): Journal {
     list: () => [...entries.values()].sort((a, b) => a.startedAt - b.startedAt),
     get: (update) => entries.get(update),
     write(entry) {
+      // Checked where it came in; a file outside this folder must not depend on that alone.
+      if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(entry.order.update)) throw new Error('not an id of an update');
       writeDurably(join(folder, `${entry.order.update}.json`), `${JSON.stringify(entry)}\n`);
       entries.set(entry.order.update, entry);
     },

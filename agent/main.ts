@@ -2,24 +2,27 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentConfig } from '../config/agent-schema.ts';
 import type { HomeLayout } from '../config/home.ts';
 import { isSelf } from '../src/domain/app.ts';
 import { FettleError } from '../src/domain/errors.ts';
 import type { Clock } from '../src/domain/id.ts';
-import { createRedactor, type Redact, secretValues } from '../src/domain/redact.ts';
+import type { Redact } from '../src/domain/redact.ts';
 import { readTrimmed, writeDurably } from '../src/files/durable.ts';
 import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
 import { createDeviceAudit } from './audit/index.ts';
 import { lookForCrashes, openCrashes } from './crashes.ts';
+import { discreetJournal, discreetMessage } from './discreet.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
 import { createStartLogs } from './health/start-log.ts';
 import { createHeldReports } from './held-reports.ts';
+import { machineOf, readHubIdentity } from './hub-identity.ts';
 import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
-import { createLink } from './link.ts';
+import { createLink, type SaidByHub } from './link.ts';
 import { createLocalInbox } from './local/inbox.ts';
 import { createPolicy } from './policy.ts';
 import { endLeftovers } from './rehearsal/leftovers.ts';
@@ -51,7 +54,8 @@ export interface AgentOptions {
   readonly acquirer: Acquirer;
   readonly journal: Journal;
   readonly basicEnvironment: Readonly<Record<string, string>>;
-  readonly userHome: string;
+  /** Hides every secret of the device, of whichever app. */
+  readonly redact: Redact;
   readonly clock: Clock;
   /** How often crashes are looked for, where that is not the usual. */
   readonly crashLookMs?: number | undefined;
@@ -66,7 +70,7 @@ const LOG_CHARACTERS = 64_000;
 const INVENTORY_MS = 30_000;
 /** An app is restarted after a second at the earliest, after a minute at the latest. */
 const CRASH_LOOK_MS = 10_000;
-const PRUNE_MS = 24 * 60 * 60_000;
+const DAY_MS = 24 * 60 * 60_000;
 
 /** How an agent ended: it was told to; or, without a keeper, it is to go on as what `current` names. */
 export type AgentEnd = 'told' | 'become-current';
@@ -96,22 +100,17 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     kept: thereIsKeeper ? drivers.kept : undefined,
     connectedTo: () => link.hub(),
     reconnect: () => link.hurry(),
-    redact: (text) => redactFor('agent', text),
+    redact: options.redact,
     log,
   });
-  const policy = createPolicy(config, self.apps, device, layout.agent.orders);
+  const policy = createPolicy(config, self.apps, device, layout.agent.orders, clock.monotonic);
   const settings = openSettings(join(layout.agent.dir, 'settings.json'));
   const reports = new Map<string, { seq: number; extra: number }>();
   const held = createHeldReports<AgentMessage>((message) => link.send(message));
   let recovered = false;
 
-  const redactors = new Map<string, Redact>();
-  const redactFor = (app: string, text: string) => {
-    const secrets = secretValues(policy.app(app)?.env ?? {});
-    const redact = redactors.get(app) ?? createRedactor({ secrets, homes: [layout.home, options.userHome] });
-    redactors.set(app, redact);
-    return redact(text);
-  };
+  // What one app prints may be another one's secret.
+  const redactFor = (_app: string, text: string) => options.redact(text);
 
   const redact = (text: string) => redactFor('agent', text);
   const audit = createDeviceAudit({ layout, device, clock, redact, log, send: (message) => link.send(message) });
@@ -126,7 +125,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     bound: createBound(config.updates.atOnce),
     clock,
     log,
-    journal: options.journal,
+    journal: discreetJournal(options.journal, options.redact),
     checks: HEALTH_CHECKS,
     acquirer: options.acquirer,
     blocked: openBlocked(join(layout.agent.dir, 'blocked.json')),
@@ -137,7 +136,8 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     },
     redact: redactFor,
     environment: options.basicEnvironment,
-    retentionDays: () => settings.retentionDays,
+    // The hub may ask for more; the device's own file says what is the least.
+    retentionDays: () => Math.max(settings.retentionDays, config.updates.keepBackups / DAY_MS),
     onReport(entry, progress, note) {
       const last = reports.get(entry.order.update);
       const extra = last?.seq === entry.seq ? last.extra + 1 : 0;
@@ -168,11 +168,10 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     onChange: () => sendInventory(),
   });
 
-  const link = createLink({
-    address: () => hubAddress(layout.hub.port),
-    hubKey: () => readTrimmed(layout.agent.peers),
+  const wire = createLink({
+    hub: () => readHubIdentity(layout, false),
     key: openKey(layout.agent.key),
-    device: { id: device, name: deviceName(), platform, version: options.version },
+    device: { id: device, name: deviceName(), platform, version: options.version, machine: machineOf(layout.home) },
     clock,
     random: (length) => randomBytes(length),
     onConnected: () => {
@@ -181,13 +180,24 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       updates.tell();
       audit.telling.connected();
       void sendInventory();
+      if (layout.hub.user !== undefined) void commitHub();
     },
-    // Nothing that a hub says may end the agent; what could not be written down is offered again.
-    onMessage: (message, hubNow, said) => {
-      receive(message, hubNow, said).catch((error: unknown) => log(`${message.type} was not taken: ${String(error)}`));
-    },
+    // Nothing that a hub says may end the agent: the link logs it. What could not be written down is offered again.
+    onMessage: receive,
     log,
   });
+  const link = { ...wire, send: (message: AgentMessage) => wire.send(discreetMessage(message, options.redact)) };
+
+  /** A hub with a user of its own can't tell the keeper itself that it serves. */
+  async function commitHub(): Promise<void> {
+    const pause = (ms: number) => delay(ms, undefined, { signal });
+    try {
+      const { commitHub: commit } = await import('./self/hub-ready.ts');
+      await commit({ keeper, port: layout.hub.port, pause, now: clock.monotonic, signal });
+    } catch (error) {
+      if (!signal.aborted) log(`the keeper did not hear that the hub serves: ${String(error)}`);
+    }
+  }
 
   async function sendInventory(): Promise<void> {
     if (!link.connected()) return;
@@ -198,15 +208,15 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     }
   }
 
-  async function receive(message: HubMessage, hubNow: number, said: { text: string; frame: string }): Promise<void> {
+  async function receive(message: HubMessage, hubNow: number, said: SaidByHub): Promise<void> {
     switch (message.type) {
       case 'order': {
         // What a hub sends was not given on this device, whatever it says.
         const { local: _, ...order } = message.order;
         const answer = { type: 'order-ack', order: order.id, update: order.update } as const;
-        const sent = { ...said, key: readTrimmed(layout.agent.peers), log: message.log };
+        const sent = { ...said, log: message.log };
         try {
-          if (!updates.take(order, message.now ?? hubNow, () => audit.orders.taken(order, sent)))
+          if (!updates.take(order, hubNow, () => audit.orders.taken(order, sent)))
             audit.orders.refused(order, 'known', sent);
           link.send({ ...answer, accepted: true });
         } catch (error) {
@@ -268,8 +278,12 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   async function readLog(message: Extract<HubMessage, { type: 'read-log' }>): Promise<AgentMessage> {
     const { request, app, lines } = message;
     const config = policy.app(app);
-    if (!config)
-      return { type: 'log', request, text: '', problem: problemOf(new FettleError('capability_denied'), app) };
+    // What Fettle itself writes on a device is of use to the hub of that home alone.
+    if (!config || (isSelf(app) && existsSync(join(layout.agent.dir, 'hub.json')))) {
+      const what = `the log of ${app}`;
+      const denied = new FettleError('capability_denied', { data: { app, what } });
+      return { type: 'log', request, text: '', problem: problemOf(denied, app) };
+    }
     const driver = isSelf(app) ? drivers.kept : drivers.of(app, config);
     const text = (await driver.tail?.(app, lines)) ?? readTail(layout.appLog(app), lines, LOG_BYTES);
     return { type: 'log', request, text: redactFor(app, text).slice(-LOG_CHARACTERS) };
@@ -332,7 +346,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const crashLook = thereIsKeeper
     ? setInterval(() => void lookAtCrashes(), options.crashLookMs ?? CRASH_LOOK_MS)
     : undefined;
-  const prune = setInterval(() => updates.pruneBackups(), PRUNE_MS);
+  const prune = setInterval(() => updates.pruneBackups(), DAY_MS);
   log(`agent ${options.version} of ${device} is ready`);
   signal.addEventListener('abort', () => replaced.resolve('told'), { once: true });
   if (signal.aborted) replaced.resolve('told');
@@ -346,11 +360,6 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   link.stop();
   keeper.close();
   return end;
-}
-
-function hubAddress(portFile: string): string | undefined {
-  const port = Number(readTrimmed(portFile));
-  return Number.isInteger(port) && port > 0 ? `ws://127.0.0.1:${port}/agent` : undefined;
 }
 
 function readDevice(file: string): string {

@@ -1,10 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { z } from 'zod';
 import type { AgentConfig, AppConfig } from '../config/agent-schema.ts';
 import { isSelf } from '../src/domain/app.ts';
 import { FettleError } from '../src/domain/errors.ts';
-import { writeDurably } from '../src/files/durable.ts';
 import type { Order } from '../src/protocol/messages.ts';
+import { openSeenOrders } from './seen-orders.ts';
 
 /**
  * The device decides: an order is looked at against the device's own file, and what that file does not name does
@@ -13,7 +11,7 @@ import type { Order } from '../src/protocol/messages.ts';
 export interface Policy {
   /**
    * The app's configuration, if the order may be carried out at all.
-   * @throws {FettleError} `capability_denied` · `order_expired` · `order_replayed`
+   * @throws {FettleError} `capability_denied {app, what}` · `order_expired` · `order_replayed` · `not_restorable` · `busy`
    */
   admit(order: Order, hubNow: number): AppConfig;
   /**
@@ -26,8 +24,6 @@ export interface Policy {
   readonly apps: Readonly<Record<string, AppConfig>>;
 }
 
-const Seen = z.record(z.string(), z.number());
-
 /**
  * @param self Fettle's own apps that are here; their releases come from where the file says, like any other's
  * @param ordersFile order ids that were taken, kept until they expire, so that none is taken twice
@@ -37,8 +33,9 @@ export function createPolicy(
   self: Readonly<Record<string, AppConfig>>,
   device: string,
   ordersFile: string,
+  monotonic: () => number = () => performance.now(),
 ): Policy {
-  let seen = readSeen(ordersFile);
+  const seen = openSeenOrders(ordersFile, monotonic);
   const appOf = (name: string) => {
     const apps = isSelf(name) ? self : config.apps;
     return Object.hasOwn(apps, name) ? apps[name] : undefined;
@@ -55,34 +52,41 @@ export function createPolicy(
       return app;
     },
     admit(order, hubNow) {
-      const app = appOf(order.app);
-      if (order.device !== device || !app) throw new FettleError('capability_denied', { data: { app: order.app } });
+      const { app: name } = order;
+      // Before it is judged: what was denied once is not judged again, whatever the file says by then.
+      seen.take(order, hubNow);
+      if (order.device !== device) throw denied(name, 'an order for another device');
+      const app = appOf(name);
+      if (!app) throw denied(name, `the app ${name}`);
+      checkCapability(order, app, name);
       if (order.kind === 'install' || order.kind === 'update') {
-        if (!app.source || !order.release) throw new FettleError('capability_denied', { data: { app: order.app } });
+        if (!app.source) throw denied(name, `updates of ${name}, which has no source`);
+        if (!order.release) throw denied(name, 'an update to no release');
       }
       // A hub that goes back to an old database answers a second time what it has answered.
-      if (isSelf(order.app) && (order.kind === 'install' || order.kind === 'restore')) {
-        throw new FettleError('not_restorable', { data: { app: order.app } });
+      if (isSelf(name) && (order.kind === 'install' || order.kind === 'restore')) {
+        throw new FettleError('not_restorable', { data: { app: name } });
       }
-      if (hubNow > order.expiresAt || hubNow < order.notBefore - 60_000) {
-        throw new FettleError('order_expired', { data: { app: order.app }, retryable: true });
-      }
-      if (seen[order.id] !== undefined) throw new FettleError('order_replayed', { data: { app: order.app } });
-      seen = Object.fromEntries([
-        ...Object.entries(seen).filter(([, expires]) => expires > hubNow),
-        [order.id, order.expiresAt],
-      ]);
-      writeDurably(ordersFile, `${JSON.stringify(seen)}\n`);
       return app;
     },
   };
 }
 
-function readSeen(file: string): Record<string, number> {
-  if (!existsSync(file)) return {};
-  try {
-    return Seen.parse(JSON.parse(readFileSync(file, 'utf8')));
-  } catch {
-    return {};
+/** What an order says that it is for can only be less than what the file allows. */
+function checkCapability({ capability }: Order, config: AppConfig, app: string): void {
+  if (!capability) return;
+  if (capability.app !== app) throw denied(app, `an order for ${capability.app} in the name of ${app}`);
+  const [tool] = capability.tools;
+  if (tool !== undefined) throw denied(app, `the tool ${tool.slice(0, 80)} within an update`);
+  for (const path of capability.paths) {
+    const parts = path.split('/');
+    const inside = config.keep.some((kept) => path === kept || path.startsWith(`${kept}/`));
+    if (!inside || parts.some((part) => part === '..' || part === '.' || part === '')) {
+      throw denied(app, `the path ${path.slice(0, 200)}`);
+    }
   }
+}
+
+function denied(app: string, what: string): FettleError {
+  return new FettleError('capability_denied', { data: { app, what } });
 }

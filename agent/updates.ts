@@ -368,7 +368,7 @@ export function createUpdates(deps: UpdatesDeps): Updates {
     replacingSelf: () =>
       journal.list().some((entry) => entry.order.app === 'agent' && !isFinal(entry.state) && isTouched(entry)),
     backups(app) {
-      if (!policy.app(app)) throw new FettleError('capability_denied', { data: { app } });
+      if (!policy.app(app)) throw new FettleError('capability_denied', { data: { app, what: `the app ${app}` } });
       return shelf.list(app);
     },
 

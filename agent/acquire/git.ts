@@ -9,6 +9,7 @@ import { type GitOrigin, type GitSource, gitDigest } from '../../src/origin/git.
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { abortError } from './abort.ts';
 import { unpack } from './archive.ts';
+import { whyNotSigned } from './git-signature.ts';
 import { createProgressMeter, type Report } from './progress.ts';
 import { sizeOf, watchSize } from './size-watch.ts';
 import type { Turns } from './turns.ts';
@@ -25,7 +26,7 @@ export interface GitDeps {
 export interface CheckoutOptions {
   readonly source: GitSource;
   readonly release: OrderedRelease;
-  readonly config: Pick<AppConfig, 'maxDownload' | 'maxUnpacked'>;
+  readonly config: Pick<AppConfig, 'maxDownload' | 'maxUnpacked' | 'refs' | 'signedBy'>;
   /** Absolute, empty. */
   readonly slot: string;
   readonly tmp: string;
@@ -41,7 +42,10 @@ const MAX_LIST = 60_000_000;
 const POINTER_BYTES = 1_024;
 const POINTER = 'version https://git-lfs.github.com/spec/';
 
+/** A place where the ordered release is, or may be. */
 interface Found {
+  /** The repository with that reference alone. */
+  readonly source: GitSource;
   /** Full name of the reference that leads to it. */
   readonly ref: string;
   /** The commit, where the reference itself says it. */
@@ -50,12 +54,44 @@ interface Found {
 }
 
 /**
+ * Asks the repository for each reference that the device's file allows. @throws {FettleError} `artifact_unverified` where
+ * none of them has it · those of {@link GitOrigin.refs}
+ */
+export async function findCommits(
+  origin: GitOrigin,
+  source: GitSource,
+  refs: AppConfig['refs'],
+  release: OrderedRelease,
+  signal: AbortSignal,
+): Promise<readonly Found[]> {
+  if (refs === undefined) return [await findCommit(origin, source, release, signal)];
+  const found: Found[] = [];
+  const reasons: string[] = [];
+  for (const ref of refs) {
+    try {
+      found.push(await findCommit(origin, { ...source, ref }, release, signal));
+    } catch (error) {
+      // Of several, one may be gone; that nothing answers is true of all.
+      if (!isAbsent(error)) throw error;
+      reasons.push(`${ref}: ${String(error.data.reason)}`);
+    }
+  }
+  if (found.length === 0) throw unverified(source, release, reasons.join('; '));
+  // What a reference itself leads to needs no history.
+  return found.sort((a, b) => Number(a.commit === undefined) - Number(b.commit === undefined));
+}
+
+function isAbsent(error: unknown): error is FettleError {
+  return error instanceof FettleError && (error.code === 'artifact_unverified' || error.code === 'source_invalid');
+}
+
+/**
  * Asks the repository once. A commit that is not the branch's newest is looked for when its history is here, by
  * {@link checkout}: until then nothing is proven of it.
  *
  * @throws {FettleError} `artifact_unverified` · those of {@link GitOrigin.refs}
  */
-export async function findCommit(
+async function findCommit(
   origin: GitOrigin,
   source: GitSource,
   release: OrderedRelease,
@@ -67,14 +103,14 @@ export async function findCommit(
     if (short === undefined) throw unverified(source, release, 'the source itself does not have this version');
     const ref = `refs/heads/${refs.branch}`;
     const isTip = gitDigest(refs.tip) === release.digest && refs.tip.startsWith(short);
-    return { ref, commit: isTip ? refs.tip : undefined };
+    return { source, ref, commit: isTip ? refs.tip : undefined };
   }
   const tag = refs.tags.find(({ version }) => version === release.version);
   if (!tag) throw unverified(source, release, 'the source itself does not have this version');
   if (gitDigest(tag.commit, tag) !== release.digest) {
     throw unverified(source, release, `its tag ${tag.tag} leads to something else than the order says`);
   }
-  return { ref: `refs/tags/${tag.tag}`, commit: tag.commit, tag };
+  return { source, ref: `refs/tags/${tag.tag}`, commit: tag.commit, tag };
 }
 
 /**
@@ -85,19 +121,41 @@ export async function findCommit(
  * @throws {FettleError} `artifact_unverified`, `artifact_invalid` (submodules, LFS pointers, links, sizes),
  *   `source_unreachable`, `no_space`, `deadline_passed`, `cancelled`
  */
-export function checkout(deps: GitDeps, options: CheckoutOptions): Promise<string> {
-  const { source, signal } = options;
-  return deps.turns.take(deps.origin.mirror(source), signal, () => checkoutNow(deps, options));
+export async function checkout(deps: GitDeps, options: CheckoutOptions): Promise<string> {
+  const { release, config, signal } = options;
+  try {
+    const found = await findCommits(deps.origin, options.source, config.refs, release, signal);
+    let refusal: FettleError | undefined;
+    for (const one of found) {
+      try {
+        const of = { ...options, source: one.source };
+        const mirror = deps.origin.mirror(one.source);
+        return await deps.turns.take(mirror, signal, () => checkoutNow(deps, of, one));
+      } catch (error) {
+        // The next of the allowed references may lead to it.
+        if (!isAbsent(error)) throw error;
+        refusal ??= error;
+      }
+    }
+    throw refusal ?? unverified(options.source, release, 'the source itself does not have this version');
+  } catch (error) {
+    if (signal.aborted) throw abortError(signal);
+    throw error;
+  }
 }
 
-async function checkoutNow(deps: GitDeps, options: CheckoutOptions): Promise<string> {
+async function checkoutNow(deps: GitDeps, options: CheckoutOptions, found: Found): Promise<string> {
   const { source, release, config, slot, tmp, signal } = options;
   const { origin } = deps;
   mkdirSync(tmp, { recursive: true, mode: 0o700 });
   const tar = join(tmp, 'checkout.tar');
   try {
-    const found = await findCommit(origin, source, release, signal);
     const commit = await fetchCommit(deps, options, found);
+    const { signedBy } = config;
+    if (signedBy !== undefined) {
+      const why = await whyNotSigned({ origin, source, signedBy, commit, tag: found.tag, tmp, signal });
+      if (why !== undefined) throw unverified(source, release, why);
+    }
     const files = await listFiles(origin, source, commit, config.maxUnpacked, signal);
     rmSync(tar, { force: true });
     const archive = ['-c', 'tar.umask=0022', 'archive', '--format=tar', `--output=${tar}`, commit];
@@ -106,9 +164,6 @@ async function checkoutNow(deps: GitDeps, options: CheckoutOptions): Promise<str
     refusePointers(slot, files);
     await origin.tidy(source, { signal });
     return commit;
-  } catch (error) {
-    if (signal.aborted) throw abortError(signal);
-    throw error;
   } finally {
     rmSync(tar, { force: true });
   }

@@ -11,6 +11,17 @@ export const DEVICE_CODES = [
   'order_expired',
   'order_replayed',
   'bad_signature',
+  'hub_identity_invalid',
+  'unknown_device',
+  'device_needed',
+  'device_name_taken',
+  'bad_device_name',
+  'device_cloned',
+  'device_revoked',
+  'device_is_local',
+  'not_on_device',
+  'enroll_refused',
+  'bundle_unavailable',
 ] as const;
 
 /** Sources, releases and artifacts. */
@@ -25,6 +36,7 @@ export const ORIGIN_CODES = [
   'artifact_invalid',
   'download_failed',
   'install_failed',
+  'key_unusable',
 ] as const;
 
 /** Stable codes. Add here first; the catalogue does not compile without a text for each. */

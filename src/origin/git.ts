@@ -77,7 +77,11 @@ export interface GitOrigin {
   ask(
     source: GitSource,
     args: readonly string[],
-    work: GitWork & { readonly deadlineMs?: number | undefined; readonly maxOutput?: number | undefined },
+    work: GitWork & {
+      readonly deadlineMs?: number | undefined;
+      readonly maxOutput?: number | undefined;
+      readonly onError?: ((text: string) => void) | undefined;
+    },
   ): Promise<string>;
   /** Gives back what earlier fetches left, where that is worth it. Never throws: such a mirror is only larger. */
   tidy(source: GitSource, work: GitWork): Promise<void>;
@@ -212,8 +216,8 @@ export function createGitOrigin(options: GitOptions & { readonly askMs?: number 
       const run = { ...about(source), mirror: mirror(source), signal, deadlineMs: TIDY_MS };
       await git.run(args, run).catch(() => undefined);
     },
-    ask: (source, args, { signal, deadlineMs, maxOutput }) =>
-      git.run(args, { ...about(source), mirror: mirror(source), signal, deadlineMs: deadlineMs ?? askMs, maxOutput }),
+    ask: (source, args, { deadlineMs, ...work }) =>
+      git.run(args, { ...about(source), ...work, mirror: mirror(source), deadlineMs: deadlineMs ?? askMs }),
   };
 }
 

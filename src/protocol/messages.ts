@@ -5,6 +5,8 @@ import { UPDATE_KINDS, UPDATE_STATES } from '../domain/update.ts';
  * What hub and agent say to each other: JSON, one object a WebSocket message, at most {@link MAX_MESSAGE_BYTES}.
  * Additive only: a field is added as optional, a message type is added; nothing is renamed or removed, because
  * hub and agent of different versions talk. A type that one side does not know is answered with `unknown`.
+ * `challenge`, `hello` and `welcome` are bare, as is an `unknown` before them; everything after is in signed frames
+ * (`frames.ts`).
  */
 
 /** Larger messages close the connection (code 1009). */
@@ -24,20 +26,37 @@ export const MAX_AUDIT_LINE = 2_000;
 export const HANDSHAKE_PURPOSE = 'fettle.v1 handshake';
 
 const name = z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/);
-const id = z.string().min(1).max(80);
+/** Ids become names of files (the journal's, a tool's): nothing of a path is in them. */
+const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/);
 const version = z.string().min(1).max(100);
+/** Becomes part of a folder's name. */
+const orderedVersion = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,99}$/);
 const at = z.number().int().nonnegative();
-const nonce = z.string().min(16).max(200);
+/** No line break: it is a line of what is signed. */
+const nonce = z.string().regex(/^[A-Za-z0-9+/=_-]{16,200}$/);
 /** A place in an audit log, with the hash of everything up to there (`audit-chain.ts`). */
 const link = z.object({ seq: z.number().int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{64}$/) });
 
 /** A release as an order names it. The agent compares it with what it reads at the origin itself. */
 export const OrderedRelease = z.object({
-  version,
+  version: orderedVersion,
   channel: z.string().max(40),
-  digest: z.string().regex(/^sha(256|512)-\S+$/),
+  digest: z.string().regex(/^sha(256|512)-[A-Za-z0-9+/=_-]{1,200}$/),
 });
 export type OrderedRelease = z.infer<typeof OrderedRelease>;
+
+/**
+ * What an order is for and no more. It never widens what the device's file allows: whatever it names must be in that file,
+ * and belong to that app.
+ */
+export const Capability = z.object({
+  app: name,
+  /** Tools of the device's file. */
+  tools: z.array(z.string().max(80)).max(20),
+  /** Kept paths of the app; none: those that the device's file names. */
+  paths: z.array(z.string().max(300)).max(100),
+});
+export type Capability = z.infer<typeof Capability>;
 
 /** One thing to do to one app on one device. The agent checks it against its own file before anything else. */
 export const Order = z.object({
@@ -54,7 +73,7 @@ export const Order = z.object({
   /** Is the data backed up before the switch? */
   backup: z.boolean().default(true),
   /** Needed for `restore`: the sequence number of the backup that is put back. */
-  backupSeq: z.number().int().positive().optional(),
+  backupSeq: z.number().int().positive().max(1e9).optional(),
   /** Given on the device itself (`fettle rollback`), by its user. Not for hubs: the agent takes it from none. */
   local: z
     .object({
@@ -65,6 +84,8 @@ export const Order = z.object({
     .optional(),
   /** A person insists: a release that was blocked by an earlier failure is tried again. */
   force: z.boolean().default(false),
+  /** Absent from a hub of before; the device's file decides either way. */
+  capability: Capability.optional(),
   /** Hub time. The agent measures from the handshake's clock reading, so a device without a clock works. */
   notBefore: at,
   expiresAt: at,
@@ -199,9 +220,14 @@ export const HubMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('order'),
     order: Order,
-    /** Hub time now: clocks jump between the handshake and an order. */
+    /** Hub time when it was sent: clocks jump between the handshake and an order. */
     now: at.optional(),
-    /** Ed25519 over the order. Optional while hub and agent share one machine and one file. */
+    /**
+     * Milliseconds from the connection's welcome to here, on the hub's monotonic clock. The agent counts from its own
+     * `hello`, which came before: so it finds out that an order was held up on the way, whatever the clocks say.
+     */
+    after: z.number().nonnegative().optional(),
+    /** Was to be over the order. The frame around it is signed instead. */
     signature: z.string().optional(),
     /** This order's entry in the hub's audit log. */
     log: link.optional(),
@@ -241,12 +267,19 @@ export const AgentMessage = z.discriminatedUnion('type', [
     signature: z.string(),
     version,
     platform: z.string().max(40),
+    /** SHA-256 of the machine's own id and the home's path, hex: one key that is seen from two of these was copied. */
+    machine: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .optional(),
   }),
   z.object({
     type: z.literal('inventory'),
     apps: z.array(AppReport).max(1_000),
     /** True once recovery has run and nothing is left over. */
     recovered: z.boolean(),
+    /** Apps that are not told, because a message would be too large. None of them is being updated. */
+    omitted: z.number().int().nonnegative().optional(),
   }),
   z.object({ type: z.literal('order-ack'), order: id, update: id, accepted: z.boolean(), problem: Problem.optional() }),
   z.object({
@@ -285,6 +318,8 @@ export const AgentMessage = z.discriminatedUnion('type', [
     backups: z.array(BackupReport).max(MAX_BACKUPS),
     /** What is no backup that could be put back. */
     strange: z.array(StrangeBackup).max(100).optional(),
+    /** Older ones that are not told, because a message would be too large. */
+    omitted: z.number().int().nonnegative().optional(),
     problem: Problem.optional(),
   }),
   // The device's audit log, as it is on its lines. None: only where it stands; the hub then says what it lacks.

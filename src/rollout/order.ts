@@ -34,6 +34,8 @@ export function orderOf(
       force: row.force === 1,
       backup,
       ...(row.backup === null ? {} : { backupSeq: row.backup }),
+      // Which paths are the app's is for the device's own file to say.
+      capability: { app: row.app, tools: [], paths: [] },
       notBefore: now,
       expiresAt: now + ORDER_MS,
     },

@@ -1,13 +1,13 @@
 import type { Kysely } from 'kysely';
 import type { Adapter } from '../chat/contract.ts';
-import type { Approvals, Choices, People, Preferences, Services } from '../commands/index.ts';
+import type { Approvals, Choices, Devices, People, Preferences, Services } from '../commands/index.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import type { SettingsReader } from '../domain/settings.ts';
 import type { BackupReader } from '../gateway/backup-reader.ts';
 import type { LogReader } from '../gateway/log-reader.ts';
 import type { ReleaseChecker } from '../releases/index.ts';
-import { type DeviceWithApps, listDevices } from '../store/devices.ts';
+import { allDevices, type DeviceWithApps, listDevices } from '../store/devices.ts';
 import { eventsOf } from '../store/events.ts';
 import { lostAnswers } from '../store/outbox.ts';
 import type { Database } from '../store/schema.ts';
@@ -32,6 +32,7 @@ export interface ServicesDeps {
   readonly choices: Choices;
   readonly people: People;
   readonly approvals: Approvals;
+  readonly fleet: Devices;
   readonly version: string;
   readonly adapters: readonly Adapter[];
 }
@@ -50,7 +51,7 @@ export function createServices(deps: ServicesDeps): Services {
   }
 
   async function views(rows: readonly UpdateRow[]) {
-    const names = new Map((await listDevices(db)).map((device) => [device.id, device.name]));
+    const names = new Map((await allDevices(db)).map((device) => [device.id, device.name]));
     return rows.map((row) => viewOf(row, names.get(row.device) ?? row.device));
   }
 
@@ -77,6 +78,7 @@ export function createServices(deps: ServicesDeps): Services {
     choices: deps.choices,
     people: deps.people,
     approvals: deps.approvals,
+    fleet: deps.fleet,
     check: (app, signal) => checker.check(appOf(app), { signal }),
     known: async (app) => (await checker.known(appOf(app))) ?? { offer: { releases: [], channels: {} } },
     request: (order, signal) => requests.request(order, signal),

@@ -7,6 +7,7 @@ import type { Request } from '../../src/chat/contract.ts';
 import { createOutbox } from '../../src/chat/outbox.ts';
 import { createRouter, type Router } from '../../src/chat/router.ts';
 import { COMMANDS, createCommandTable, type Preferences } from '../../src/commands/index.ts';
+import { createDevices } from '../../src/devices/devices.ts';
 import type { Approval } from '../../src/domain/approval.ts';
 import { createRedactor } from '../../src/domain/redact.ts';
 import type { Reply } from '../../src/domain/reply.ts';
@@ -151,9 +152,19 @@ export async function start(approval: Approval = 'none'): Promise<void> {
     ...{ db, clock, checker, apps, telling, outbox, engine },
     onChange: () => handsOff.soon(),
   });
+  const fleet = createDevices({
+    ...{ db, clock, announcer, outbox },
+    random: (length) => randomBytes(length),
+    reach: () => ({ address: 'wss://hub.example:7443/agent', certificate: `sha256/${'A'.repeat(43)}=` }),
+    hubKey: () => 'hub key',
+    local: () => undefined,
+    onBarred: () => undefined,
+    onLost: (device, name) => engine.forsake(device, { device: name, why: 'revoked' }),
+    log: () => undefined,
+  });
   const services = createServices({
-    ...{ db, clock, checker, engine, requests, notices, apps, choices, people, approvals, adapters },
-    logs: { read: async () => '', answer: () => undefined },
+    ...{ db, clock, checker, engine, requests, notices, apps, choices, people, approvals, adapters, fleet },
+    logs: { read: async () => '', answer: () => false },
     backups: { list: async () => ({ backups: [], strange: [] }) },
     settings: settings as unknown as Preferences & TestSettings,
     version: '0.1.0',

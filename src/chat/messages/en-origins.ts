@@ -51,4 +51,8 @@ export const originProblems: Record<OriginCode, ProblemWriter> = {
     text: `Installing${d.version ? ` ${t(d.version)}` : ''}${ofApp(d)} failed${because(d)}.`,
     next: '/update logs shows what the installer said.',
   }),
+  key_unusable: (d) => ({
+    text: `The key${d.file ? ` ${t(d.file)}` : ''} can't be used${because(d)}.`,
+    next: 'fettle keygen makes a key; a password is asked for, or taken from --password-file.',
+  }),
 };

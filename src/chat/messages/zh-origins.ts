@@ -47,4 +47,8 @@ export const originProblems: Record<OriginCode, ProblemWriter> = {
     text: `${d.app ? `${t(d.app)} ` : ''}${d.version ? `${t(d.version)} ` : ''}安装失败${because(d)}。`,
     next: '/update logs 显示安装程序的输出。',
   }),
+  key_unusable: (d) => ({
+    text: `密钥${d.file ? ` ${t(d.file)} ` : ''}无法使用${because(d)}。`,
+    next: 'fettle keygen 可以生成密钥；密码会询问，或从 --password-file 读取。',
+  }),
 };

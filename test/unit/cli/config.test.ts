@@ -141,6 +141,7 @@ describe('the JSON Schema', () => {
       for (const value of values) {
         const config: Record<string, unknown> = { apps: { mybot: { run: 'x' } } };
         if (['apps.NAME.file', 'apps.NAME.data'].includes(key)) put(config, 'apps.mybot.binary', '/opt/x');
+        if (String(value).startsWith('feed ')) put(config, 'apps.mybot.trust', 'source');
         if (key === 'apps.NAME.backup') put(config, 'apps.mybot.keep', ['data']);
         if (key === 'apps.NAME.healthy.version') put(config, 'apps.mybot.healthy.http', 'http://127.0.0.1:1/');
         put(config, key.replace('NAME', 'mybot'), value);
