@@ -23,6 +23,16 @@ export interface Link {
   stop(): void;
 }
 
+/** How a message came, for the audit log. */
+export interface SaidByHub {
+  /** The message's own text, as it was signed. */
+  readonly text: string;
+  /** All that came over the connection for it. */
+  readonly frame: string;
+  /** The hub's public key (PEM), which signed it. */
+  readonly key: string;
+}
+
 export interface LinkDeps {
   /**
    * The hub that this device belongs to, read anew for each attempt (its port may change); `undefined` while it is not
@@ -46,13 +56,9 @@ export interface LinkDeps {
   /**
    * Settles when the message is worked on; of one hub so many are worked on at once, and it is not read from meanwhile.
    * @param hubNow hub time at which it can have been said at the latest: see {@link orderTime}
-   * @param said how it came, for the audit log: the message's own text, and the frame around it
+   * @param said how it came, for the audit log
    */
-  readonly onMessage: (
-    message: HubMessage,
-    hubNow: number,
-    said: { readonly text: string; readonly frame: string },
-  ) => Promise<void>;
+  readonly onMessage: (message: HubMessage, hubNow: number, said: SaidByHub) => Promise<void>;
   readonly log: (line: string) => void;
 }
 
@@ -111,7 +117,8 @@ export function createLink(deps: LinkDeps): Link {
     const made = opened;
     socket = made;
     const nonce = Buffer.from(deps.random(24)).toString('base64');
-    const isHub = signedBy(hub.key);
+    const hubKey = hub.key;
+    const isHub = signedBy(hubKey);
     let hubNonce: string | undefined;
     let openedAt = deps.clock.monotonic();
     let hubOffset = 0;
@@ -185,15 +192,15 @@ export function createLink(deps: LinkDeps): Link {
       if (!message?.success) send({ type: 'unknown', seen: typeOf(said?.value) || 'unreadable' });
       else {
         const hubNow = orderTime(message.data, { hubOffset, openedAt, at: deps.clock.monotonic() });
-        work(message.data, hubNow, { text: body, frame: text });
+        work(message.data, hubNow, { text: body, frame: text, key: hubKey });
       }
     }
 
-    function work(message: HubMessage, hubNow: number, said: { text: string; frame: string }): void {
+    function work(message: HubMessage, hubNow: number, how: SaidByHub): void {
       working += 1;
       if (working >= MOST_WORK && !made.isPaused) made.pause();
       void deps
-        .onMessage(message, hubNow, said)
+        .onMessage(message, hubNow, how)
         .catch((error: unknown) => deps.log(`${message.type} was not taken: ${String(error)}`))
         .finally(() => {
           working -= 1;

@@ -21,7 +21,7 @@ import { createHeldReports } from './held-reports.ts';
 import { machineOf, readHubIdentity } from './hub-identity.ts';
 import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
-import { createLink } from './link.ts';
+import { createLink, type SaidByHub } from './link.ts';
 import { createLocalInbox } from './local/inbox.ts';
 import { createOnDemand } from './on-demand.ts';
 import { createPolicy } from './policy.ts';
@@ -215,13 +215,13 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     }
   }
 
-  async function receive(message: HubMessage, hubNow: number, said: { text: string; frame: string }): Promise<void> {
+  async function receive(message: HubMessage, hubNow: number, said: SaidByHub): Promise<void> {
     switch (message.type) {
       case 'order': {
         // What a hub sends was not given on this device, whatever it says.
         const { local: _, ...order } = message.order;
         const answer = { type: 'order-ack', order: order.id, update: order.update } as const;
-        const sent = { ...said, key: readHubIdentity(layout, config.allowInsecure)?.key, log: message.log };
+        const sent = { ...said, log: message.log };
         try {
           if (!updates.take(order, hubNow, () => audit.orders.taken(order, sent)))
             audit.orders.refused(order, 'known', sent);

@@ -16,8 +16,9 @@ import { type AcquireContext, type Acquirer, createAcquirer } from '../../agent/
 import { type AppConfig, AppSchema } from '../../config/agent-schema.ts';
 import { isForge } from '../../src/domain/forge.ts';
 import { createGitOrigin } from '../../src/origin/git.ts';
-import { createRotationFile, rotationText } from '../../src/origin/key-rotation.ts';
+import { rotationText } from '../../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
+import { createRotationFile } from '../../src/origin/rotation-file.ts';
 import { createSeenFile } from '../../src/origin/seen.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { forgeSource } from '../../src/releases/forge-later.ts';
