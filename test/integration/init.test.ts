@@ -342,6 +342,17 @@ describe('refused, with nothing changed', () => {
   });
 });
 
+test('a program whose releases are on GitHub: the source is written as it was said', async () => {
+  const robot = join(root, 'robot');
+  mkdirSync(robot);
+  writeFileSync(join(robot, 'robot.cjs'), '');
+  const of = { target: robot, run: 'node robot.cjs' };
+  await expect(runInit(options({ ...of, source: 'github robot' }))).rejects.toThrow(/github OWNER\/REPO/);
+  expect(await runInit(options({ ...of, source: 'github acme/robot v*' }))).toBe(0);
+  const { source } = loadConfig(join(home, 'fettle.yaml')).config.apps.robot ?? {};
+  expect(source).toEqual({ kind: 'github', repo: 'acme/robot', tags: 'v*' });
+});
+
 test('a server that npm installed: its slot is named as the registry would, and what lies beside it is kept', async () => {
   const site = join(root, 'site');
   mkdirSync(join(site, 'node_modules/served/bin'), { recursive: true });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -96,6 +96,16 @@ describe('config check', () => {
       /15: note: apps\.bot\.healthy\.http: port 8099 is asked, and env\.PORT says 8098/,
     ])
       expect(text).toMatch(expected);
+  });
+
+  test('says that a file with a token is missing, or open to others', async () => {
+    const app =
+      'apps:\n  web:\n    run: node x\n    healthy: {tcp: 8099}\n    source: {github: acme/web, tokenFile: token}\n';
+    expect((await check(app)).lines.join('\n')).toMatch(/5: apps\.web\.source\.tokenFile: there is no file .*token/);
+    writeFileSync(join(home, 'token'), 'x', { mode: 0o644 });
+    expect((await check(app)).lines.join('\n')).toMatch(/5: note: .*others on this machine may read .*chmod 600/);
+    chmodSync(join(home, 'token'), 0o600);
+    expect(await check(app)).toEqual({ code: 0, lines: [expect.stringContaining('nothing is wrong')] });
   });
 
   test('finds nothing in a file that is right; a file that is not there is said', async () => {
