@@ -43,74 +43,79 @@ const line = z.string().transform((text, context): Source => {
   return wrong(KINDS);
 });
 
-const tags = z.string().superRefine((text, context) => {
-  const problem = tagsProblem(text);
-  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
-});
-
-const address = z.string().superRefine((text, context) => {
-  const problem = hostProblem(text);
-  if (problem !== undefined) context.addIssue({ code: 'custom', message: `expected https://HOST/PATH: ${problem}` });
-});
-
-const mirror = z.string().superRefine((text, context) => {
-  const problem = mirrorProblem(text);
-  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
-});
-
-/** One, or several. */
-const list = <T extends z.ZodType<string>>(of: T) =>
-  z
-    .union([of, z.array(of).min(1)], {
-      error: (issue) =>
-        (issue.code === 'invalid_union' && issue.errors[Array.isArray(issue.input) ? 1 : 0]?.[0]?.message) ||
-        'expected an address, or a list of them',
-    })
-    .transform((value): readonly string[] => (typeof value === 'string' ? [value] : (value as readonly string[])));
-
-const options = {
-  tags: tags.optional().describe('Which tags are releases, as a pattern (`v*`). All that are versions unless given.'),
-  api: list(address)
-    .optional()
-    .describe(
-      'Address of the API, such as `https://HOST/api/v3`; several are asked one after the other where one does not answer. What they say is believed; the token goes to the first alone.',
-    ),
-  mirrors: list(mirror)
-    .optional()
-    .describe(
-      'Where files may be downloaded too, asked before the origin. The whole address of a file comes behind it, or in the place of `{url}`; `{path}` is the part behind the host.',
-    ),
-  tokenFile: anyPath.optional().describe('A file with a token that may read the repository. Relative to this file.'),
-  assets: z
-    .record(
-      z.string().regex(/^(any|[a-z0-9]{2,20}-[a-z0-9_]{2,20})$/, 'expected a platform such as linux-x64, or any'),
-      z.string().regex(/^[^/\s][^/]{0,199}$/, "expected a pattern of a file's name, such as robot-*-x86_64.tar.gz"),
-    )
-    .refine((all) => Object.keys(all).length > 0, 'expected a platform, such as linux-x64')
-    .optional()
-    .describe('Which file is for which platform, by a pattern of its name. Told by names unless given.'),
-};
-
-const github = z
-  .strictObject({ github: z.string().describe('The repository: OWNER/REPO.'), ...options })
-  .transform(({ github: text, ...more }, context): Source => {
-    const found = readGithubRepo(text);
-    if (!('problem' in found)) return { kind: 'github', ...found, ...more };
-    context.addIssue({ code: 'custom', path: ['github'], message: found.problem });
-    return z.NEVER;
+/** The two maps, made where one is written: an agent without one carries nothing of them. */
+function maps() {
+  const tags = z.string().superRefine((text, context) => {
+    const problem = tagsProblem(text);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
   });
 
-const gitea = z
-  .strictObject({ gitea: z.string().describe("The repository's address: https://HOST/OWNER/REPO."), ...options })
-  .transform(({ gitea: text, ...more }, context): Source => {
-    const found = readGiteaRepo(text);
-    if (!('problem' in found)) return { kind: 'gitea', ...found, ...more };
-    context.addIssue({ code: 'custom', path: ['gitea'], message: found.problem });
-    return z.NEVER;
+  const address = z.string().superRefine((text, context) => {
+    const problem = hostProblem(text);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: `expected https://HOST/PATH: ${problem}` });
   });
+
+  const mirror = z.string().superRefine((text, context) => {
+    const problem = mirrorProblem(text);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  });
+
+  /** One, or several. */
+  const list = <T extends z.ZodType<string>>(of: T) =>
+    z
+      .union([of, z.array(of).min(1)], {
+        error: (issue) =>
+          (issue.code === 'invalid_union' && issue.errors[Array.isArray(issue.input) ? 1 : 0]?.[0]?.message) ||
+          'expected an address, or a list of them',
+      })
+      .transform((value): readonly string[] => (typeof value === 'string' ? [value] : (value as readonly string[])));
+
+  const options = {
+    tags: tags.optional().describe('Which tags are releases, as a pattern (`v*`). All that are versions unless given.'),
+    api: list(address)
+      .optional()
+      .describe(
+        'Address of the API, such as `https://HOST/api/v3`; several are asked one after the other where one does not answer. What they say is believed; the token goes to the first alone.',
+      ),
+    mirrors: list(mirror)
+      .optional()
+      .describe(
+        'Where files may be downloaded too, asked before the origin. The whole address of a file comes behind it, or in the place of `{url}`; `{path}` is the part behind the host.',
+      ),
+    tokenFile: anyPath.optional().describe('A file with a token that may read the repository. Relative to this file.'),
+    assets: z
+      .record(
+        z.string().regex(/^(any|[a-z0-9]{2,20}-[a-z0-9_]{2,20})$/, 'expected a platform such as linux-x64, or any'),
+        z.string().regex(/^[^/\s][^/]{0,199}$/, "expected a pattern of a file's name, such as robot-*-x86_64.tar.gz"),
+      )
+      .refine((all) => Object.keys(all).length > 0, 'expected a platform, such as linux-x64')
+      .optional()
+      .describe('Which file is for which platform, by a pattern of its name. Told by names unless given.'),
+  };
+
+  const github = z
+    .strictObject({ github: z.string().describe('The repository: OWNER/REPO.'), ...options })
+    .transform(({ github: text, ...more }, context): Source => {
+      const found = readGithubRepo(text);
+      if (!('problem' in found)) return { kind: 'github', ...found, ...more };
+      context.addIssue({ code: 'custom', path: ['github'], message: found.problem });
+      return z.NEVER;
+    });
+
+  const gitea = z
+    .strictObject({ gitea: z.string().describe("The repository's address: https://HOST/OWNER/REPO."), ...options })
+    .transform(({ gitea: text, ...more }, context): Source => {
+      const found = readGiteaRepo(text);
+      if (!('problem' in found)) return { kind: 'gitea', ...found, ...more };
+      context.addIssue({ code: 'custom', path: ['gitea'], message: found.problem });
+      return z.NEVER;
+    });
+
+  return { github, gitea };
+}
 
 /** Where releases come from. */
-export const source = z.union([line, github, gitea], {
+export const source = z.union([line, z.lazy(() => maps().github), z.lazy(() => maps().gitea)], {
   error: (issue) => {
     if (issue.code !== 'invalid_union' || typeof issue.input !== 'string') return `${KINDS}, or a map of these two`;
     return issue.errors[0]?.[0]?.message ?? KINDS;

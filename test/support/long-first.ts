@@ -22,6 +22,7 @@ const LONG = [
   'test/integration/restore.test.ts',
   'test/e2e/hands-off.test.ts',
   'test/e2e/rescue.test.ts',
+  'test/e2e/github.test.ts',
 ];
 
 /** The order in which test files are begun. */
