@@ -21,6 +21,7 @@ const LONG = [
   'test/integration/restore.test.ts',
   'test/e2e/hands-off.test.ts',
   'test/e2e/rescue.test.ts',
+  'test/integration/fuzz-protocol.test.ts',
 ];
 
 /** The order in which test files are begun. */
