@@ -11,7 +11,11 @@ const EARLY_MS = 60_000;
 /** Orders that may be remembered at once: a hub that sends more within their lifetime sends no updates. */
 const MOST = 2_000;
 
-const Seen = z.record(z.string(), z.number());
+/** Read as a map: `__proto__` is an id like any other, and a key that objects lose. */
+const Seen = z.preprocess(
+  (raw) => (typeof raw === 'object' && raw !== null && !Array.isArray(raw) ? new Map(Object.entries(raw)) : raw),
+  z.map(z.string(), z.number()),
+);
 /** Not an order's id, which is never empty. An agent that does not know it drops it when it is over. */
 const FLOOR = '';
 
@@ -31,7 +35,7 @@ export interface SeenOrders {
 export function openSeenOrders(file: string, monotonic: () => number): SeenOrders {
   const openedAt = monotonic();
   const found = readSeen(file);
-  let seen = found ?? {};
+  let seen = found ?? new Map<string, number>();
   let unknownSince = found === undefined;
   return {
     take({ id, app, notBefore, expiresAt }, hubNow) {
@@ -39,19 +43,19 @@ export function openSeenOrders(file: string, monotonic: () => number): SeenOrder
       if (hubNow > expiresAt || expiresAt - hubNow > LONGEST_MS || hubNow < notBefore - EARLY_MS) {
         throw new FettleError('order_expired', { data, retryable: true });
       }
-      if (Object.hasOwn(seen, id)) throw new FettleError('order_replayed', { data });
+      if (seen.has(id)) throw new FettleError('order_replayed', { data });
       // The first order tells hub time, and with it what hub time it was when nothing could be read.
-      const floor = unknownSince ? hubNow - (monotonic() - openedAt) : seen[FLOOR];
+      const floor = unknownSince ? hubNow - (monotonic() - openedAt) : seen.get(FLOOR);
       const reason = 'which orders it had before could not be read; newer ones are taken';
       if (floor !== undefined && notBefore < floor)
         throw new FettleError('order_replayed', { data: { ...data, reason } });
-      const kept = Object.entries(seen).filter(([known, until]) => known !== FLOOR && until > hubNow);
+      const kept = [...seen].filter(([known, until]) => known !== FLOOR && until > hubNow);
       if (kept.length >= MOST) throw new FettleError('busy', { data, retryable: true });
       // The floor is kept while an order from before it may still be good.
       const stays = floor !== undefined && floor + LONGEST_MS > hubNow;
-      const next = Object.fromEntries([...(stays ? [[FLOOR, floor] as const] : []), ...kept, [id, expiresAt]]);
+      const next = new Map([...(stays ? [[FLOOR, floor] as const] : []), ...kept, [id, expiresAt]]);
       if (unknownSince) setAside(file);
-      writeDurably(file, `${JSON.stringify(next)}\n`);
+      writeDurably(file, `${JSON.stringify(Object.fromEntries(next))}\n`);
       seen = next;
       unknownSince = false;
     },
@@ -68,8 +72,8 @@ function setAside(file: string): void {
 }
 
 /** `undefined`: there is something, and it can't be read. */
-function readSeen(file: string): Record<string, number> | undefined {
-  if (!existsSync(file)) return {};
+function readSeen(file: string): Map<string, number> | undefined {
+  if (!existsSync(file)) return new Map();
   try {
     return Seen.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch {

@@ -23,6 +23,7 @@ const LONG = [
   'test/e2e/hands-off.test.ts',
   'test/e2e/rescue.test.ts',
   'test/e2e/github.test.ts',
+  'test/integration/fuzz-protocol.test.ts',
 ];
 
 /** The order in which test files are begun. */

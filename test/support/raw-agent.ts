@@ -7,7 +7,6 @@ import { isSignedBy, signedBy } from '../../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../../src/protocol/messages.ts';
 import { SUBPROTOCOL } from '../../src/protocol/messages.ts';
 import type { TestHub } from './hub-and-link.ts';
-import { until } from './until.ts';
 
 /** A device's key, and how a hub comes to know it. */
 export function deviceKey(): { readonly publicKey: string; readonly sign: (text: string) => string } {
@@ -75,9 +74,16 @@ export async function connectRaw(
       if (heard.length > 200) heard.splice(0, 100);
     }
   });
-  await until('a welcome', () => {
-    if (ended) throw new Error(`closed: ${ended.code} ${ended.reason}`);
-    return opener !== undefined;
+  await new Promise<void>((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error('no welcome in 20 s')), 20_000);
+    const look = () => {
+      if (ended) reject(new Error(`closed: ${ended.code} ${ended.reason}`));
+      else if (!opener) return;
+      else resolve();
+      clearTimeout(late);
+      socket.off('message', look).off('close', look);
+    };
+    socket.on('message', look).on('close', look);
   });
   const sealer = createSealer('agent', nonces, key.sign);
   const raw = (text: string) => socket.readyState === socket.OPEN && socket.send(text);
