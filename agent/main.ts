@@ -2,20 +2,23 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentConfig } from '../config/agent-schema.ts';
 import type { HomeLayout } from '../config/home.ts';
 import { isSelf } from '../src/domain/app.ts';
 import { FettleError } from '../src/domain/errors.ts';
 import type { Clock } from '../src/domain/id.ts';
-import { createRedactor, type Redact, secretValues } from '../src/domain/redact.ts';
+import type { Redact } from '../src/domain/redact.ts';
 import { readTrimmed, writeDurably } from '../src/files/durable.ts';
 import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
 import { lookForCrashes, openCrashes } from './crashes.ts';
+import { discreetJournal, discreetMessage } from './discreet.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
 import { createStartLogs } from './health/start-log.ts';
 import { createHeldReports } from './held-reports.ts';
+import { machineOf, readHubIdentity } from './hub-identity.ts';
 import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
 import { createLink } from './link.ts';
@@ -56,7 +59,8 @@ export interface AgentOptions {
   readonly acquirer: Acquirer;
   readonly journal: Journal;
   readonly basicEnvironment: Readonly<Record<string, string>>;
-  readonly userHome: string;
+  /** Hides every secret of the device, of whichever app. */
+  readonly redact: Redact;
   readonly clock: Clock;
   /** How often crashes are looked for, where that is not the usual. */
   readonly crashLookMs?: number | undefined;
@@ -101,22 +105,17 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     kept: thereIsKeeper ? drivers.kept : undefined,
     connectedTo: () => link.hub(),
     reconnect: () => link.hurry(),
-    redact: (text) => redactFor('agent', text),
+    redact: options.redact,
     log,
   });
-  const policy = createPolicy(config, self.apps, device, layout.agent.orders);
+  const policy = createPolicy(config, self.apps, device, layout.agent.orders, clock.monotonic);
   const settings = openSettings(join(layout.agent.dir, 'settings.json'));
   const reports = new Map<string, { seq: number; extra: number }>();
   const held = createHeldReports<AgentMessage>((message) => link.send(message));
   let recovered = false;
 
-  const redactors = new Map<string, Redact>();
-  const redactFor = (app: string, text: string) => {
-    const secrets = secretValues(policy.app(app)?.env ?? {});
-    const redact = redactors.get(app) ?? createRedactor({ secrets, homes: [layout.home, options.userHome] });
-    redactors.set(app, redact);
-    return redact(text);
-  };
+  // What one app prints may be another one's secret.
+  const redactFor = (_app: string, text: string) => options.redact(text);
 
   const crashes = openCrashes(layout.agent.crashes, log);
   const updates = createUpdates({
@@ -129,7 +128,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     bound: createBound(config.updates.atOnce),
     clock,
     log,
-    journal: options.journal,
+    journal: discreetJournal(options.journal, options.redact),
     checks: HEALTH_CHECKS,
     acquirer: options.acquirer,
     blocked: openBlocked(join(layout.agent.dir, 'blocked.json')),
@@ -171,11 +170,10 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     onChange: () => sendInventory(),
   });
 
-  const link = createLink({
-    address: () => hubAddress(layout.hub.port),
-    hubKey: () => readTrimmed(layout.agent.peers),
+  const wire = createLink({
+    hub: () => readHubIdentity(layout, false),
     key: openKey(layout.agent.key),
-    device: { id: device, name: deviceName(), platform, version: options.version },
+    device: { id: device, name: deviceName(), platform, version: options.version, machine: machineOf(layout.home) },
     clock,
     random: (length) => randomBytes(length),
     onConnected: () => {
@@ -184,13 +182,24 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       updates.tell();
       for (const result of tools.results()) link.send({ type: 'tool-result', result });
       void sendInventory();
+      if (layout.hub.user !== undefined) void commitHub();
     },
-    // Nothing that a hub says may end the agent; what could not be written down is offered again.
-    onMessage: (message, hubNow) => {
-      receive(message, hubNow).catch((error: unknown) => log(`${message.type} was not taken: ${String(error)}`));
-    },
+    // Nothing that a hub says may end the agent: the link logs it. What could not be written down is offered again.
+    onMessage: receive,
     log,
   });
+  const link = { ...wire, send: (message: AgentMessage) => wire.send(discreetMessage(message, options.redact)) };
+
+  /** A hub with a user of its own can't tell the keeper itself that it serves. */
+  async function commitHub(): Promise<void> {
+    const pause = (ms: number) => delay(ms, undefined, { signal });
+    try {
+      const { commitHub: commit } = await import('./self/hub-ready.ts');
+      await commit({ keeper, port: layout.hub.port, pause, now: clock.monotonic, signal });
+    } catch (error) {
+      if (!signal.aborted) log(`the keeper did not hear that the hub serves: ${String(error)}`);
+    }
+  }
 
   async function sendInventory(): Promise<void> {
     if (!link.connected()) return;
@@ -210,7 +219,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         const { local: _, ...order } = message.order;
         const answer = { type: 'order-ack', order: order.id, update: order.update } as const;
         try {
-          updates.take(order, message.now ?? hubNow);
+          updates.take(order, hubNow);
           link.send({ ...answer, accepted: true });
         } catch (error) {
           log(`order ${order.id} for ${order.app} refused: ${String(error)}`);
@@ -255,6 +264,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       case 'tool-ack':
         (await tools.open()).acknowledge(message.request);
         return;
+      case 'audit-ack':
       case 'challenge':
       case 'welcome':
       case 'unknown':
@@ -360,11 +370,6 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   link.stop();
   keeper.close();
   return end;
-}
-
-function hubAddress(portFile: string): string | undefined {
-  const port = Number(readTrimmed(portFile));
-  return Number.isInteger(port) && port > 0 ? `ws://127.0.0.1:${port}/agent` : undefined;
 }
 
 function readDevice(file: string): string {

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { AgentConfig } from '../config/agent-schema.ts';
 import type { HomeLayout } from '../config/home.ts';
 import type { Clock } from '../src/domain/id.ts';
-import { secretValues } from '../src/domain/redact.ts';
 import type { AgentMessage } from '../src/protocol/messages.ts';
 import { createPolicyInbox, type PolicyInbox } from './policy-inbox.ts';
 import { createToolShed, type ToolShed } from './tools/shed.ts';
@@ -15,7 +14,7 @@ interface Started {
   readonly policyFile?: string | undefined;
   readonly parsePolicy?: ((text: string, file: string) => AgentConfig) | undefined;
   readonly basicEnvironment: Readonly<Record<string, string>>;
-  readonly userHome: string;
+  readonly redact: (text: string) => string;
   readonly clock: Clock;
   readonly log: (line: string) => void;
 }
@@ -38,8 +37,7 @@ export function createOnDemand(deps: {
       folder: join(layout.agent.dir, 'tools'),
       basicEnvironment: options.basicEnvironment,
       clock,
-      secrets: Object.values(config.apps).flatMap(({ env }) => secretValues(env)),
-      homes: [layout.home, options.userHome],
+      redact: options.redact,
       send: (result) => send({ type: 'tool-result', result }),
       log,
     }),

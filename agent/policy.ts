@@ -1,10 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { z } from 'zod';
 import type { AgentConfig, AppConfig } from '../config/agent-schema.ts';
 import { isSelf } from '../src/domain/app.ts';
 import { FettleError } from '../src/domain/errors.ts';
-import { writeDurably } from '../src/files/durable.ts';
 import type { Order } from '../src/protocol/messages.ts';
+import { openSeenOrders } from './seen-orders.ts';
 
 /**
  * The device decides: an order is looked at against the device's own file, and what that file does not name does
@@ -26,15 +24,6 @@ export interface Policy {
   readonly apps: Readonly<Record<string, AppConfig>>;
 }
 
-/** Clocks of hub and device may differ by so much. Milliseconds. */
-const EARLY_MS = 60_000;
-/** Hubs give five minutes. */
-const LONGEST_MS = 24 * 60 * 60_000;
-/** Orders that are remembered at once. */
-const MOST_IDS = 10_000;
-
-const Seen = z.record(z.string(), z.number());
-
 /**
  * @param self Fettle's own apps that are here; their releases come from where the file says, like any other's
  * @param ordersFile order ids that were taken, kept until they expire, so that none is taken twice
@@ -44,23 +33,13 @@ export function createPolicy(
   self: Readonly<Record<string, AppConfig>>,
   device: string,
   ordersFile: string,
+  monotonic: () => number = () => performance.now(),
 ): Policy {
-  let seen = readSeen(ordersFile);
+  const seen = openSeenOrders(ordersFile, monotonic);
   const appOf = (name: string) => {
     const apps = isSelf(name) ? self : config.apps;
     return Object.hasOwn(apps, name) ? apps[name] : undefined;
   };
-  /** @throws {FettleError} `order_replayed` · `capability_denied` · `busy` */
-  function remember({ id, app, expiresAt }: Order, hubNow: number): void {
-    if (seen[id] !== undefined) throw new FettleError('order_replayed', { data: { app } });
-    const left = Object.entries(seen).filter(([, expires]) => expires > hubNow);
-    // Whoever gives orders must not fill the disk with their ids.
-    if (expiresAt > hubNow + LONGEST_MS) throw denied(app, 'an order that is good for more than a day');
-    if (left.length >= MOST_IDS) throw new FettleError('busy', { data: { app }, retryable: true });
-    seen = Object.fromEntries([...left, [id, expiresAt]]);
-    writeDurably(ordersFile, `${JSON.stringify(seen)}\n`);
-  }
-
   return {
     apps: config.apps,
     app: appOf,
@@ -74,11 +53,8 @@ export function createPolicy(
     },
     admit(order, hubNow) {
       const { app: name } = order;
-      if (hubNow > order.expiresAt || hubNow < order.notBefore - EARLY_MS) {
-        throw new FettleError('order_expired', { data: { app: name }, retryable: true });
-      }
       // Before it is judged: what was denied once is not judged again, whatever the file says by then.
-      remember(order, hubNow);
+      seen.take(order, hubNow);
       if (order.device !== device) throw denied(name, 'an order for another device');
       const app = appOf(name);
       if (!app) throw denied(name, `the app ${name}`);
@@ -113,13 +89,4 @@ function checkCapability({ capability }: Order, config: AppConfig, app: string):
 
 function denied(app: string, what: string): FettleError {
   return new FettleError('capability_denied', { data: { app, what } });
-}
-
-function readSeen(file: string): Record<string, number> {
-  if (!existsSync(file)) return {};
-  try {
-    return Seen.parse(JSON.parse(readFileSync(file, 'utf8')));
-  } catch {
-    return {};
-  }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { createGitOrigin } from '../src/origin/git.ts';
+import { createRotationFile } from '../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../src/origin/npm.ts';
 import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../src/releases/index.ts';
 import { openStore } from '../src/store/open.ts';
@@ -31,6 +32,7 @@ export const upstream: Benchmark = {
       npm,
       git: createGitOrigin({ folder: join(folder, 'git'), env: cleanNpmEnvironment(process.env) }),
       seen: createSeenInStore(store.db),
+      rotations: createRotationFile(join(folder, 'rotations.json')),
       fetch,
     });
     const clock = { now: () => Date.now(), monotonic: () => performance.now() };

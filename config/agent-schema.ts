@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { APPROVALS } from '../src/domain/approval.ts';
-import { gitAddressProblem, gitRefProblem } from '../src/domain/git-address.ts';
+import { gitRefProblem } from '../src/domain/git-address.ts';
+import { isSignable, PUBLIC_KEY, TRUST_LEVELS, trustProblem } from '../src/domain/trust.ts';
 import { duration } from './duration.ts';
 import { HealthSchema } from './health-schema.ts';
 import { RestartSchema } from './restart-schema.ts';
 import { signer } from './signers.ts';
+import { source } from './source-schema.ts';
 import { ToolsSchema } from './tools-schema.ts';
-import { anyPath, command, httpUrl, relativePath, size, variables } from './words.ts';
+import { anyPath, command, relativePath, size, variables } from './words.ts';
 
 export { type Health, HealthSchema } from './health-schema.ts';
 export type { Restart } from './restart-schema.ts';
@@ -23,28 +25,6 @@ export type { Command } from './words.ts';
 const name = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'expected a name of lower-case letters, digits, - and _, starting with a letter');
-
-/** `npm NAME`, `folder PATH`, `feed URL`, `git URL [REF]`. */
-const source = z.string().transform((text, context) => {
-  const [kind = '', ...rest] = text.trim().split(/\s+/);
-  const value = rest.join(' ');
-  if (kind === 'npm' && /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/.test(value)) {
-    return { kind: 'npm' as const, package: value };
-  }
-  if (kind === 'folder' && value !== '') return { kind: 'folder' as const, path: value };
-  if (kind === 'feed' && httpUrl.safeParse(value).success) return { kind: 'feed' as const, url: value };
-  if (kind === 'git' && rest.length > 0) {
-    const [url = '', ref, more] = rest;
-    // A path without a dot in front is one, too, as it is for `folder`.
-    const address = /^[\w-][\w./-]*$/.test(url) && !url.startsWith('-') ? `./${url}` : url;
-    const problem = gitAddressProblem(address) ?? (ref === undefined ? undefined : gitRefProblem(ref));
-    if (problem === undefined && more === undefined) return { kind: 'git' as const, url: address, ref };
-    context.addIssue({ code: 'custom', message: problem ?? 'expected `git URL` or `git URL REF`' });
-    return z.NEVER;
-  }
-  context.addIssue({ code: 'custom', message: 'expected `npm PACKAGE`, `folder PATH`, `feed URL` or `git URL REF`' });
-  return z.NEVER;
-});
 
 const gitRef = z.string().superRefine((ref, context) => {
   const problem = gitRefProblem(ref);
@@ -114,12 +94,33 @@ const NotNowSchema = z
 
 const approval = z.enum(APPROVALS).default('none');
 
+const keys = z
+  .array(
+    z
+      .string()
+      .regex(
+        PUBLIC_KEY,
+        'expected a public key of minisign: RWQ… and 56 characters long, the second line of a `.pub` file',
+      ),
+  )
+  .max(20)
+  .default([]);
+
 export const AppSchema = z.strictObject({
   source: source
     .optional()
     .describe(
       'Where releases come from: `npm PACKAGE`, `folder PATH` (relative to this file), `feed URL`, or `git URL [REF]` with a branch, a tag or a pattern of tags such as `v*`.',
     ),
+  trust: z
+    .enum(TRUST_LEVELS)
+    .optional()
+    .describe(
+      'What a release must have: `signed` (by one of `keys`), `source` (this device reads at the source itself what the release is), or `none`. Unless given: `signed` with `keys` and for `feed`, else `source`. See docs/signing.md.',
+    ),
+  keys: keys.describe(
+    'Public keys (`RWQ…`) of `fettle keygen` or minisign: releases are taken only if one of them signed.',
+  ),
   channel: z
     .string()
     .regex(/^[a-z][a-z0-9-]{0,39}$/)
@@ -253,6 +254,8 @@ export const AppsSchema = z.record(name, AppSchema).superRefine((apps, context) 
     if (ref !== undefined && config.refs !== undefined && !config.refs.includes(ref)) {
       wrong('refs', `expected ${ref} among them: it is where \`source\` takes releases from`);
     }
+    const untrusted = trustProblem(config);
+    if (untrusted) wrong(untrusted.key, `expected ${untrusted.expected}`);
     for (const key of ['file', 'data'] as const) {
       if (config[key] !== undefined && config.binary === undefined) wrong(key, 'expected `binary` beside it');
     }
@@ -268,21 +271,35 @@ export const AppsSchema = z.record(name, AppSchema).superRefine((apps, context) 
   }
 });
 
+/** Whoever replaces Fettle replaces everything that keeps rules: there is no other level for it. */
+const SELF_KEYS =
+  "the key of its releases (`keys: [RWQ…]`), which is needed for Fettle itself; a checkout's own is shown by `fettle publish --app fettle`";
+
 /** Fettle itself: where its own releases come from. Hub and agent are updated from one package. */
-export const SelfSchema = z.strictObject({
-  source: source
-    .optional()
-    .describe(
-      "Where Fettle's own releases come from: `folder PATH` or `feed URL` with what `npm pack` made, published with `--app fettle`; or `npm PACKAGE`. Without it, `/update now hub` and `/update now agent` are refused.",
+export const SelfSchema = z
+  .strictObject({
+    source: source
+      .optional()
+      .describe(
+        "Where Fettle's own releases come from: `folder PATH` or `feed URL` with what `npm pack` made, published with `--app fettle`; or `npm PACKAGE`. Without it, `/update now hub` and `/update now agent` are refused.",
+      ),
+    keys: keys.describe(
+      'Public keys (`RWQ…`) that sign releases of Fettle. Needed with `folder` and `feed`. That of a checkout is shown by `fettle publish --app fettle`.',
     ),
-  channel: AppSchema.shape.channel,
-  for: duration('0s', '1h')
-    .default(10_000)
-    .describe('How long a new hub or agent must stay well before its update counts.'),
-  deadlines: deadlines.describe('How long a state of an update of Fettle may take.'),
-  downgrade: AppSchema.shape.downgrade,
-  approval: approval.describe('Whether updates of Fettle wait for somebody, as for an app.'),
-});
+    channel: AppSchema.shape.channel,
+    for: duration('0s', '1h')
+      .default(10_000)
+      .describe('How long a new hub or agent must stay well before its update counts.'),
+    deadlines: deadlines.describe('How long a state of an update of Fettle may take.'),
+    downgrade: AppSchema.shape.downgrade,
+    approval: approval.describe('Whether updates of Fettle wait for somebody, as for an app.'),
+  })
+  .superRefine(({ source, keys }, context) => {
+    const signed = source !== undefined && isSignable(source.kind);
+    const problem = trustProblem({ source, keys, trust: signed ? 'signed' : undefined });
+    const message = signed && problem ? `expected ${SELF_KEYS}` : `expected ${problem?.expected}`;
+    if (problem) context.addIssue({ code: 'custom', path: [problem.key], message });
+  });
 export type SelfConfig = z.infer<typeof SelfSchema>;
 
 /** How much updates may take of a device. */

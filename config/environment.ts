@@ -16,6 +16,8 @@ export interface Environment {
   readonly runtimeFolder: string;
   readonly userHome: string;
   readonly color: boolean;
+  /** `FETTLE_KEY_PASSWORD`, of a key that signs releases. For `fettle sign` and the like alone: never passed on. */
+  readonly keyPassword: string | undefined;
   /** Started by a keeper, which starts it again when it ends. */
   readonly kept: boolean;
   /** Started by another agent in its own place, not from outside. */
@@ -34,7 +36,7 @@ export interface Environment {
 export const BECAME = 'FETTLE_BECAME';
 
 const PASSED =
-  /^(https?_proxy|no_proxy|all_proxy|node_extra_ca_certs|ssl_cert_file|ssl_cert_dir|npm_config_registry|npm_config_userconfig|fettle_[a-z_]+)$/i;
+  /^(https?_proxy|no_proxy|all_proxy|node_extra_ca_certs|ssl_cert_file|ssl_cert_dir|npm_config_registry|npm_config_userconfig|fettle_(?!key_password$)[a-z_]+)$/i;
 const BASIC = /^(path|lang|lc_[a-z]+|tz|home|user|logname|shell|xdg_runtime_dir|tmpdir)$/i;
 
 /** Reads the environment. Never logs it. */
@@ -53,6 +55,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     userHome: env.HOME || homedir(),
     kept: Boolean(env.FETTLE_START),
     became: Boolean(env[BECAME]),
+    keyPassword: env.FETTLE_KEY_PASSWORD,
     color: env.NO_COLOR === undefined && env.TERM !== 'dumb',
     language: /^zh/i.test(locale) ? 'zh' : /^[a-z]{2}/i.test(locale) ? 'en' : undefined,
     passed: pick(PASSED),

@@ -37,13 +37,19 @@ export interface HomeLayout {
     readonly lastGood: string;
     readonly starts: string;
     readonly log: string;
+    /** Runs a command as the hub's user, where that is another than Fettle's own. */
+    readonly asHub: string;
   };
   readonly hub: {
+    /** Whom it runs as, where that is another user than Fettle's own. */
+    readonly user: string | undefined;
     readonly dir: string;
     readonly lock: string;
     readonly db: string;
     /** Mirrors of git repositories. */
     readonly git: string;
+    /** Which keys took over from those of the file. */
+    readonly rotations: string;
     readonly key: string;
     readonly port: string;
     /** Signed policies that are carried to devices. */
@@ -64,6 +70,8 @@ export interface HomeLayout {
     readonly peers: string;
     readonly npmCache: string;
     readonly seen: string;
+    /** Which keys took over from those of the file. */
+    readonly rotations: string;
     /** Mirrors of git repositories. */
     readonly git: string;
     /** Of an agent without a keeper: what it goes back to unless it proves itself. */
@@ -86,15 +94,23 @@ export interface ServiceRecord {
   readonly user: boolean;
   /** Where sockets live: a service has another environment than a terminal. */
   readonly runtime: string;
+  /** A hub that runs as a user of its own, and where its socket lives. */
+  readonly hub?: HubPlace | undefined;
+}
+
+export interface HubPlace {
+  readonly user: string;
+  readonly runtime: string;
 }
 
 /** The record of a home that a service runs; `undefined` where none does. */
 export function readServiceRecord(home: string): ServiceRecord | undefined {
   try {
-    const { units, user, runtime } = JSON.parse(readFileSync(serviceRecord(home), 'utf8')) as Partial<ServiceRecord>;
-    return Array.isArray(units) && typeof units[0] === 'string' && typeof runtime === 'string'
-      ? { units, user: user === true, runtime }
-      : undefined;
+    const record = JSON.parse(readFileSync(serviceRecord(home), 'utf8')) as Partial<ServiceRecord>;
+    const { units, user, runtime, hub } = record;
+    if (!Array.isArray(units) || typeof units[0] !== 'string' || typeof runtime !== 'string') return undefined;
+    const apart = typeof hub?.user === 'string' && typeof hub.runtime === 'string';
+    return { units, user: user === true, runtime, ...(apart ? { hub: { user: hub.user, runtime: hub.runtime } } : {}) };
   } catch {
     return undefined;
   }
@@ -110,13 +126,15 @@ export function serviceRecord(home: string): string {
  */
 export function homeLayout(homeFolder: string, runtimeFolder: string): HomeLayout {
   const home = realPath(resolve(homeFolder));
-  return layoutWith(home, readServiceRecord(home)?.runtime ?? runtimeFolder);
+  const record = readServiceRecord(home);
+  return layoutWith(home, record?.runtime ?? runtimeFolder, record?.hub);
 }
 
 /** {@link homeLayout} with the sockets there, whatever the home says. */
-export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
+export function layoutWith(home: string, runtimeFolder: string, hub?: HubPlace): HomeLayout {
   const at = (...parts: string[]) => join(home, ...parts);
-  const runtime = join(runtimeFolder, createHash('sha256').update(home).digest('hex').slice(0, 12));
+  const name = createHash('sha256').update(home).digest('hex').slice(0, 12);
+  const runtime = join(runtimeFolder, name);
   return {
     home,
     config: at('fettle.yaml'),
@@ -134,12 +152,15 @@ export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
       lastGood: at('keeper', 'last-good'),
       starts: at('keeper', 'starts'),
       log: at('logs', 'keeper.log'),
+      asHub: at('keeper', 'as-hub'),
     },
     hub: {
+      user: hub?.user,
       dir: at('hub'),
       lock: at('hub', 'lock'),
       db: at('hub', 'hub.db'),
       git: at('hub', 'git'),
+      rotations: at('hub', 'rotations.json'),
       key: at('hub', 'key'),
       port: at('hub', 'port'),
       policies: at('hub', 'policies'),
@@ -156,6 +177,7 @@ export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
       peers: at('agent', 'hub.pub'),
       npmCache: at('agent', 'npm-cache'),
       seen: at('agent', 'seen.json'),
+      rotations: at('agent', 'rotations.json'),
       git: at('agent', 'git'),
       proving: at('agent', 'proving.json'),
     },
@@ -175,7 +197,12 @@ export function layoutWith(home: string, runtimeFolder: string): HomeLayout {
     },
     appLog: (name) => at('logs', `${name}.log`),
     buildLog: (name) => at('logs', `${name}.build.log`),
-    runtime: { dir: runtime, keeperSocket: join(runtime, 'keeper.sock'), hubSocket: join(runtime, 'hub.sock') },
+    runtime: {
+      dir: runtime,
+      keeperSocket: join(runtime, 'keeper.sock'),
+      // In a folder of its user's: what is beside it is not the hub's.
+      hubSocket: join(hub === undefined ? runtime : join(hub.runtime, name), 'hub.sock'),
+    },
   };
 }
 

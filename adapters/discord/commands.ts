@@ -38,7 +38,7 @@ export interface GivenOption {
 /** Subcommands of one command, and options of one subcommand, at most. */
 const MOST = 25;
 const BARE = 'overview';
-const COMPLETED: readonly MenuArgument['kind'][] = ['app', 'version', 'update', 'backup', 'device'];
+const COMPLETED: readonly MenuArgument['kind'][] = ['app', 'version', 'update', 'backup', 'device', 'selector'];
 
 /** Groups with more than 25 commands go on in `/GROUP-more`, `/GROUP-more2`, … */
 export function slashCommands(commands: readonly MenuCommand[]): readonly SlashCommand[] {
@@ -101,6 +101,9 @@ export function lineOf(
         break;
       case 'option':
         words.push(argument.written.split(' ')[0] ?? '', quote(text));
+        break;
+      case 'selector':
+        words.push('on', quote(text.replace(/^on\s+/i, '')));
         break;
       case 'text':
         // It takes the words as they stand.

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
+import type { Redactor } from '../../src/domain/redact.ts';
 import { type ChildResult, runChild, type Spawn } from '../../src/origin/child.ts';
 import { abortError } from './abort.ts';
 import { fillFromCache, saveToCache } from './build-cache.ts';
@@ -22,6 +23,8 @@ export interface BuildDeps {
   /** PATH, locale, proxies and certificates. */
   readonly env: Readonly<Record<string, string>>;
   readonly spawn?: Spawn | undefined;
+  /** Hides what the device knows to be secret. */
+  readonly redactor?: Redactor | undefined;
 }
 
 export interface BuildOptions {
@@ -60,7 +63,7 @@ export async function build(deps: BuildDeps, options: BuildOptions): Promise<voi
   const mark = workMark(slot);
   removeTree(work);
   const env = prepareWork(deps, options, work, mark);
-  const log = openBuildLog(options.log);
+  const log = openBuildLog(options.log, deps.redactor);
   const failed = (reason: string) =>
     new FettleError('build_failed', { data: { app, version: options.version, reason } });
   const tooLarge = () => failed(`it wrote more than ${Math.floor(options.maxUnpacked / 1e6)} MB (maxUnpacked)`);

@@ -5,10 +5,13 @@ import { describeSource, releasedAs, type Source } from '../../src/domain/app.ts
 import { FettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
 import { type Artifact, artifactFor, type Release } from '../../src/domain/release.ts';
+import { trustOf } from '../../src/domain/trust.ts';
 import { feedAddress, readFeed } from '../../src/origin/feed.ts';
 import { archiveEnding } from '../../src/origin/feed-format.ts';
+import { verifyIndex } from '../../src/origin/feed-signature.ts';
 import { readFolder } from '../../src/origin/folder.ts';
 import type { GitOrigin } from '../../src/origin/git.ts';
+import type { RotationStore } from '../../src/origin/key-rotation.ts';
 import type { NpmOrigin } from '../../src/origin/npm.ts';
 import { checkNumber, type SeenNumbers } from '../../src/origin/seen.ts';
 import { sourceKey } from '../../src/origin/source-key.ts';
@@ -75,6 +78,8 @@ export interface AcquirerDeps {
   readonly git: GitOrigin;
   readonly package: PackageDeps;
   readonly seen: SeenNumbers;
+  /** Which keys took over from those of the device's file. */
+  readonly rotations: RotationStore;
   readonly clock: Clock;
   readonly fetch: typeof fetch;
   /** `linux-x64` and the like. */
@@ -82,12 +87,17 @@ export interface AcquirerDeps {
   readonly stallMs?: number | undefined;
 }
 
+/** What a confirmation was made by. */
+function demanded({ source, trust, keys }: AppConfig): string {
+  return JSON.stringify([source, trust, keys]);
+}
+
 /** How long a confirmation holds in this process. */
 const CONFIRMED_MS = 10 * 60_000;
 
 export function createAcquirer(deps: AcquirerDeps): Acquirer {
   /** What was confirmed last of each app, so that an update asks its origin once. */
-  const confirmed = new Map<string, { readonly release: Release; readonly source: Source; readonly at: number }>();
+  const confirmed = new Map<string, { readonly release: Release; readonly demanded: string; readonly at: number }>();
 
   const turns = createTurns();
 
@@ -98,7 +108,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     try {
       const found = await readOrigin(source, config, app, release, signal);
       const checked = compare(source, release, found, config.maxDownload);
-      confirmed.set(app, { release: checked, source, at: deps.clock.monotonic() });
+      confirmed.set(app, { release: checked, demanded: demanded(config), at: deps.clock.monotonic() });
       return checked;
     } catch (error) {
       if (signal.aborted) throw abortError(signal);
@@ -127,7 +137,14 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
         : await readFeed(source.url, { app: releasedAs(app), signal, fetch: deps.fetch });
     // Without an ETag there is no such answer.
     if (answer === 'unchanged') return undefined;
-    await checkNumber(deps.seen, sourceKey(source, releasedAs(app)), describeSource(source), answer.index);
+    const shown = describeSource(source);
+    if (trustOf(config) === 'signed') {
+      // Before its number is kept: whoever can't sign must not be able to block what comes after.
+      const trusted = await verifyIndex(answer.index, { source: shown, keys: config.keys, rotations: deps.rotations });
+      const entry = answer.index.releases.find(({ version }) => version === ordered.version);
+      if (entry) trusted.signerOf(entry);
+    }
+    await checkNumber(deps.seen, sourceKey(source, releasedAs(app)), shown, answer.index);
     return answer.offer.releases.find((release) => release.version === ordered.version);
   };
 
@@ -168,7 +185,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
       before !== undefined &&
       before.release.version === context.release.version &&
       before.release.digest === context.release.digest &&
-      JSON.stringify(before.source) === JSON.stringify(config.source) &&
+      before.demanded === demanded(config) &&
       deps.clock.monotonic() - before.at < CONFIRMED_MS;
     const release = holds ? before.release : await confirm(context);
     const { source } = config;

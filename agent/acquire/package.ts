@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
+import type { Redactor } from '../../src/domain/redact.ts';
 import { type ChildResult, runChild, type Spawn } from '../../src/origin/child.ts';
 import { npmFlags } from '../../src/origin/npm.ts';
 import { npmError, readNpmFailure, withoutQueries } from '../../src/origin/npm-errors.ts';
@@ -27,6 +28,8 @@ export interface PackageDeps {
   readonly retries?: number | undefined;
   /** `nice`'s path or name; the default is looked up in PATH. */
   readonly nice?: string | undefined;
+  /** Hides what the device knows to be secret in what builds say. */
+  readonly redactor?: Redactor | undefined;
 }
 
 export interface PackageOptions {

@@ -3,9 +3,9 @@ import { Socket } from 'node:net';
 import type { HomeLayout } from '../../config/home.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import { createApps } from './apps.ts';
-import { openKeepFile } from './keep-file.ts';
+import { type KeepFile, openKeepFile } from './keep-file.ts';
 import { type Lock, takeLock } from './lock.ts';
-import { type Log, logToStderr, reasonOf } from './log.ts';
+import { createKeeperLog, type Log, reasonOf } from './log.ts';
 import type { KeeperRequest } from './parse.ts';
 import { bootId } from './proc.ts';
 import { KEEPER_KNOWS } from './protocol.ts';
@@ -37,6 +37,8 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof FettleError && final.includes(error.code) ? 2 : 1;
 }
 
+const NO_VARIABLES = {};
+
 /** How long `renew` waits for what is under way; whoever asked for it asks the next keeper again. */
 const RENEW_WAIT_MS = 2_000;
 
@@ -48,7 +50,11 @@ const RENEW_WAIT_MS = 2_000;
  * @throws {FettleError} `home_in_use`, `home_not_writable`, `bad_arguments`, before anything was touched
  */
 export async function runKeeper(options: KeeperOptions): Promise<number> {
-  const { layout, version, log = logToStderr } = options;
+  const { layout, version } = options;
+  let file: KeepFile | undefined;
+  const log =
+    options.log ??
+    createKeeperLog(() => (file?.names() ?? []).map((name) => file?.get(name)?.spec.env ?? NO_VARIABLES));
   const environment = options.environment ?? process.env;
   const times = { ...KEEPER_TIMES, ...options.times };
   const parent = options.parentPipe ? openParentPipe() : undefined;
@@ -67,14 +73,15 @@ export async function runKeeper(options: KeeperOptions): Promise<number> {
   let lock: Lock | undefined;
   try {
     lock = takeLock(layout.keeper.lock);
-    const file = openKeepFile(layout.keeper.keep, log);
+    const records = openKeepFile(layout.keeper.keep, log);
+    file = records;
     if (environment.FETTLE_KEEPER_END) shutdown();
-    const apps = createApps({ home: layout.home, exits: layout.keeper.exits, file, times, environment, log });
+    const apps = createApps({ home: layout.home, exits: layout.keeper.exits, file: records, times, environment, log });
     let renewing = false;
     let stopping: Promise<void> | undefined;
     const stopAll = () => {
       apps.beginEnding();
-      stopping ??= apps.stopAll().then(() => void file.flush());
+      stopping ??= apps.stopAll().then(() => void records.flush());
       return stopping;
     };
     const control: Control = {
@@ -116,7 +123,7 @@ export async function runKeeper(options: KeeperOptions): Promise<number> {
     }
     clearTimeout(servedTimer);
     clearInterval(rotation);
-    file.flush();
+    records.flush();
     server.close();
     return code;
   } finally {

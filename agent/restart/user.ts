@@ -150,7 +150,7 @@ export function cannotReach(user: User, paths: readonly string[]): string | unde
 }
 
 /** By name or number; by the machine's own directory services where it has them. */
-function findUser(wanted: string): User | undefined {
+export function findUser(wanted: string): User | undefined {
   const asked = spawnSync('getent', ['passwd', wanted], { timeout: TRY_MS, encoding: 'utf8' });
   const lines = asked.status === 0 ? asked.stdout : passwdFile();
   for (const line of lines.split('\n')) {
@@ -166,7 +166,7 @@ function passwdFile(): string {
   return existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8') : '';
 }
 
-function setpriv(refuse: (reason: string) => FettleError): string {
+export function setpriv(refuse: (reason: string) => FettleError): string {
   for (const path of SETPRIV) {
     try {
       accessSync(path, constants.X_OK);

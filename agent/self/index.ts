@@ -8,6 +8,7 @@ import { readLink, readTrimmed, switchLink } from '../../src/files/durable.ts';
 import type { Check } from '../health/contract.ts';
 import { processCheck } from '../health/process.ts';
 import type { RestartDriver } from '../restart/contract.ts';
+import { findUser, makeReachable } from '../restart/user.ts';
 import { releaseOf, slotOf } from '../updater/prepare.ts';
 import type { SelfParts } from '../updater/task.ts';
 import { agentWorks } from './agent-works.ts';
@@ -133,7 +134,7 @@ export function createSelf(deps: SelfDeps): Self {
       for (const app of SELF_APPS) {
         const installed = readLink(layout.app(app).current) !== undefined;
         const kept = app === 'agent' || (await deps.kept?.status(app)) !== undefined;
-        if (installed && kept) present[app] = selfAppConfig(app, config);
+        if (installed && kept) present[app] = selfAppConfig(app, config, layout.hub.user);
         else delete present[app];
       }
     },
@@ -158,6 +159,8 @@ export function createSelf(deps: SelfDeps): Self {
         });
       },
       async rehearse(task, signal) {
+        const user = layout.hub.user === undefined ? undefined : findUser(layout.hub.user);
+        if (user) makeReachable(layout, app, user, []);
         await rehearse({
           app,
           version: task.entry.toVersion ?? '',
@@ -165,6 +168,7 @@ export function createSelf(deps: SelfDeps): Self {
           home: layout.home,
           config: deps.configFile,
           db: layout.hub.db,
+          asHub: app === 'hub' && user ? { script: layout.keeper.asHub, dir: layout.hub.dir } : undefined,
           tmp: layout.app(app).tmp,
           env: deps.basicEnvironment,
           redact: deps.redact,

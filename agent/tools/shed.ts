@@ -1,6 +1,5 @@
 import type { ToolConfig } from '../../config/agent-schema.ts';
 import type { Clock } from '../../src/domain/id.ts';
-import { createRedactor } from '../../src/domain/redact.ts';
 import type { ToolResult } from '../../src/protocol/messages.ts';
 import type { Tools } from './index.ts';
 
@@ -18,19 +17,17 @@ export function createToolShed(deps: {
   readonly folder: string;
   readonly basicEnvironment: Readonly<Record<string, string>>;
   readonly clock: Clock;
-  /** Values that must not be in what a tool prints. */
-  readonly secrets: readonly string[];
-  readonly homes: readonly string[];
+  /** Takes out what must not be shown of what a tool prints. */
+  readonly redact: (text: string) => string;
   readonly send: (result: ToolResult) => void;
   readonly log: (line: string) => void;
 }): ToolShed {
-  const { secrets, homes, ...rest } = deps;
   let opening: Promise<Tools> | undefined;
   let tools: Tools | undefined;
   return {
     open() {
       opening ??= import('./index.ts').then(({ createTools }) => {
-        tools = createTools({ ...rest, redact: createRedactor({ secrets, homes }) });
+        tools = createTools(deps);
         return tools;
       });
       return opening;

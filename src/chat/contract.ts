@@ -138,7 +138,17 @@ export interface MenuCommand {
 /** See `ArgumentKind` of `src/commands/contract.ts`. */
 export interface MenuArgument {
   readonly key: string;
-  readonly kind: 'app' | 'version' | 'update' | 'backup' | 'device' | 'choice' | 'flag' | 'option' | 'text';
+  readonly kind:
+    | 'app'
+    | 'version'
+    | 'update'
+    | 'backup'
+    | 'device'
+    | 'selector'
+    | 'choice'
+    | 'flag'
+    | 'option'
+    | 'text';
   /** `--dry-run` for a flag, `--with NAME` for an option, a placeholder otherwise. */
   readonly written: string;
   readonly help: Localized;

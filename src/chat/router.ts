@@ -9,6 +9,7 @@ import { commandOfName, keepCommand } from '../store/button-commands.ts';
 import { finishEvent, forgetEvent, pruneEvents, storeEvent, unfinishedEvents } from '../store/inbox.ts';
 import { readMeta, writeMeta } from '../store/meta.ts';
 import type { Database } from '../store/schema.ts';
+import { auditCommand, type Said } from './command-audit.ts';
 import type { CommandAnswer, CommandTable } from './command-table.ts';
 import type { Request, Sink } from './contract.ts';
 import { createLane, type Lane } from './lane.ts';
@@ -180,12 +181,15 @@ export function createRouter(deps: RouterDeps): Router {
     const spoken = await languages.of(platform, request, known);
     const language = spoken ?? deps.language();
     let answer: CommandAnswer | Quiet;
+    const said: Said = {};
     try {
-      answer = await answerTo(platform, { ...request, locale: spoken }, language);
+      answer = await answerTo(platform, { ...request, locale: spoken }, language, said);
     } catch (error) {
       // The hub is stopping: the event stays unfinished and runs again.
       if (stopping.signal.aborted) return;
-      answer = renderError(asKnown(error, request), MESSAGES[language], clock.now());
+      const failure = asKnown(error, request);
+      said.code = failure.code;
+      answer = renderError(failure, MESSAGES[language], clock.now());
     }
     if (answer === 'forgotten') {
       await forgetEvent(db, platform, request.eventId);
@@ -194,7 +198,9 @@ export function createRouter(deps: RouterDeps): Router {
     }
     await db.transaction().execute(async (trx) => {
       if (!(await finishEvent(trx, platform, request.eventId))) return;
-      if (answer === 'silence' || 'deferred' in answer) return;
+      if (answer === 'silence') return;
+      await auditCommand(trx, { ...said, platform, request, answer, redact: deps.redact, now: clock.now() });
+      if ('deferred' in answer) return;
       await deps.outbox.put(trx, {
         key: `answer:${platform}:${request.eventId}`,
         route: request.route,
@@ -210,7 +216,12 @@ export function createRouter(deps: RouterDeps): Router {
     deps.onAnswered?.();
   }
 
-  async function answerTo(platform: string, request: Request, language: Language): Promise<CommandAnswer | Quiet> {
+  async function answerTo(
+    platform: string,
+    request: Request,
+    language: Language,
+    said: Said,
+  ): Promise<CommandAnswer | Quiet> {
     const now = clock.now();
     const messages = MESSAGES[language];
     const who = { id: `${platform}:${request.person}`, name: nameOf(request) };
@@ -226,6 +237,7 @@ export function createRouter(deps: RouterDeps): Router {
         return 'forgotten';
       if (strangers.size > 10_000) strangers.clear();
       strangers.set(who.id, now);
+      said.ran = { name: 'stranger', role: undefined };
       return { reply: await strangerReply(who.id, messages), failed: true };
     }
     const old = request.at !== undefined && now - request.at > TOO_OLD_MS;
@@ -245,6 +257,7 @@ export function createRouter(deps: RouterDeps): Router {
     if (request.unknownButton) throw new FettleError('button_unknown');
     const meaning = await deps.commands.interpret(request.text);
     if (!meaning.ok) throw meaning.error;
+    said.ran = { name: meaning.name, role: meaning.role };
     if (role !== undefined && !roleAllows(role, meaning.role)) {
       log('not_allowed', { who: who.id, command: meaning.name });
       throw new FettleError('not_allowed', { data: { needed: meaning.role, has: role } });

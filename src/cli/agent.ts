@@ -8,8 +8,13 @@ import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { deviceFile, isAgentFile, loadDeviceConfig, parseDevice } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
+import { createLogLines } from '../domain/log-lines.ts';
 import { makeFolder } from '../files/durable.ts';
+import { createRotationFile } from '../origin/key-rotation.ts';
 import { createSeenFile } from '../origin/seen.ts';
+import { guardConsole } from './console.ts';
+import { endOnCrash } from './crash.ts';
+import { createDiscretion, writeLog } from './discretion.ts';
 import { gitTools } from './git-tools.ts';
 import { machineClock, npmTools } from './npm-tools.ts';
 import { untilTold } from './signals.ts';
@@ -40,6 +45,15 @@ export async function startAgent(
   }
   const lock = takeLock(layout.agent.lock);
   const file = deviceFile(layout, config);
+  const redactor = createDiscretion({
+    layout,
+    configFile: file,
+    userHome: environment.userHome,
+    variables: environment.all,
+  });
+  const { line } = createLogLines({ ...redactor, write: writeLog, now: machineClock.now });
+  endOnCrash(process, line);
+  guardConsole(redactor.redact);
   const device = loadDeviceConfig(file);
   const tools = npmTools(environment, layout.agent.dir);
   const node = process.execPath;
@@ -53,8 +67,10 @@ export async function startAgent(
       npmrc: tools.npmrc,
       env: tools.env,
       clock: machineClock,
+      redactor,
     },
     seen: createSeenFile(layout.agent.seen),
+    rotations: createRotationFile(layout.agent.rotations),
     clock: machineClock,
     fetch: globalThis.fetch,
     platform: `${process.platform}-${process.arch}`,
@@ -72,10 +88,10 @@ export async function startAgent(
     acquirer,
     journal: (test.watch ?? ((journal) => journal))(openJournal(layout.agent.journal)),
     basicEnvironment: environment.basic,
-    userHome: environment.userHome,
+    redact: redactor.redact,
     clock: machineClock,
     crashLookMs: test.crashLookMs,
-    log: (line) => console.error(`${new Date().toISOString()} ${line}`),
+    log: line,
     signal: untilTold(),
   });
   lock.release();

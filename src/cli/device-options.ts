@@ -7,6 +7,7 @@ import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { deviceFile, loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
+import { createRedactor } from '../domain/redact.ts';
 import { machineClock } from './npm-tools.ts';
 import { showError } from './show-error.ts';
 
@@ -95,7 +96,9 @@ export function onCtrlC(): AbortSignal {
 /** What a rescue did is looked for later, too. On a full disk it is not written, and that is no obstacle. */
 export function logRescue(layout: HomeLayout, line: string): void {
   try {
-    appendFileSync(join(layout.logs, 'rescue.log'), `${new Date().toISOString()} ${line}\n`, { mode: 0o600 });
+    appendFileSync(join(layout.logs, 'rescue.log'), `${new Date().toISOString()} ${createRedactor()(line)}\n`, {
+      mode: 0o600,
+    });
   } catch {
     // No room, or no folder.
   }

@@ -18,9 +18,14 @@ export interface FirstRun {
  * Makes a home for somebody who has none: a configuration with two apps to try updates on. The configuration is
  * written last, in one rename; what was cut off before that is made again.
  *
+ * @param userOf as whom each app runs, where that is not Fettle's own user
  * @returns what was made; `undefined` where there is a configuration already
  */
-export async function firstRun(layout: HomeLayout, clock: Clock): Promise<FirstRun | undefined> {
+export async function firstRun(
+  layout: HomeLayout,
+  clock: Clock,
+  userOf?: (app: string) => string,
+): Promise<FirstRun | undefined> {
   if (existsSync(layout.config)) return undefined;
   const [webPort, helloPort] = await freePorts(2);
   if (webPort === undefined || helloPort === undefined) throw new Error('no free ports');
@@ -32,7 +37,7 @@ export async function firstRun(layout: HomeLayout, clock: Clock): Promise<FirstR
   makeFolder(site);
   const page = join(site, 'index.html');
   if (!existsSync(page)) writeFileSync(page, PAGE);
-  writeDurably(layout.config, configuration(webPort, helloPort), 0o600);
+  writeDurably(layout.config, configuration(webPort, helloPort, userOf), 0o600);
   return { webPort, helloPort };
 }
 
@@ -42,7 +47,8 @@ const PAGE = `<!doctype html>
 <p>This page is served by <code>sirv-cli</code> from <code>apps/web/shared/site</code>. Update the server under it: <code>/update now web</code></p>
 `;
 
-function configuration(webPort: number, helloPort: number): string {
+function configuration(webPort: number, helloPort: number, userOf?: (app: string) => string): string {
+  const user = (app: string) => (userOf ? `\n    user: ${userOf(app)}` : '');
   return `# Fettle's configuration: what is kept up to date on this machine. Every key is described in docs/configuration.md.
 # Two apps to try things on were put here at the first start. Replace them with your own.
 
@@ -50,7 +56,7 @@ apps:
   # A real web server from npm, installed a few versions behind.
   web:
     source: npm sirv-cli
-    install: ${WEB_FIRST}
+    install: ${WEB_FIRST}${user('web')}
     run: sirv site --host 127.0.0.1 --port ${webPort} --quiet
     keep: [site]
     healthy:
@@ -60,7 +66,7 @@ apps:
   # A small service with three releases in a folder. 1.2.0 is broken on purpose: see how it is rolled back.
   hello:
     source: folder releases/hello
-    install: 1.0.0
+    install: 1.0.0${user('hello')}
     run: node server.mjs
     env: {PORT: ${helloPort}}
     keep: [data]

@@ -7,6 +7,7 @@ export function requestedApps(config: HubConfig): RequestedApp[] {
   return Object.entries(config.apps).map(([name, app]) => ({
     name,
     source: app.source,
+    keys: app.keys,
     channel: app.channel,
     keep: app.backup.paths ?? app.keep,
     downgrade: app.downgrade,
@@ -21,6 +22,7 @@ export function selfApps({ fettle }: HubConfig): RequestedApp[] {
   return SELF_APPS.map((name) => ({
     name,
     source: fettle.source,
+    keys: fettle.keys,
     channel: fettle.channel,
     keep: name === 'hub' ? ['hub.db'] : [],
     downgrade: fettle.downgrade,

@@ -1,5 +1,4 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdapters } from '../../adapters/index.ts';
 import { createKeeperClient } from '../../agent/keeper/client.ts';
@@ -11,12 +10,14 @@ import { createOutbox } from '../chat/outbox.ts';
 import { createRouter } from '../chat/router.ts';
 import { COMMANDS, createCommandTable } from '../commands/index.ts';
 import { FettleError } from '../domain/errors.ts';
-import { createRedactor, secretValues } from '../domain/redact.ts';
+import { createLogLines } from '../domain/log-lines.ts';
+import { createRedactor } from '../domain/redact.ts';
 import { makeFolder, readTrimmed, writeDurably } from '../files/durable.ts';
 import { createBackupReader } from '../gateway/backup-reader.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { createLogReader } from '../gateway/log-reader.ts';
 import { createPolicyOffers } from '../gateway/policies.ts';
+import { createRotationFile } from '../origin/key-rotation.ts';
 import { createPeople } from '../people/people.ts';
 import { openKey } from '../protocol/key.ts';
 import { createReleaseChecker, createReleaseSources, createSeenInStore } from '../releases/index.ts';
@@ -37,12 +38,15 @@ import { openStore } from '../store/open.ts';
 import { activeUpdates } from '../store/updates.ts';
 import type { RoleOptions } from './agent.ts';
 import { chatPlatforms, chatSecrets } from './chat-platforms.ts';
+import { guardConsole } from './console.ts';
 import { endOnCrash } from './crash.ts';
 import { discreet } from './discreet.ts';
+import { createDiscretion, writeLog } from './discretion.ts';
 import { gitTools } from './git-tools.ts';
 import { createHandsOffParts } from './hands-off.ts';
 import { requestedApps, selfApps } from './hub-apps.ts';
-import { createHubServer, listen } from './hub-http.ts';
+import { createHubDevices, named } from './hub-devices.ts';
+import { createHubListener, healthHandler } from './hub-http.ts';
 import { hubStatus } from './hub-status.ts';
 import { machineClock as clock, npmTools } from './npm-tools.ts';
 import { createReadiness } from './readiness.ts';
@@ -58,17 +62,17 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const lock = takeLock(layout.hub.lock);
   const loaded = loadConfig(config ?? layout.config).config;
   const platforms = chatPlatforms(loaded.chats, config ?? layout.config, environment.all);
-  const redact = createRedactor({
-    secrets: [
-      ...Object.values(loaded.apps).flatMap((app) => secretValues(app.env)),
-      ...chatSecrets(platforms, environment.all),
-    ],
-    homes: [layout.home, environment.userHome],
+  const configFile = config ?? layout.config;
+  const known = { layout, configFile, userHome: environment.userHome, variables: environment.all };
+  const { redact } = createDiscretion(known, { secrets: chatSecrets(platforms, environment.all), keepEnrolment: true });
+  const inLog = createRedactor();
+  const { line: logLine, event: logEvent } = createLogLines({
+    redact: (text) => inLog(redact(text)),
+    write: writeLog,
+    now: clock.now,
   });
-  const logLine = (line: string) => console.error(`${new Date().toISOString()} ${redact(line)}`);
   endOnCrash(process, logLine);
-  const logEvent = (event: string, data: Readonly<Record<string, unknown>>) =>
-    logLine(`${event} ${JSON.stringify(data)}`);
+  guardConsole(redact);
   const random = (length: number) => randomBytes(length);
   const told = untilTold();
 
@@ -80,6 +84,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     npm: tools.origin,
     git: gitTools(environment, layout.hub.git),
     seen: createSeenInStore(db),
+    rotations: createRotationFile(layout.hub.rotations),
     fetch: globalThis.fetch,
   });
   const checker = createReleaseChecker({ db, sources, clock });
@@ -172,6 +177,10 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   const logs = createLogReader(reachable, random);
   const policies = createPolicyOffers({ folder: layout.hub.policies, gateway: reachable, log: logLine });
   const toolDesk = createToolDesk({ db, clock, gateway: reachable, outbox, log: logLine });
+  const fleet = createHubDevices({
+    ...{ db, clock, random, announcer, outbox, layout, log: logLine },
+    ...{ listener: () => listener, gateway: () => gateway, engine: () => engine },
+  });
   const services = createServices({
     db,
     clock,
@@ -187,6 +196,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     people,
     approvals,
     tools: toolDesk,
+    fleet,
     version: VERSION,
     adapters,
   });
@@ -215,41 +225,42 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   });
 
   const readiness = createReadiness({ db, adapters, clock });
-  const server = createHubServer(() => readiness.waitingFor());
+  const handlers = [healthHandler(() => readiness.waitingFor())];
+  const listener = createHubListener({ layout, handlers });
   const hubId = readId(`${layout.hub.dir}/id`);
   gateway = createGateway({
-    server,
+    servers: listener.servers,
     key: openKey(layout.hub.key),
     hub: { id: hubId, version: VERSION },
-    // One machine: its agent is the one whose key is in the same home. Enrolled devices bring theirs.
-    deviceKey: () => readTrimmed(`${layout.agent.key}.pub`),
+    deviceKey: fleet.deviceKey,
     clock,
     random,
     log: logLine,
     events: {
-      connected: (peer) => engine.connected(peer),
+      async connected(peer) {
+        const state = await fleet.seen(peer);
+        return state === 'active' ? engine.connected(named(fleet, peer)) : state;
+      },
       ready(peer) {
         deviceSettings.connected(peer.device);
         toolDesk.connected(peer.device);
-        policies.connected(peer);
+        policies.connected(named(fleet, peer));
       },
-      disconnected: (peer, epoch) => engine.disconnected(peer, epoch),
+      disconnected: (peer, epoch, why) => engine.disconnected(peer, epoch, why),
       async message(peer, epoch, message) {
-        if (message.type === 'log') logs.answer(message);
-        else if (message.type === 'backups') backups.answer(message);
-        else if (message.type === 'policy-result') policies.answer(peer, message);
-        else if (message.type === 'tool-result') await toolDesk.answer(peer, message.result);
+        if (message.type === 'log') logs.answer(peer.device, message);
+        else if (message.type === 'backups') backups.answer(peer.device, message);
+        else if (message.type === 'policy-result') policies.answer(named(fleet, peer), message);
+        else if (message.type === 'tool-result') await toolDesk.answer(named(fleet, peer), message.result);
         else {
           if (message.type === 'inventory') toolDesk.told(peer, message.tools ?? []);
-          await engine.received(peer, epoch, message);
+          await engine.received(named(fleet, peer), epoch, message);
         }
       },
     },
   });
-  // The agent on this machine trusts the hub of its own home.
-  writeDurably(layout.agent.peers, readFileSync(`${layout.hub.key}.pub`), 0o644);
-
-  const port = await listen(server, layout, environment.port, loaded.hub.port);
+  await fleet.start();
+  const port = await listener.listen(environment.port, loaded.hub.port);
   for (const { adminChat } of adapters)
     if (adminChat) await rememberAdminChat(db, { route: adminChat, language: undefined, at: clock.now() });
   await engine.start();
@@ -280,12 +291,15 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
   await engine.stop();
   await gateway.stop();
   await outbox.stop();
-  server.close();
+  listener.close();
   await store.close();
   lock.release();
 }
 
-/** It serves: the keeper need not go back to an older build. Without a keeper (alone, in a container) nobody counts. */
+/**
+ * It serves: the keeper need not go back to an older build. Without a keeper (alone, in a container) nobody counts; of a
+ * hub with a user of its own the agent says so.
+ */
 async function commitStart(layout: HomeLayout): Promise<void> {
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   await keeper.ask('commit', { app: 'hub' }, { timeoutMs: 1_000 }).catch(() => undefined);

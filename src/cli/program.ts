@@ -5,12 +5,14 @@ import { readEnvironment } from '../../config/environment.ts';
 import { homeLayout } from '../../config/home.ts';
 import { homeFile } from '../../config/load-device.ts';
 import { addChatCommands } from './chats/commands.ts';
+import { guardCommands } from './console.ts';
 import { defaultHome } from './default-home.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import type { InitFlags } from './init/flags.ts';
 import { addPolicyCommands } from './policy/commands.ts';
 import { addRoleCommands } from './role-commands.ts';
 import { showError } from './show-error.ts';
+import { addSigningCommands } from './signing/commands.ts';
 import { VERSION } from './version.ts';
 
 /** The command line for people. Each subcommand loads only what it needs. */
@@ -38,6 +40,11 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
     return homeLayout(home ?? environment.home ?? defaultHome(environment), environment.runtimeFolder);
   };
   const config = () => program.opts<{ config?: string }>().config;
+
+  guardCommands(program, () => {
+    const at = { layout: layout(), configFile: config() ?? layout().config };
+    return { ...at, userHome: environment.userHome, variables: environment.all };
+  });
 
   program
     .command('up', { isDefault: true })
@@ -182,45 +189,6 @@ Exit code 0: done, or said; 2: refused, and why.`,
       process.stdout.write(schemaText());
     });
   program
-    .command('publish')
-    .description(
-      'put a release into a feed: a folder that the sources `folder` and `feed` read, and any web server can serve',
-    )
-    .argument('<version>', 'a semantic version, such as 1.4.0')
-    .argument(
-      '<file...>',
-      'archives (.tar.gz, .tar.zst, .zip) or raw executables, each as PLATFORM=FILE or FILE for every platform',
-    )
-    .requiredOption('--app <name>', 'the app')
-    .requiredOption('--to <folder>', 'the feed')
-    .option('--channel <name>', 'stable unless the version is a prerelease')
-    .option('--notes <text>', 'what is new')
-    .option('--expires <days>', 'days until the index has to be published anew', days, 90)
-    .action(
-      async (
-        version: string,
-        files: string[],
-        options: { app: string; to: string; channel?: string; notes?: string; expires: number },
-      ) => {
-        const { describePublished, publish } = await import('./publish.ts');
-        const { machineClock } = await import('./npm-tools.ts');
-        const published = await publish({
-          folder: options.to,
-          app: options.app,
-          version,
-          files: files.map((file) => {
-            const [, platform = 'any', path = file] = /^([a-z0-9]+-[a-z0-9_]+|any)=(.+)$/.exec(file) ?? [];
-            return { platform, path };
-          }),
-          channel: options.channel,
-          notes: options.notes,
-          expiresDays: options.expires,
-          clock: machineClock,
-        });
-        for (const line of describePublished(published)) console.log(line);
-      },
-    );
-  program
     .command('rescue')
     .description(
       'get an app to run again on this device, whatever else is dead: no hub, agent, keeper or network is needed',
@@ -258,16 +226,25 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
   addDeviceCommands(program, { layout, environment, config });
   addPolicyCommands(program, layout);
   addChatCommands(program, { layout, environment, config });
+  addSigningCommands(program, { environment });
   program
     .command('install-service')
     .description('have systemd start Fettle with the machine and keep it running; sets up a home where there is none')
     .option('--user', "a service of this user's own, without root")
     .option('--separate', 'the hub in a unit of its own, beside that of agent and apps')
+    .option('--one-user', 'hub and apps as the user of the home, rather than as users of their own')
     .option('--name <name>', 'what the units are called', unitName, 'fettle')
     .option('--dry-run', 'print the units and commands, and do nothing')
     .option('--uninstall', 'stop the service and take its units away; apps and data stay in the home')
     .action(
-      async (options: { user?: boolean; separate?: boolean; name: string; dryRun?: boolean; uninstall?: boolean }) => {
+      async (options: {
+        user?: boolean;
+        separate?: boolean;
+        oneUser?: boolean;
+        name: string;
+        dryRun?: boolean;
+        uninstall?: boolean;
+      }) => {
         const told = new AbortController();
         for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => told.abort());
         const given = {
@@ -276,6 +253,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
           config: config(),
           user: options.user === true,
           separate: options.separate === true,
+          oneUser: options.oneUser === true,
           dryRun: options.dryRun === true,
           name: options.name,
           say: (line: string) => console.log(line),
@@ -367,10 +345,6 @@ function several(text: string, before: readonly string[]): string[] {
 
 function seconds(text: string): number {
   return positive(text, 'a number of seconds');
-}
-
-function days(text: string): number {
-  return positive(text, 'a number of days');
 }
 
 function positive(text: string, what: string): number {

@@ -25,6 +25,8 @@ import {
   type Statement,
   statementDigest,
 } from '../origin/feed-format.ts';
+import type { MinisignSecretKey } from '../origin/minisign-secret.ts';
+import { countUnsigned, refuseForeignKey, signIndex } from './signing/sign-feed.ts';
 
 /** `fettle publish`: puts a release into a folder that any web server can serve. */
 
@@ -38,6 +40,8 @@ export interface PublishOptions {
   readonly notes?: string | undefined;
   /** Days until the index has to be published anew. */
   readonly expiresDays?: number | undefined;
+  /** Signs the statement and the index. A feed that is signed is not published to without its key. */
+  readonly key?: MinisignSecretKey | undefined;
   readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   /** How long to wait for another publisher, milliseconds. */
   readonly lockMs?: number | undefined;
@@ -56,6 +60,10 @@ export interface Published {
   readonly fresh: boolean;
   /** The version that the channel points to now: an older one does not take over. */
   readonly newest: string;
+  /** Who signed it: `RW…`. */
+  readonly signedBy?: string | undefined;
+  /** Older releases in the feed that this key did not sign: who trusts it alone does not take them. */
+  readonly unsigned: number;
   readonly artifacts: readonly { readonly platform: string; readonly file: string; readonly size: number }[];
 }
 
@@ -72,7 +80,7 @@ const DAY = 86_400_000;
 export async function publish(options: PublishOptions): Promise<Published> {
   const wanted = validate(options);
   makeFolder(options.folder, 0o755);
-  const unlock = await lock(options);
+  const unlock = await lockFeed(options);
   try {
     return await publishLocked(options, wanted);
   } catch (error) {
@@ -89,6 +97,12 @@ export function describePublished(published: Published): string[] {
     published.fresh ? `Published ${app} ${version} (${channel}).` : `${app} ${version} was published already; renewed.`,
     ...published.artifacts.map((a) => `  ${a.platform}  ${artifactPath(version, a.file)}  ${a.size} bytes`),
     `Digest ${published.digest}`,
+    published.signedBy === undefined
+      ? 'Not signed: devices take it only where their file says `trust: source`. `fettle keygen` makes a key; then --key.'
+      : `Signed with key ${published.signedBy}`,
+    ...(published.signedBy !== undefined && published.unsigned > 0
+      ? [`${published.unsigned} older release(s) are not signed with it. Publish them again, with --key, to sign them.`]
+      : []),
     `Index number ${published.number}, valid until ${published.expires.slice(0, 10)}.`,
     ...(newest === version ? [] : [`Channel ${channel} stays at ${newest}, which is newer.`]),
   ];
@@ -153,8 +167,9 @@ function named(files: PublishOptions['files']): Wanted['files'] {
 async function publishLocked(options: PublishOptions, wanted: Wanted): Promise<Published> {
   const { app, folder } = options;
   const { version, channel, notes } = wanted;
-  const old = readOld(folder, app);
+  const old = readFeedFolder(folder, app);
   const before = old?.releases.find((release) => release.version === version);
+  refuseForeignKey(old, options.key);
 
   const artifacts: Statement['artifacts'] = {};
   for (const { platform, path, file } of wanted.files) {
@@ -175,17 +190,21 @@ async function publishLocked(options: PublishOptions, wanted: Wanted): Promise<P
     if (before && existsSync(place) && (await measure(place)).sha256 === expected?.sha256) continue;
     await copyDurably(path, place, expected?.sha256 ?? '');
   }
-  writeDurably(join(releaseFolder, 'statement.json'), text, 0o644);
+  const statementFile = join(releaseFolder, 'statement.json');
+  writeDurably(statementFile, text, 0o644);
+  const signature = options.key?.sign(Buffer.from(text), `app=${app} version=${version} channel=${channel}`);
+  if (signature !== undefined) writeDurably(`${statementFile}.minisig`, signature, 0o644);
 
   const now = options.clock.now();
-  const entry = before ?? { version, channel, date: isoSeconds(now), notes, statement: text };
+  const first = before ?? { version, channel, date: isoSeconds(now), notes, statement: text };
+  const entry = signature === undefined ? first : { ...first, signature };
   const others = (old?.releases ?? []).filter((release) => release.version !== version);
   const releases = [...others, entry];
   const order = new Map(newestFirst(releases.map((r) => r.version)).map((v, place) => [v, place]));
   releases.sort((a, b) => (order.get(a.version) ?? 0) - (order.get(b.version) ?? 0));
   const pointed = old?.channels[channel];
   const newest = pointed !== undefined && compareVersions(pointed, version) > 0 ? pointed : version;
-  const index: Index = {
+  const unsigned: Index = {
     format: FEED_FORMAT,
     app,
     number: (old?.number ?? 0) + 1,
@@ -193,7 +212,9 @@ async function publishLocked(options: PublishOptions, wanted: Wanted): Promise<P
     expires: isoSeconds(now + wanted.expiresDays * DAY),
     channels: { ...old?.channels, [channel]: newest },
     releases,
+    ...(old?.rotations ? { rotations: old.rotations } : {}),
   };
+  const index = options.key ? signIndex(unsigned, options.key) : unsigned;
   const indexText = `${JSON.stringify(index, null, 2)}\n`;
   // What no reader would take must not replace what readers take.
   readIndex(indexText, { source: `folder ${folder}`, app });
@@ -202,11 +223,13 @@ async function publishLocked(options: PublishOptions, wanted: Wanted): Promise<P
     ...{ folder, app, version, channel, newest, number: index.number, expires: index.expires },
     digest: statementDigest(text),
     fresh: before === undefined,
+    signedBy: options.key?.publicKey.text,
+    unsigned: options.key ? countUnsigned(index, options.key.publicKey.text) : 0,
     artifacts: Object.entries(artifacts).map(([platform, a]) => ({ platform, file: a.file, size: a.size })),
   };
 }
 
-function readOld(folder: string, app: string): Index | undefined {
+export function readFeedFolder(folder: string, app: string): Index | undefined {
   let text: string;
   try {
     text = readFileSync(join(folder, INDEX_FILE), 'utf8');
@@ -292,7 +315,7 @@ async function eachChunk(path: string, take: (chunk: Buffer) => Promise<void>): 
  * One publisher at a time: an exclusive transaction on an SQLite file. The kernel lets go of it when its holder dies,
  * so it is never stale, and it holds between two publishers in one process too.
  */
-async function lock(options: PublishOptions): Promise<() => void> {
+export async function lockFeed(options: Pick<PublishOptions, 'clock' | 'folder' | 'lockMs'>): Promise<() => void> {
   const { clock, folder } = options;
   mkdirSync(folder, { recursive: true });
   const until = clock.monotonic() + (options.lockMs ?? 60_000);

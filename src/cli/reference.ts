@@ -68,6 +68,7 @@ export function configurationReference(): string {
       '|---|---|',
       '| `FETTLE_HOME` | The home: everything that Fettle keeps. Default: `~/.fettle`, or `data` in a checkout. |',
       '| `FETTLE_PORT` | Port of the hub on loopback; 0 takes any free one and keeps it. |',
+      '| `FETTLE_KEY_PASSWORD` | Password of a key that signs releases, for `fettle keygen`, `sign`, `publish` and `rotate`. Nothing else is given it. |',
       '| `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | For what is fetched. |',
       '| `NO_COLOR` | No colours in the terminal. |',
       '| `LC_ALL`, `LC_MESSAGES`, `LANG` | Language of the terminal: `zh…` is Chinese, everything else English. |',

@@ -30,6 +30,11 @@ export async function runRole(role: 'keeper' | 'agent' | 'hub', argv: readonly s
   try {
     switch (role) {
       case 'keeper': {
+        const [{ endOnCrash }, { createRedactor }] = await Promise.all([
+          import('./crash.ts'),
+          import('../domain/redact.ts'),
+        ]);
+        endOnCrash(process, (line) => console.error(createRedactor()(line)));
         const { EXIT_ENDED, exitCodeOf, runKeeper } = await import('../../agent/keeper/main.ts');
         try {
           const { VERSION } = await import('./version.ts');

@@ -1,7 +1,13 @@
 import { FettleError, systemCodeOf, toFettleError } from '../domain/errors.ts';
+import { createRedactor } from '../domain/redact.ts';
 
 /** One line (or a line a problem) for a person at a terminal: what happened, to what, what to do next. */
 export async function showError(error: unknown): Promise<string> {
+  // An error may carry what it failed with: an address with a password, a header, a line of a file.
+  return createRedactor({ keepHomes: true })(await textOf(error));
+}
+
+async function textOf(error: unknown): Promise<string> {
   if (error instanceof Error && error.name === 'ConfigError') {
     const { ConfigError } = await import('../../config/parse.ts');
     if (error instanceof ConfigError) {

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, fstatSync, openSync } from 'node:fs';
+import { accessSync, constants, existsSync, fstatSync, openSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { askStatus, type HubStatus } from '../../adapters/terminal/index.ts';
+import { pinHub } from '../../agent/hub-identity.ts';
 import { createKeeperClient, type KeeperClient } from '../../agent/keeper/client.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
 import type { KeepSpec } from '../../agent/keeper/protocol.ts';
@@ -14,9 +15,11 @@ import type { HomeLayout } from '../../config/home.ts';
 import { type LoadedConfig, loadConfig, parseConfig } from '../../config/load.ts';
 import { FettleError } from '../domain/errors.ts';
 import { makeFolder, writeDurably } from '../files/durable.ts';
+import { openKey } from '../protocol/key.ts';
 import { firstRun } from './first-run.ts';
 import { installSelf } from './install-self.ts';
 import { machineClock, writeNpmSettings } from './npm-tools.ts';
+import { asOwnerOf } from './service/owner.ts';
 import { VERSION } from './version.ts';
 
 /** What `up` makes before anything talks: everything that can be refused is refused before anything runs. */
@@ -92,6 +95,8 @@ export async function prepareAll(
   options: Pick<UpOptions, 'layout' | 'environment' | 'config' | 'say'> & {
     /** It runs, and is to go on. */
     readonly running?: boolean;
+    /** As whom the apps of a first start run, where that is not Fettle's own user. */
+    readonly appUser?: ((app: string) => string) | undefined;
   },
 ): Promise<LoadedConfig> {
   const { layout, environment, say, running = false } = options;
@@ -105,7 +110,7 @@ export async function prepareAll(
   // Before a home is made: what is refused leaves nothing half done.
   if (options.config === undefined && !existsSync(layout.config))
     await requireFreePort(environment.port ?? parseConfig('', layout.config).hub.port, layout);
-  const made = options.config === undefined ? await firstRun(layout, machineClock) : undefined;
+  const made = options.config === undefined ? await firstRun(layout, machineClock, options.appUser) : undefined;
   const loaded = loadConfig(options.config ?? layout.config);
   if (!running) await requireFreePort(environment.port ?? loaded.config.hub.port, layout);
   if (made) {
@@ -131,7 +136,14 @@ export async function prepareAll(
     );
   if (self.newer !== undefined) say(`Fettle ${self.newer} is installed here and runs; this build is older.`);
   writeDurably(layout.keeper.start, startStub(layout), 0o700);
-  for (const folder of [layout.hub.dir, layout.agent.dir]) writeNpmSettings(environment, folder);
+  writeNpmSettings(environment, layout.agent.dir);
+  asOwnerOf(layout.hub.dir, () => writeNpmSettings(environment, layout.hub.dir));
+  openKey(layout.agent.key);
+  // Whoever starts both says that they belong together. Another user's hub says nothing of itself: it was believed once.
+  if (statSync(layout.hub.dir).uid === process.geteuid?.()) {
+    openKey(layout.hub.key);
+    pinHub(layout);
+  }
   return loaded;
 }
 
@@ -210,6 +222,7 @@ export function roleSpec(
   return {
     dir: layout.app(role).dir,
     argv: [
+      ...(role === 'hub' && layout.hub.user !== undefined ? ['/bin/sh', layout.keeper.asHub] : []),
       '{slot}/.fettle/node',
       ...SMALL_NODE.flags,
       ...OWN_FLAGS[role],

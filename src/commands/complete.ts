@@ -85,6 +85,10 @@ async function valuesOf(argument: Argument, at: At): Promise<readonly string[]> 
     }
     case 'device':
       return (await at.services.devices()).map((device) => device.name);
+    case 'selector': {
+      if (at.before.at(-1) === 'on') return (await at.services.devices()).map((device) => device.name);
+      return at.before.includes('on') ? [] : ['on'];
+    }
     case 'choice':
       return argument.values;
     case 'flag':

@@ -22,6 +22,8 @@ export type ArgumentKind =
   | 'backup'
   /** Name or id of a device. */
   | 'device'
+  /** Which device is meant: `on NAME`, `on label=value`, `on all`. */
+  | 'selector'
   /** One of the values of a `z.enum`. `开` and `关` are `on` and `off`. */
   | 'choice'
   /** `--name`: true where it is given. */
@@ -36,6 +38,8 @@ export interface ArgumentMeta {
   readonly help: Localized;
   /** How a `text` or `option` value is called in the usage line. */
   readonly label?: string | undefined;
+  /** An `option` that may be given again: its values are joined by commas. */
+  readonly many?: true | undefined;
   /** What a `text` may begin with, in lower case; for completion. */
   readonly begins?: readonly string[] | undefined;
 }
@@ -189,9 +193,11 @@ function describe(command: string, key: string, schema: z.ZodType): Argument {
           ? values.join('|')
           : meta.kind === 'text'
             ? label.toUpperCase()
-            : meta.kind === 'backup'
-              ? `[app/]${label.toUpperCase()}`
-              : meta.kind;
+            : meta.kind === 'selector'
+              ? 'on device'
+              : meta.kind === 'backup'
+                ? `[app/]${label.toUpperCase()}`
+                : meta.kind;
   return { ...meta, key, written, values, optional: schema.safeParse(undefined).success };
 }
 

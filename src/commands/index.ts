@@ -28,6 +28,7 @@ function alphabetically(a: string, b: string): number {
 }
 
 export type { Command, CommandContext, CommandResult, Words } from './contract.ts';
+export type * from './devices-services.ts';
 export type * from './people-services.ts';
 export type * from './services.ts';
 export { createCommandTable, type Table } from './table.ts';

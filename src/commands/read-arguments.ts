@@ -43,13 +43,24 @@ export function readArguments(
     const taken = readFlag(command, word.text, words[i + 1], raw);
     if (taken) i += 1;
   }
-  for (const word of loose) placeWord(command, word, raw, around);
+  for (const word of takeSelector(command, loose, raw)) placeWord(command, word, raw, around);
   for (const argument of command.arguments) {
     if (raw[argument.key] !== undefined || argument.optional) continue;
     if (argument.kind !== 'app') throw bad(command, { problem: 'missing', what: argument.written });
     raw[argument.key] = meantApp(command, raw, around.settings);
   }
   return raw;
+}
+
+/** `on NAME`: two words, wherever they stand. Answers the others. */
+function takeSelector(command: Command, words: readonly Word[], raw: Record<string, unknown>): readonly Word[] {
+  const argument = command.arguments.find(({ kind }) => kind === 'selector');
+  const at = argument ? words.findIndex((word) => !word.quoted && word.text.toLowerCase() === 'on') : -1;
+  if (!argument || at < 0) return words;
+  const value = words[at + 1]?.text;
+  if (value === undefined) throw bad(command, { problem: 'value_needed', what: 'on' });
+  raw[argument.key] = value;
+  return [...words.slice(0, at), ...words.slice(at + 2)];
 }
 
 /** True where the flag took the next word as its value. */
@@ -72,7 +83,8 @@ function readFlag(command: Command, text: string, next: Word | undefined, raw: R
   if (value === undefined || value === '') {
     throw bad(command, { problem: 'value_needed', what: `--${flagName(argument)}` });
   }
-  raw[argument.key] = value;
+  const before = argument.many && raw[argument.key] !== undefined ? `${String(raw[argument.key])},` : '';
+  raw[argument.key] = `${before}${value}`;
   return inline === undefined;
 }
 
@@ -145,6 +157,11 @@ function placeWord(command: Command, word: Word, raw: Record<string, unknown>, a
     return;
   }
 
+  if (device && !command.arguments.some(({ kind }) => ['app', 'text', 'version'].includes(kind))) {
+    const names = around.devices.filter((name) => !/^d-[0-9a-f]{8}-/.test(name));
+    throw new FettleError('unknown_device', { data: { typed: text.slice(0, 60), known: names.slice(0, 10) } });
+  }
+
   // Behind an app's name, or where it looks like one, a word is a version; whether there is such a version
   // is for its source to say.
   const appGiven = command.arguments.some((a) => a.kind === 'app' && raw[a.key] !== undefined);
@@ -207,11 +224,13 @@ function meantApp(command: Command, raw: Readonly<Record<string, unknown>>, sett
     .filter((argument) => argument.kind === 'flag' && raw[argument.key] === true)
     .map((argument) => ` ${argument.written}`)
     .join('');
+  const selector = command.arguments.find((argument) => argument.kind === 'selector');
+  const on = selector && raw[selector.key] !== undefined ? ` on ${String(raw[selector.key])}` : '';
   throw new FettleError('app_needed', {
     data: {
       command: command.name,
       apps: own.slice(0, 10),
-      try: own.slice(0, 10).map((app) => `/${command.name}${chosen} ${app}${at}${which}${flags}`),
+      try: own.slice(0, 10).map((app) => `/${command.name}${chosen} ${app}${at}${which}${on}${flags}`),
     },
   });
 }

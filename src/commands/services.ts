@@ -7,6 +7,7 @@ import type { Auto, HubSettings } from '../domain/settings.ts';
 import type { UpdateKind, UpdateState } from '../domain/update.ts';
 import type { AppReport, BackupReport, Outcome, Problem, Progress, StrangeBackup } from '../protocol/messages.ts';
 import type { Asker, Person } from './asker.ts';
+import type { Devices } from './devices-services.ts';
 import type { Approvals, People } from './people-services.ts';
 import type { DeviceTools } from './tools-services.ts';
 
@@ -85,6 +86,8 @@ export interface Services {
   /** What devices' own files let people have run. */
   readonly tools: DeviceTools;
   devices(): Promise<readonly DeviceView[]>;
+  /** Who may connect as which device. */
+  readonly fleet: Devices;
   adapters(): readonly AdapterView[];
   /** Answers of the last day that could not be given, and why, of a platform; those of a chat that is well again are not. */
   lostAnswers(platform: string): Promise<readonly { readonly times: number; readonly reason: string }[]>;

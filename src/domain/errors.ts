@@ -14,6 +14,17 @@ export const DEVICE_CODES = [
   'tool_refused',
   'tool_end_unknown',
   'policy_refused',
+  'hub_identity_invalid',
+  'unknown_device',
+  'device_needed',
+  'device_name_taken',
+  'bad_device_name',
+  'device_cloned',
+  'device_revoked',
+  'device_is_local',
+  'not_on_device',
+  'enroll_refused',
+  'bundle_unavailable',
 ] as const;
 
 /** Sources, releases and artifacts. */

@@ -1,138 +1,143 @@
+import { findKeyBlocks } from './redaction/key-blocks.ts';
+import { createKnownValues } from './redaction/known-values.ts';
+import { findEnrolment, findShapes } from './redaction/shapes.ts';
+import { decoded, joined, plainView, type Range, seen, unwrapped, type View } from './redaction/view.ts';
+
 /**
  * Takes secrets out of text before people or logs see it: values that are known, and shapes that tokens have.
  * Pure, and linear in the text. Errs towards hiding: a hidden word costs a glance, a shown token an account.
+ * What it hides and what it can't is in docs/redaction.md.
  */
 
 /** What stands in a secret's place. */
 export const HIDDEN = '[hidden]';
 
 export interface RedactOptions {
-  /** Values that must never be shown (Fettle's own and the apps'), whatever they look like. Shorter than 4: ignored. */
+  /**
+   * Values that must never be shown (Fettle's own and the apps'), whatever they look like. Shorter than 4: ignored;
+   * shorter than 6: hidden where they are a word of their own.
+   */
   readonly secrets?: readonly string[] | undefined;
   /** Home folders, shown as `~`. Those under /home, /Users and /root are always. */
   readonly homes?: readonly string[] | undefined;
+  /** Where the machine's own person reads, who has to type them: paths stay as they are. */
+  readonly keepHomes?: boolean | undefined;
+  /** Where one-time codes are handed out to who asked for them: the line that enrols a device stays. */
+  readonly keepEnrolment?: boolean | undefined;
 }
 
 /** Repeating it changes nothing more. */
 export type Redact = (text: string) => string;
 
-/** Whole matches that are tokens by their shape. */
-const SHAPES: readonly RegExp[] = [
-  // JSON Web Token, whole or cut
-  /\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?/g,
-  // GitHub, GitLab, npm, Slack, Stripe, OpenAI-like, Google, Hugging Face
-  /\bgh[oprsu]_[A-Za-z0-9]{20,}/g,
-  /\bgithub_pat_\w{20,}/g,
-  /\bglpat-[\w-]{16,}/g,
-  /\bnpm_[A-Za-z0-9]{30,}/g,
-  /\bxox[abeoprs]-[\w-]{10,}/g,
-  /\b[rsp]k_(?:live|test)_\w{16,}/g,
-  /\bsk-[\w-]{20,}/g,
-  /\bAIza[\w-]{30,}/g,
-  /\bhf_[A-Za-z0-9]{30,}/g,
-  // AWS access key ids
-  /\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b/g,
-  // Telegram: bot id, colon, 35 characters (also inside /bot…/ addresses)
-  /(?<![\w-])(?:bot)?\d{6,12}:[\w-]{34,36}(?![\w-])/g,
-  // Discord: user id in base64, time, signature; and multi-factor tokens
-  /(?<![\w-])[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,64}(?![\w-])/g,
-  /\bmfa\.[\w-]{20,}/g,
-  // Feishu: tenant, user and app access tokens
-  /(?<![\w-])[tua]-[A-Za-z0-9._-]{20,}/g,
-];
+/** What is to be hidden in a text: sorted, apart from each other. */
+export type FindSecrets = (text: string) => readonly Range[];
 
-/** `name=value` and `"name": "value"` where the name says that the value is a secret. Keeps the name. */
-const NAMED =
-  /((?:passwor[dt]|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|encrypt[_-]?key|credentials?|_auth|cookie)[\w-]{0,40}["']?\s{0,3}[:=]\s{0,3})("[^"\n]{1,2000}"|'[^'\n]{1,2000}'|[^\s"',;&)}\]]{2,})/gi;
+/** {@link createRedactor}, and what a stream of text needs of it. */
+export interface Redactor {
+  readonly redact: Redact;
+  readonly find: FindSecrets;
+  /** So many characters must be seen together, so that a known value is recognised. */
+  readonly longest: number;
+}
 
-const HEADER =
-  /\b((?:proxy-)?authorization["']?\s{0,3}[:=]\s{0,3}["']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s"',]{4,}/gi;
-const BEARER = /\b(bearer\s+)[\w.~+/-]{8,}=*/gi;
-const BASIC = /\b(basic\s+)[A-Za-z0-9+/]{10,}={1,2}/gi;
-/** `scheme://user:password@` and `scheme://token@`. */
-const USERINFO = /\b([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/?#@"'<>]{1,2000}@/gi;
-/** Addresses whose path is a password: Discord, Slack and Feishu webhooks. */
-const WEBHOOK = /(\/(?:api\/webhooks\/\d+|services\/T\w+\/B\w+|open-apis\/bot\/v2\/hook)\/)[\w-]{8,}/g;
-const QUERY = /(\bhttps?:\/\/[^\s?#"'<>]{1,2000})\?([^\s#"'<>]+)/gi;
-const SIGNED =
-  /(?:^|&)(?:x-(?:amz|goog|oss|cos)-[\w-]+|[\w.-]*(?:sig|signature|sign|token|secret|key|keyid|password|passwd|auth|credential|code|ticket|session)|expires|se|sp|sv|q-[\w-]+)=/i;
+/** Hiding something may bring together what is one more secret; it never takes as many rounds. */
+const ROUNDS = 4;
+/** Escapes inside of escapes: JSON in JSON in an address. */
+const ESCAPED = 3;
 
-const HOMES = /(?<![\w.~-])\/(?:home|Users)\/[\w.@+-]+|(?<![\w.~/-])\/root(?=\/|\b(?![\w.-]))/g;
+const HOMES =
+  /(?<![\w.~-])\/(?:(?:var\/|usr\/|export\/)?home|Users)\/[^\s/"'`:;,()<>[\]{}|\\?*&=]+|(?:(?<![\w.~/-])|(?<=file:\/\/))\/(?:var\/)?root(?=\/|\b(?![\w.-]))/g;
 
 /** Makes the function that hides {@link RedactOptions.secrets} and everything that has a token's shape. */
 export function createRedactor(options: RedactOptions = {}): Redact {
-  const values = spellings(options.secrets ?? []);
-  const homes = [...(options.homes ?? [])].filter((home) => home.length > 1).sort((a, b) => b.length - a.length);
-  return (text) => {
+  return redactorOf(options).redact;
+}
+
+export function redactorOf(options: RedactOptions = {}): Redactor {
+  const known = createKnownValues(options.secrets ?? []);
+  const homes = [...(options.homes ?? [])]
+    .map((home) => home.replace(/\/+$/, ''))
+    .filter((home) => home.length > 1)
+    .sort((a, b) => b.length - a.length);
+
+  const find: FindSecrets = (text) => {
+    const ranges: Range[] = [];
+    const plain = seen(plainView(text));
+    const look = (view: View, what: (text: string, found: (range: Range) => void) => void) =>
+      what(view.text, (range) => ranges.push(view.original(range)));
+    const values = (seenText: string, found: (range: Range) => void) => known.find(seenText).forEach(found);
+    const cut = (seenText: string, found: (range: Range) => void) => known.findCut(seenText).forEach(found);
+    const everything = (view: View) => {
+      look(view, values);
+      look(view, findShapes);
+      look(view, findKeyBlocks);
+      if (!options.keepEnrolment) look(view, findEnrolment);
+      const all = joined(view);
+      if (all !== view) look(all, values);
+      const wrapped = unwrapped(view);
+      if (wrapped !== view) look(wrapped, findShapes);
+    };
+    everything(plain);
+    look(plain, cut);
+    let view = plain;
+    for (let depth = 0; depth < ESCAPED; depth += 1) {
+      const next = decoded(view);
+      if (next === view) break;
+      view = next;
+      everything(view);
+    }
+    return merged(text, ranges);
+  };
+
+  const redact: Redact = (text) => {
     let result = text;
-    for (const value of values) result = result.replaceAll(value, HIDDEN);
-    result = withoutPem(result)
-      .replace(USERINFO, `$1${HIDDEN}@`)
-      .replace(QUERY, (whole, address: string, query: string) => (SIGNED.test(query) ? `${address}?${HIDDEN}` : whole))
-      .replace(WEBHOOK, `$1${HIDDEN}`)
-      .replace(HEADER, `$1${HIDDEN}`)
-      .replace(BEARER, `$1${HIDDEN}`)
-      .replace(BASIC, `$1${HIDDEN}`);
-    for (const shape of SHAPES) result = result.replace(shape, HIDDEN);
-    result = result.replace(NAMED, (whole, name: string, value: string) => {
-      if (value.includes(HIDDEN) || value === 'hidden' || value.startsWith('[hidden')) return whole;
-      const quote = value.startsWith('"') || value.startsWith("'") ? value[0] : '';
-      return `${name}${quote}${HIDDEN}${quote}`;
-    });
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const ranges = find(result);
+      if (ranges.length === 0) break;
+      result = without(result, ranges);
+    }
+    if (options.keepHomes) return result;
     for (const home of homes) result = withHome(result, home);
     return result.replace(HOMES, '~');
   };
+  return { redact, find, longest: known.longest };
 }
 
-/** A secret as it may stand in logs: as it is, in an address, in JSON, in base64; longest first. */
-function spellings(secrets: readonly string[]): string[] {
-  const all = new Set<string>();
-  for (const secret of secrets) {
-    for (const value of [secret, secret.trim()]) {
-      if (value.length < 4) continue;
-      const base64 = Buffer.from(value).toString('base64');
-      for (const spelling of [value, JSON.stringify(value).slice(1, -1), base64, base64.replace(/=+$/, '')]) {
-        all.add(spelling);
-      }
-      try {
-        all.add(encodeURIComponent(value));
-      } catch {
-        // A lone surrogate has no spelling in an address.
-      }
-    }
+/** Sorted, joined where they touch; what is hidden already is no secret. */
+function merged(text: string, ranges: readonly Range[]): Range[] {
+  const hidden = hiddenIn(text);
+  const result: [number, number][] = [];
+  let at = 0;
+  for (const [from, to] of [...ranges].sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
+    const last = result.at(-1);
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+    else if (to > from) result.push([from, to]);
   }
-  return [...all].sort((a, b) => b.length - a.length);
+  return result.filter((range) => {
+    while (at < hidden.length && (hidden[at] as number) + HIDDEN.length <= range[0]) at += 1;
+    for (let i = at; i < hidden.length && (hidden[i] as number) < range[1]; i += 1) {
+      range[0] = Math.min(range[0], hidden[i] as number);
+      range[1] = Math.max(range[1], (hidden[i] as number) + HIDDEN.length);
+    }
+    return text.slice(range[0], range[1]).replaceAll(HIDDEN, '').trim() !== '';
+  });
 }
 
-/** Of a PEM block: base64 alone or behind a log's prefix, its headers, an empty line. */
-const KEY_LINE =
-  /^\s*[A-Za-z0-9+/=]*\s*$|\s[A-Za-z0-9+/=]{20,}["',\\]*\s*$|^\s*(?:Proc-Type|DEK-Info|Version|Comment):/;
+function hiddenIn(text: string): number[] {
+  const found: number[] = [];
+  for (let at = text.indexOf(HIDDEN); at !== -1; at = text.indexOf(HIDDEN, at + HIDDEN.length)) found.push(at);
+  return found;
+}
 
-/** PEM blocks, also when the text begins or ends inside one. */
-function withoutPem(text: string): string {
-  if (!text.includes('-----')) return text;
-  const kept: string[] = [];
-  let inside = false;
-  for (const line of text.split('\n')) {
-    if (/-----BEGIN [A-Z0-9 ]+-----/.test(line)) {
-      const closes = /-----END [A-Z0-9 ]+-----/.test(line);
-      kept.push(`${line.slice(0, line.indexOf('-----BEGIN '))}${HIDDEN}`);
-      inside = !closes;
-    } else if (/-----END [A-Z0-9 ]+-----/.test(line)) {
-      if (!inside) {
-        while (kept.length > 0 && /^\s*[A-Za-z0-9+/=]{4,}\s*$/.test(kept.at(-1) ?? '')) kept.pop();
-        kept.push(HIDDEN);
-      }
-      inside = false;
-    } else if (inside && !KEY_LINE.test(line)) {
-      // Not a line of a key: the block was cut, and the log goes on.
-      inside = false;
-      kept.push(line);
-    } else if (!inside) {
-      kept.push(line);
-    }
+/** The text with {@link HIDDEN} in the place of each range. */
+export function without(text: string, ranges: readonly Range[]): string {
+  let result = '';
+  let from = 0;
+  for (const [start, end] of ranges) {
+    result += text.slice(from, Math.max(from, start)) + (start >= from ? HIDDEN : '');
+    from = Math.max(from, end);
   }
-  return kept.join('\n');
+  return result + text.slice(from);
 }
 
 function withHome(text: string, home: string): string {
@@ -140,21 +145,72 @@ function withHome(text: string, home: string): string {
   let from = 0;
   for (let at = text.indexOf(home); at !== -1; at = text.indexOf(home, from)) {
     const after = text[at + home.length];
-    const whole = after === undefined || !/[\w.-]/.test(after);
+    const whole = (after === undefined || !/[\w.-]/.test(after)) && !/[\w.~-]/.test(text[at - 1] ?? ' ');
     result += text.slice(from, at) + (whole ? '~' : home);
     from = at + home.length;
   }
   return result + text.slice(from);
 }
 
-/** Values of an app's environment that are secrets by their names. Short ones are left: hiding `1` would hide everything. */
+/** What a data structure says in words, redacted; its keys, numbers and the like stay. */
+export function redactDeep<T>(value: T, redact: Redact): T {
+  if (typeof value === 'string') return redact(value) as T;
+  if (Array.isArray(value)) return value.map((one) => redactDeep(one, redact)) as T;
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, redactDeep(one, redact)])) as T;
+}
+
+/**
+ * Values of an app's environment that are secrets by their names, or that hold one: the password of an address, what has
+ * such a name inside of JSON. Short ones are left: hiding `1` would hide everything.
+ */
 export function secretValues(env: Readonly<Record<string, string>>): string[] {
-  return Object.entries(env)
-    .filter(([name, value]) => isSecretName(name) && value.length >= 6)
-    .map(([, value]) => value);
+  return Object.entries(env).flatMap(([name, value]) => [
+    ...(isSecretName(name) && value.length >= 4 && !HARMLESS.test(value) ? [value] : []),
+    ...secretsInside(value),
+  ]);
+}
+
+/** Values that are words of the settings of everybody. */
+const HARMLESS =
+  /^(?:true|false|null|none|auto|test|demo|token|basic|bearer|secret|password|changeme|default|example|localhost|production|development|disabled|enabled|required|optional|\d{1,5})$/i;
+
+/** The passwords of addresses, and the values of JSON whose names say so. */
+export function secretsInside(value: string): string[] {
+  const found: string[] = [];
+  for (const match of value
+    .slice(0, 20_000)
+    .matchAll(/\b[a-z][a-z0-9+.-]{0,20}:\/\/([^\s/?#@:"'<>]{0,500}):([^\s/?#@"'<>]{1,500})@/gi)) {
+    const [, user = '', password = ''] = match;
+    found.push(password, Buffer.from(`${plain(user)}:${plain(password)}`).toString('base64'), plain(password));
+  }
+  if (/^\s*\{/.test(value) && value.length < 100_000) {
+    try {
+      walk(JSON.parse(value), found);
+    } catch {
+      // No JSON: nothing inside.
+    }
+  }
+  return found.filter((one) => one.length >= 4);
+}
+
+function walk(value: unknown, found: string[]): void {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, one] of Object.entries(value)) {
+    if (typeof one === 'string' && isSecretName(name) && !HARMLESS.test(one)) found.push(one);
+    else walk(one, found);
+  }
+}
+
+function plain(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** Does a variable's name say that its value is a secret? */
 export function isSecretName(name: string): boolean {
-  return /token|secret|key|passw|credential|auth/i.test(name);
+  return /token|secret|key|passw|passphrase|credential|auth|cookie|(?:^|_)(?:pass|pwd|psk|dsn)$/i.test(name);
 }

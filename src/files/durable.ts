@@ -1,6 +1,8 @@
 import {
   closeSync,
+  constants,
   existsSync,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -88,13 +90,27 @@ export function switchLink(path: string, target: string): void {
   syncFolder(dirname(path));
 }
 
-/** A small text file without the white space around it; `undefined` where there is none. */
+/** What is read by {@link readTrimmed} is smaller. */
+const SMALL = 1_000_000;
+
+/**
+ * A small text file without the white space around it; `undefined` where there is none. Its folder may be another
+ * user's: a pipe or a device there holds nobody up.
+ */
 export function readTrimmed(path: string): string | undefined {
+  let file: number;
   try {
-    return readFileSync(path, 'utf8').trim();
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
+  }
+  try {
+    const stat = fstatSync(file);
+    if (!stat.isFile() || stat.size > SMALL) throw new Error(`${path} is no small file`);
+    return readFileSync(file, 'utf8').trim();
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -13,8 +13,8 @@ export interface BackupsOfApp {
 export interface BackupReader {
   /** Newest first. @throws {FettleError} `device_offline` or what the device says */
   list(device: string, name: string, app: string, signal: AbortSignal): Promise<BackupsOfApp>;
-  /** An answer came in. */
-  answer(message: Extract<AgentMessage, { type: 'backups' }>): void;
+  /** An answer came in. False where nobody waits for it from this device. */
+  answer(device: string, message: Extract<AgentMessage, { type: 'backups' }>): boolean;
 }
 
 export function createBackupReader(gateway: () => Pick<Gateway, 'send'>, random: RandomBytes): BackupReader {

@@ -7,8 +7,8 @@ import { createQuestions } from './questions.ts';
 export interface LogReader {
   /** Redacted by the device. @throws {FettleError} `device_offline` or what the device says */
   read(device: string, name: string, app: string, lines: number, signal: AbortSignal): Promise<string>;
-  /** An answer came in. */
-  answer(message: Extract<AgentMessage, { type: 'log' }>): void;
+  /** An answer came in. False where nobody waits for it from this device. */
+  answer(device: string, message: Extract<AgentMessage, { type: 'log' }>): boolean;
 }
 
 export function createLogReader(gateway: () => Pick<Gateway, 'send'>, random: RandomBytes): LogReader {

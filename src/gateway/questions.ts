@@ -18,8 +18,8 @@ export interface Questions<A extends Answer> {
     message: (request: string) => HubMessage,
     signal: AbortSignal,
   ): Promise<A>;
-  /** An answer came in. One that nobody waits for is dropped. */
-  answer(message: A): void;
+  /** An answer came in. False where nobody waits for it from this device: then it is dropped. */
+  answer(device: string, message: A): boolean;
 }
 
 /** @param prefix of the requests' ids: one letter */
@@ -28,12 +28,12 @@ export function createQuestions<A extends Answer>(
   random: RandomBytes,
   prefix: string,
 ): Questions<A> {
-  const waiting = new Map<string, (message: A) => void>();
+  const waiting = new Map<string, { readonly device: string; readonly resolve: (message: A) => void }>();
   return {
     async ask({ device, name, app }, message, signal) {
       const request = shortId(prefix, random, 10);
       const answered = Promise.withResolvers<A>();
-      waiting.set(request, answered.resolve);
+      waiting.set(request, { device, resolve: answered.resolve });
       const offline = () =>
         answered.reject(new FettleError('device_offline', { data: { device: name, app }, retryable: true }));
       const timer = setTimeout(offline, DEADLINE_MS);
@@ -51,6 +51,11 @@ export function createQuestions<A extends Answer>(
         waiting.delete(request);
       }
     },
-    answer: (message) => waiting.get(message.request)?.(message),
+    answer(device, message) {
+      const asked = waiting.get(message.request);
+      if (asked?.device !== device) return false;
+      asked.resolve(message);
+      return true;
+    },
   };
 }

@@ -82,6 +82,10 @@ export const IndexEntry = z.object({
 });
 export type IndexEntry = z.infer<typeof IndexEntry>;
 
+/** A statement and the minisign signature of it. */
+export const SignedText = z.object({ statement: z.string().max(4_000), signature: z.string().max(2_000) });
+export type SignedText = z.infer<typeof SignedText>;
+
 /** `index.json`. */
 export const Index = z.object({
   format: z.string(),
@@ -95,6 +99,11 @@ export const Index = z.object({
   channels: z.record(channel, version),
   /** Newest first. */
   releases: z.array(IndexEntry).max(5_000),
+  /** What is signed of this index, as text (`feed-signature.ts`), and its signature. Both or neither. */
+  head: z.string().max(20_000).optional(),
+  signature: z.string().max(2_000).optional(),
+  /** Which key took over from which, oldest first: statements of the old ones (`key-rotation.ts`). */
+  rotations: z.array(SignedText).max(32).optional(),
 });
 export type Index = z.infer<typeof Index>;
 
@@ -124,7 +133,8 @@ export function artifactPath(releaseVersion: string, file: string): string {
  * @param expected.source `describeSource`'s text, for messages
  * @param expected.app the app that the configuration wants from this feed
  * @throws {FettleError} `source_invalid` with the reason: no JSON (a web page), another major format, another app,
- *   a version twice, a statement that disagrees with its entry or its notes, a name that leaves the folder
+ *   a version twice, a name that leaves the folder; `artifact_unverified`: a statement that disagrees with its entry
+ *   or its notes
  */
 export function readIndex(text: string, expected: { readonly source: string; readonly app: string }): ReadIndex {
   const invalid = (reason: string, cause?: unknown) =>
@@ -148,7 +158,7 @@ export function readIndex(text: string, expected: { readonly source: string; rea
   const releases = index.releases.map((entry) => {
     if (seen.has(entry.version)) throw invalid(`its index names version ${entry.version} twice`);
     seen.add(entry.version);
-    return readEntry(entry, index.app, invalid);
+    return readEntry(entry, expected, invalid);
   });
   for (const [name, pointed] of Object.entries(index.channels)) {
     if (!seen.has(pointed)) throw invalid(`its channel ${name} points to ${pointed}, which it does not have`);
@@ -156,7 +166,11 @@ export function readIndex(text: string, expected: { readonly source: string; rea
   return { index, offer: { releases, channels: index.channels } };
 }
 
-function readEntry(entry: IndexEntry, app: string, invalid: (reason: string, cause?: unknown) => FettleError): Release {
+function readEntry(
+  entry: IndexEntry,
+  { app, source }: { readonly app: string; readonly source: string },
+  invalid: (reason: string, cause?: unknown) => FettleError,
+): Release {
   const wrong = `the statement of version ${entry.version}`;
   const json = parseJson(entry.statement, (cause) => invalid(`${wrong} is not JSON`, cause));
   const statement = parse(Statement, json, (where, cause) => invalid(`${wrong} is wrong at ${where}`, cause));
@@ -166,7 +180,10 @@ function readEntry(entry: IndexEntry, app: string, invalid: (reason: string, cau
     ['channel', statement.channel, entry.channel],
     ['notes', statement.notes, hexSha256(entry.notes)],
   ] as const) {
-    if (stated !== indexed) throw invalid(`${wrong} and the index disagree about its ${what}`);
+    if (stated === indexed) continue;
+    // One release passed off as another: not an address that was written wrong.
+    const reason = `${wrong} and the index disagree about its ${what}`;
+    throw new FettleError('artifact_unverified', { data: { app, source, version: entry.version, reason } });
   }
   const artifacts: Artifact[] = Object.entries(statement.artifacts).map(([platform, artifact]) => ({
     platform,

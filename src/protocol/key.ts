@@ -26,9 +26,24 @@ export function openKey(file: string): OwnKey {
 
 /** Was `text` signed by the holder of this public key (PEM)? */
 export function isSignedBy(publicKey: string, text: string, signature: string): boolean {
+  return signedBy(publicKey)(text, signature);
+}
+
+/** {@link isSignedBy} for many texts: the key is read once. One that is no Ed25519 key has signed nothing. */
+export function signedBy(publicKey: string): (text: string, signature: string) => boolean {
+  let key: KeyObject | undefined;
   try {
-    return verify(null, Buffer.from(text), createPublicKey(publicKey), Buffer.from(signature, 'base64'));
+    key = createPublicKey(publicKey);
   } catch {
-    return false;
+    // Below: nothing is signed by it.
   }
+  if (key?.asymmetricKeyType !== 'ed25519') return () => false;
+  const known = key;
+  return (text, signature) => {
+    try {
+      return verify(null, Buffer.from(text), known, Buffer.from(signature, 'base64'));
+    } catch {
+      return false;
+    }
+  };
 }

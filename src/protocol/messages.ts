@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import { UPDATE_KINDS, UPDATE_STATES } from '../domain/update.ts';
+import { ToolReport, ToolResult } from './tools.ts';
+import { at, id, name, Problem, version } from './words.ts';
+
+export { ToolReport, ToolResult } from './tools.ts';
+export { Problem } from './words.ts';
 
 /**
  * What hub and agent say to each other: JSON, one object a WebSocket message, at most {@link MAX_MESSAGE_BYTES}.
  * Additive only: a field is added as optional, a message type is added; nothing is renamed or removed, because
  * hub and agent of different versions talk. A type that one side does not know is answered with `unknown`.
+ * `challenge`, `hello` and `welcome` are bare, as is an `unknown` before them; everything after is in signed frames
+ * (`frames.ts`).
  */
 
 /** Larger messages close the connection (code 1009). */
@@ -16,17 +23,19 @@ export const SUBPROTOCOL = 'fettle.v1';
 /** Backups of an app that are told, the newest: more would not fit in a message. */
 export const MAX_BACKUPS = 500;
 
+/** Entries of a device's audit log in one message, and characters of one. */
+export const MAX_AUDIT_LINES = 100;
+export const MAX_AUDIT_LINE = 2_000;
+
 /** What the handshake's signatures are for; a signature made for another purpose does not fit. */
 export const HANDSHAKE_PURPOSE = 'fettle.v1 handshake';
 
-const name = z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/);
-/** Ids become names of files (the journal's, a tool's): nothing of a path is in them. */
-const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/);
-const version = z.string().min(1).max(100);
 /** Becomes part of a folder's name. */
 const orderedVersion = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,99}$/);
-const at = z.number().int().nonnegative();
-const nonce = z.string().min(16).max(200);
+/** No line break: it is a line of what is signed. */
+const nonce = z.string().regex(/^[A-Za-z0-9+/=_-]{16,200}$/);
+/** A place in an audit log, with the hash of everything up to there (`audit-chain.ts`). */
+const link = z.object({ seq: z.number().int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{64}$/) });
 
 /** A release as an order names it. The agent compares it with what it reads at the origin itself. */
 export const OrderedRelease = z.object({
@@ -97,14 +106,6 @@ export const Progress = z.object({
   text: z.string().max(300).optional(),
 });
 export type Progress = z.infer<typeof Progress>;
-
-/** A code of `domain/errors` (kept a string here: a newer peer may know more) with the values for its text. */
-export const Problem = z.object({
-  code: z.string().max(60),
-  data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])).default({}),
-  retryable: z.boolean().default(false),
-});
-export type Problem = z.infer<typeof Problem>;
 
 /** A sealed backup on the device. */
 export const BackupReport = z.object({
@@ -204,45 +205,6 @@ export const AppReport = z.object({
 });
 export type AppReport = z.infer<typeof AppReport>;
 
-/** A tool that the device's file names. */
-export const ToolReport = z.object({
-  name,
-  /** Who may have it run; never less than an operator. */
-  role: z.enum(['operator', 'admin']).catch('admin'),
-  timeoutMs: z.number().nonnegative(),
-  /** In the order in which values are given. */
-  args: z
-    .array(
-      z.object({
-        name: z.string().max(40),
-        optional: z.boolean(),
-        /** In words. */
-        expected: z.string().max(200),
-        values: z.array(z.string().max(100)).max(20).optional(),
-      }),
-    )
-    .max(20),
-});
-export type ToolReport = z.infer<typeof ToolReport>;
-
-/** What became of a tool that was asked for. */
-export const ToolResult = z.object({
-  request: id,
-  tool: z.string().max(80),
-  /** `unknown`: it was begun, and nobody can say how it ended. It is not run again for this request. */
-  state: z.enum(['running', 'ended', 'refused', 'unknown']),
-  /** Exit code; null where a signal ended it. */
-  code: z.number().int().nullable().optional(),
-  timedOut: z.boolean().optional(),
-  /** The end of what it wrote, redacted. */
-  output: z.string().max(100_000),
-  /** There was more. */
-  cut: z.boolean().optional(),
-  ms: z.number().nonnegative(),
-  problem: Problem.optional(),
-});
-export type ToolResult = z.infer<typeof ToolResult>;
-
 /** Hub → agent. */
 export const HubMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('challenge'), nonce, hub: z.string(), version, now: at }),
@@ -250,11 +212,20 @@ export const HubMessage = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('order'),
     order: Order,
-    /** Hub time now: clocks jump between the handshake and an order. */
+    /** Hub time when it was sent: clocks jump between the handshake and an order. */
     now: at.optional(),
-    /** Ed25519 over the order. Optional while hub and agent share one machine and one file. */
+    /**
+     * Milliseconds from the connection's welcome to here, on the hub's monotonic clock. The agent counts from its own
+     * `hello`, which came before: so it finds out that an order was held up on the way, whatever the clocks say.
+     */
+    after: z.number().nonnegative().optional(),
+    /** Was to be over the order. The frame around it is signed instead. */
     signature: z.string().optional(),
+    /** This order's entry in the hub's audit log. */
+    log: link.optional(),
   }),
+  // Told up to `n` of the device's audit log, and where the hub's own stands. 0: everything that is there is wanted.
+  z.object({ type: z.literal('audit-ack'), n: z.number().int().nonnegative(), log: link.optional() }),
   z.object({ type: z.literal('cancel'), update: id }),
   /** A person insists: the update does not wait for the app's own lock (any more). Saying it again is no error. */
   z.object({ type: z.literal('force'), update: id }),
@@ -303,6 +274,11 @@ export const AgentMessage = z.discriminatedUnion('type', [
     signature: z.string(),
     version,
     platform: z.string().max(40),
+    /** SHA-256 of the machine's own id and the home's path, hex: one key that is seen from two of these was copied. */
+    machine: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .optional(),
   }),
   z.object({
     type: z.literal('inventory'),
@@ -310,6 +286,8 @@ export const AgentMessage = z.discriminatedUnion('type', [
     /** True once recovery has run and nothing is left over. */
     recovered: z.boolean(),
     tools: z.array(ToolReport).max(50).optional(),
+    /** Apps that are not told, because a message would be too large. None of them is being updated. */
+    omitted: z.number().int().nonnegative().optional(),
   }),
   // Offered at each connect until it is acknowledged.
   z.object({ type: z.literal('tool-result'), result: ToolResult }),
@@ -359,7 +337,17 @@ export const AgentMessage = z.discriminatedUnion('type', [
     backups: z.array(BackupReport).max(MAX_BACKUPS),
     /** What is no backup that could be put back. */
     strange: z.array(StrangeBackup).max(100).optional(),
+    /** Older ones that are not told, because a message would be too large. */
+    omitted: z.number().int().nonnegative().optional(),
     problem: Problem.optional(),
+  }),
+  // The device's audit log, as it is on its lines. None: only where it stands; the hub then says what it lacks.
+  z.object({
+    type: z.literal('audit'),
+    head: link,
+    /** The number of the oldest entry that is still there. */
+    first: z.number().int().nonnegative(),
+    lines: z.array(z.string().max(MAX_AUDIT_LINE)).max(MAX_AUDIT_LINES),
   }),
   z.object({ type: z.literal('unknown'), seen: z.string().max(60) }),
 ]);

@@ -24,6 +24,8 @@ import { type ReleaseSources, sourceOfKind } from './release-source.ts';
 export interface CheckedApp {
   readonly name: string;
   readonly source?: Source | undefined;
+  /** Of this machine's file. */
+  readonly keys?: readonly string[] | undefined;
   readonly channel: string;
 }
 
@@ -113,12 +115,12 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
       if (stored?.problem && stored.nextAt !== undefined && clock.now() < stored.nextAt)
         throw problemError(stored.problem);
     }
-    const stored = await join(key, source, releasedAs(app.name), signal);
+    const stored = await join(key, source, app, signal);
     return { ...view(app, source, stored), checkedAt: stored.checkedAt ?? clock.now() };
   };
 
   /** Waits for the question that is under way, or asks. The last asker that goes away calls it off. */
-  const join = async (key: string, source: Source, app: string, signal: AbortSignal): Promise<StoredSource> => {
+  const join = async (key: string, source: Source, app: CheckedApp, signal: AbortSignal): Promise<StoredSource> => {
     signal.throwIfAborted();
     let flight = flights.get(key);
     if (!flight || flight.controller.signal.aborted) {
@@ -145,11 +147,17 @@ export function createReleaseChecker(deps: CheckerDeps): ReleaseChecker {
     }
   };
 
-  const ask = async (key: string, source: Source, app: string, calledOff: AbortSignal): Promise<StoredSource> => {
+  const ask = async (
+    key: string,
+    source: Source,
+    { name, keys }: CheckedApp,
+    calledOff: AbortSignal,
+  ): Promise<StoredSource> => {
+    const app = releasedAs(name);
     const before = await readSource(db, key);
     const signal = AbortSignal.any([calledOff, AbortSignal.timeout(deps.timeoutMs ?? 90_000)]);
     let answer: Awaited<ReturnType<typeof read>>;
-    const read = () => sourceOfKind(sources, source.kind).read(source, { app, etag: before?.etag, signal });
+    const read = () => sourceOfKind(sources, source.kind).read(source, { app, keys, etag: before?.etag, signal });
     try {
       answer = await read();
     } catch (error) {

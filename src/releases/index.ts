@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { GitOrigin } from '../origin/git.ts';
+import type { RotationStore } from '../origin/key-rotation.ts';
 import type { NpmOrigin } from '../origin/npm.ts';
 import type { SeenNumbers } from '../origin/seen.ts';
 import { readNumber, saveNumber } from '../store/releases.ts';
@@ -18,6 +19,8 @@ export interface SourceDeps {
   readonly npm: NpmOrigin;
   readonly git: GitOrigin;
   readonly seen: SeenNumbers;
+  /** Which keys took over from those of the file. */
+  readonly rotations: RotationStore;
   readonly fetch: typeof fetch;
 }
 

@@ -21,11 +21,17 @@ export interface ReleaseSource<K extends SourceKind = SourceKind> {
    * Asks the source: one upstream request, conditional where `etag` is given.
    * Digests of the offer's releases may be empty: see {@link ReleaseSource.resolve}.
    *
-   * @throws {FettleError} `source_unreachable`, `source_invalid`, `source_rolled_back`
+   * @throws {FettleError} `source_unreachable`, `source_invalid`, `source_rolled_back`, `artifact_unverified`
    */
   read(
     source: SourceOf<K>,
-    options: { readonly app: string; readonly etag?: string | undefined; readonly signal: AbortSignal },
+    options: {
+      readonly app: string;
+      /** Of this machine's file: what no such key signed is not offered. Each device looks for itself. */
+      readonly keys?: readonly string[] | undefined;
+      readonly etag?: string | undefined;
+      readonly signal: AbortSignal;
+    },
   ): Promise<SourceAnswer | 'unchanged'>;
   /**
    * Completes one release of an offer: afterwards it has a digest.

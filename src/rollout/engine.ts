@@ -1,9 +1,10 @@
 import type { Kysely } from 'kysely';
 import { APPROVAL_MS } from '../domain/approval.ts';
-import { FettleError } from '../domain/errors.ts';
+import { type ErrorData, FettleError } from '../domain/errors.ts';
 import { shortId } from '../domain/id.ts';
 import { isCancellable, isFinal, stateOf } from '../domain/update.ts';
 import type { Peer } from '../gateway/gateway.ts';
+import { createSparingLog } from '../gateway/sparing-log.ts';
 import type { AgentMessage, Outcome, Problem } from '../protocol/messages.ts';
 import { connectDevice, disconnectAll, disconnectDevice, saveInventory } from '../store/devices.ts';
 import type { Database } from '../store/schema.ts';
@@ -20,11 +21,12 @@ import { createAlarm } from './alarm.ts';
 import { makeRoom } from './announced.ts';
 import { addQuestion, lapse } from './approval-ends.ts';
 import { announceCrashes } from './crash-notices.ts';
+import { rowOfDevice } from './device-row.ts';
 import type { EngineDeps } from './engine-deps.ts';
 import { withdrawOfLeavers } from './leavers.ts';
 import { type NewUpdate, queueDeadline, rowFor, unusedId } from './new-update.ts';
 import { takeLocalOutcome } from './on-device.ts';
-import { failedHere, ORDER_MS, orderOf } from './order.ts';
+import { auditDenial, auditOrder, failedHere, ORDER_MS, orderOf } from './order.ts';
 import { createUpdateQuestions } from './update-question.ts';
 import { auditForced, createWishes, decline, type Wishes } from './wishes.ts';
 
@@ -50,14 +52,17 @@ export interface Engine extends Pick<Wishes, 'cancel' | 'insist'> {
   begin(update: NewUpdate): Promise<string>;
   /** Sends what is queued: for who queued it without {@link begin}. */
   dispatch(): Promise<void>;
+  /** The device will not be heard of again: what runs on it has failed as lost. `data`: why, for people. */
+  forsake(device: string, data: ErrorData): Promise<void>;
   connected(peer: Peer): Promise<number>;
-  disconnected(peer: Peer, epoch: number): Promise<void>;
+  disconnected(peer: Peer, epoch: number, why?: 'bad_signature'): Promise<void>;
   received(peer: Peer, epoch: number, message: AgentMessage): Promise<void>;
 }
 
 export function createEngine(deps: EngineDeps): Engine {
   const { db, clock, log } = deps;
   const questions = createUpdateQuestions(deps.gateway);
+  const logForeign = createSparingLog(log, clock.monotonic);
   const lastProgress = new Map<string, number>();
   const lastTold = new Map<string, string>(); // each half minute, and mostly the same
   /** Updates that an inventory did not mention although the device has them. */
@@ -70,7 +75,7 @@ export function createEngine(deps: EngineDeps): Engine {
   });
   const wishes = createWishes({
     ...{ db, clock, telling: deps.telling, gateway: deps.gateway, questions, rowOf, change },
-    endCancelled: (row) => endHere(row, 'cancelled', undefined, 'person'),
+    endCancelled: (row, also) => endHere(row, 'cancelled', undefined, 'person', also),
   });
   let dispatching: Promise<void> = Promise.resolve();
 
@@ -114,18 +119,13 @@ export function createEngine(deps: EngineDeps): Engine {
       if (row.state !== 'queued' || row.cancel_requested === 1 || !deps.gateway().isConnected(row.device)) continue;
       const now = clock.now();
       const orderId = shortId('o', deps.random, 10);
-      const moved = await change((trx) =>
-        moveUpdate(trx, {
-          id: row.id,
-          from: ['queued'],
-          to: 'sent',
-          at: now,
-          actor: 'hub',
-          patch: { order_id: orderId, deadline_at: now + (stateOf('sent').deadlineMs ?? ORDER_MS) },
-        }),
-      );
-      if (!moved) continue;
-      deps.gateway().send(row.device, orderOf(row, { id: orderId, now, backup: deps.settings.current().backup }));
+      const message = orderOf(row, { id: orderId, now, backup: deps.settings.current().backup });
+      const patch = { order_id: orderId, deadline_at: now + (stateOf('sent').deadlineMs ?? ORDER_MS) };
+      const log = await change(async (trx) => {
+        const move = { id: row.id, from: ['queued'], to: 'sent', at: now, actor: 'hub', patch } as const;
+        return (await moveUpdate(trx, move)) ? auditOrder(trx, message, now) : undefined;
+      });
+      if (log) deps.gateway().send(row.device, { ...message, log });
     }
   }
 
@@ -135,6 +135,7 @@ export function createEngine(deps: EngineDeps): Engine {
     state: 'failed' | 'cancelled' | 'timed-out',
     problem: Problem | undefined,
     by: 'person' | 'hub' = 'hub',
+    also?: (trx: Kysely<Database>, now: number) => Promise<unknown>,
   ): Promise<boolean> {
     const now = clock.now();
     missed.delete(row.id);
@@ -150,6 +151,7 @@ export function createEngine(deps: EngineDeps): Engine {
         data: problem,
       });
       if (moved && by === 'person') await decline(trx, row, now);
+      if (moved) await also?.(trx, now);
       if (moved) await deps.telling.end(trx, await rowOf(trx, row.id), now);
       return moved;
     }).finally(onChange);
@@ -183,15 +185,10 @@ export function createEngine(deps: EngineDeps): Engine {
   async function onReport(peer: Peer, message: Extract<AgentMessage, { type: 'report' }>): Promise<void> {
     const now = clock.now();
     await change(async (trx) => {
-      const row = await findUpdate(trx, message.update);
-      if (
-        !row ||
-        row.device !== peer.device ||
-        isFinal(row.state) ||
-        message.seq <= row.report_seq ||
-        isFinal(message.state)
-      )
-        return;
+      const row = await rowOfDevice(trx, peer, { id: message.update, said: 'a report' }, logForeign);
+      if (typeof row === 'string' || isFinal(row.state) || message.seq <= row.report_seq) return;
+      // Where the hub's own states begin and end is the hub's to say.
+      if (isFinal(message.state) || stateOf(message.state).owner === 'hub') return;
       const progress = JSON.stringify({ progress: message.progress, note: message.note });
       const patch = { report_seq: message.seq, progress };
       if (row.state === message.state) {
@@ -216,9 +213,9 @@ export function createEngine(deps: EngineDeps): Engine {
 
   async function onOutcome(peer: Peer, outcome: Outcome): Promise<void> {
     const now = clock.now();
-    await change(async (trx) => {
-      const row = await findUpdate(trx, outcome.update);
-      if (!row || row.device !== peer.device || isFinal(row.state)) return;
+    const foreign = await change(async (trx) => {
+      const row = await rowOfDevice(trx, peer, { id: outcome.update, said: 'an outcome' }, logForeign);
+      if (typeof row === 'string' || isFinal(row.state)) return row === 'foreign';
       const moved = await moveUpdate(trx, {
         id: row.id,
         from: [row.state],
@@ -234,7 +231,9 @@ export function createEngine(deps: EngineDeps): Engine {
       });
       if (moved) await deps.telling.end(trx, await rowOf(trx, row.id), now);
       lastProgress.delete(row.id);
+      return false;
     });
+    if (foreign) return;
     onChange();
     // Whatever we made of it: it is in the store, or of no update of ours.
     deps.gateway().send(peer.device, { type: 'outcome-ack', update: outcome.update });
@@ -279,14 +278,12 @@ export function createEngine(deps: EngineDeps): Engine {
   }
 
   async function onAck(peer: Peer, message: Extract<AgentMessage, { type: 'order-ack' }>): Promise<void> {
-    const row = await findUpdate(db, message.update);
-    if (!row || row.device !== peer.device || row.order_id !== message.order || row.state !== 'sent') return;
+    const row = await rowOfDevice(db, peer, { id: message.update, said: 'an answer' }, logForeign);
+    if (typeof row === 'string' || row.order_id !== message.order || row.state !== 'sent') return;
     if (!message.accepted) {
-      await endHere(
-        row,
-        'failed',
-        message.problem ?? { code: 'capability_denied', data: { app: row.app }, retryable: false },
-      );
+      const problem = message.problem ?? { code: 'capability_denied', data: { app: row.app }, retryable: false };
+      const denial = { order: message.order, code: problem.code };
+      await endHere(row, 'failed', problem, 'hub', (trx, now) => auditDenial(trx, row, denial, now));
       return;
     }
     const now = clock.now();
@@ -341,6 +338,11 @@ export function createEngine(deps: EngineDeps): Engine {
       return id;
     },
     dispatch,
+    async forsake(device, data) {
+      for (const row of await activeUpdates(db, { device }))
+        await endHere(row, 'failed', { code: 'device_lost', data: { app: row.app, ...data }, retryable: false });
+      await dispatch();
+    },
     cancel: wishes.cancel,
     insist: wishes.insist,
     async connected(peer) {
@@ -350,12 +352,15 @@ export function createEngine(deps: EngineDeps): Engine {
         clock.now(),
       );
     },
-    async disconnected(peer, epoch) {
+    async disconnected(peer, epoch, why) {
       lastTold.delete(peer.device);
       // The end of a connection that a newer one has replaced says nothing.
       if (!(await disconnectDevice(db, peer.device, epoch, clock.now()))) return;
       // An order that was under way is made anew at the next connect; the device refuses none that it has taken.
-      for (const row of await activeUpdates(db, { device: peer.device })) if (row.state === 'sent') await requeue(row);
+      // One that was not believed would not be the next time either.
+      const refused = { code: 'bad_signature', data: { device: peer.name }, retryable: false };
+      for (const row of await activeUpdates(db, { device: peer.device }))
+        if (row.state === 'sent') await (why ? endHere(row, 'failed', refused) : requeue(row));
       await dispatch();
     },
     async received(peer, _epoch, message) {
@@ -369,20 +374,22 @@ export function createEngine(deps: EngineDeps): Engine {
         case 'outcome':
           return onOutcome(peer, message.outcome);
         case 'local-outcome':
-          await change((trx) => takeLocalOutcome(trx, peer, message, deps.announcer, clock.now()));
+          if ((await change((trx) => takeLocalOutcome(trx, peer, message, deps.announcer, clock.now()))) === 'foreign')
+            return logForeign(`${peer.device} told an outcome of ${message.outcome.update}, another device's: refused`);
           deps.gateway().send(peer.device, { type: 'outcome-ack', update: message.outcome.update });
           return onChange();
         case 'cancel-result':
-          questions.answered(message.update, 'cancel', message);
+          questions.answered(peer.device, message.update, 'cancel', message);
           return;
         case 'lock-answer':
-          questions.answered(message.update, message.asked, message);
+          questions.answered(peer.device, message.update, message.asked, message);
           return;
         case 'unknown':
           questions.unknown(peer.device, message.seen);
           return;
         case 'log':
         case 'backups':
+        case 'audit':
         case 'hello':
           return;
       }

@@ -10,7 +10,7 @@ import { viewOf } from './update-view.ts';
 
 /**
  * What was done on a device by its own user, as `fettle rollback` does, while the hub was away or not. It comes as a fact:
- * it is kept in the history and told to the admins, once, whatever is offered again.
+ * it is kept in the history and told to the admins, once, whatever is offered again. `foreign`: its id is of another device.
  */
 export async function takeLocalOutcome(
   trx: Kysely<Database>,
@@ -18,8 +18,9 @@ export async function takeLocalOutcome(
   { outcome, by, backupSeq }: Extract<AgentMessage, { type: 'local-outcome' }>,
   announcer: Announcer,
   now: number,
-): Promise<void> {
-  if (await findUpdate(trx, outcome.update)) return;
+): Promise<'taken' | 'foreign'> {
+  const known = await findUpdate(trx, outcome.update);
+  if (known) return known.device === peer.device ? 'taken' : 'foreign';
   // By the device's clock, which may be another: it did not end after it was heard of.
   const took = Math.max(0, outcome.endedAt - outcome.startedAt);
   const row = rowFor(
@@ -52,4 +53,5 @@ export async function takeLocalOutcome(
     final: true,
     now,
   });
+  return 'taken';
 }

@@ -25,6 +25,8 @@ import { waitsForLock } from './wishes.ts';
 export interface RequestedApp {
   readonly name: string;
   readonly source?: Source | undefined;
+  /** Public keys; what none of them signed is not offered. */
+  readonly keys?: readonly string[] | undefined;
   readonly channel: string;
   readonly keep: readonly string[];
   readonly downgrade: 'last-good' | 'any';

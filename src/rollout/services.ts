@@ -1,13 +1,13 @@
 import type { Kysely } from 'kysely';
 import type { Adapter } from '../chat/contract.ts';
-import type { Approvals, Choices, DeviceTools, People, Preferences, Services } from '../commands/index.ts';
+import type { Approvals, Choices, Devices, DeviceTools, People, Preferences, Services } from '../commands/index.ts';
 import { FettleError } from '../domain/errors.ts';
 import type { Clock } from '../domain/id.ts';
 import type { SettingsReader } from '../domain/settings.ts';
 import type { BackupReader } from '../gateway/backup-reader.ts';
 import type { LogReader } from '../gateway/log-reader.ts';
 import type { ReleaseChecker } from '../releases/index.ts';
-import { type DeviceWithApps, listDevices } from '../store/devices.ts';
+import { allDevices, type DeviceWithApps, listDevices } from '../store/devices.ts';
 import { eventsOf } from '../store/events.ts';
 import { lostAnswers } from '../store/outbox.ts';
 import type { Database } from '../store/schema.ts';
@@ -33,6 +33,7 @@ export interface ServicesDeps {
   readonly people: People;
   readonly approvals: Approvals;
   readonly tools: DeviceTools;
+  readonly fleet: Devices;
   readonly version: string;
   readonly adapters: readonly Adapter[];
 }
@@ -51,7 +52,7 @@ export function createServices(deps: ServicesDeps): Services {
   }
 
   async function views(rows: readonly UpdateRow[]) {
-    const names = new Map((await listDevices(db)).map((device) => [device.id, device.name]));
+    const names = new Map((await allDevices(db)).map((device) => [device.id, device.name]));
     return rows.map((row) => viewOf(row, names.get(row.device) ?? row.device));
   }
 
@@ -79,6 +80,7 @@ export function createServices(deps: ServicesDeps): Services {
     people: deps.people,
     approvals: deps.approvals,
     tools: deps.tools,
+    fleet: deps.fleet,
     check: (app, signal) => checker.check(appOf(app), { signal }),
     known: async (app) => (await checker.known(appOf(app))) ?? { offer: { releases: [], channels: {} } },
     request: (order, signal) => requests.request(order, signal),
@@ -100,11 +102,11 @@ export function createServices(deps: ServicesDeps): Services {
         strange: lists.flatMap(({ app, strange }) => strange.map((one) => ({ ...one, app }))),
       };
     },
-    async cancel(id) {
+    async cancel(id, who) {
       const wanted = id ?? (await oneToCancel());
       const row = await findUpdate(db, wanted);
       if (!row) throw new FettleError('unknown_update', { data: { id: wanted } });
-      return { id: wanted, app: row.app, ...(await engine.cancel(wanted)) };
+      return { id: wanted, app: row.app, ...(await engine.cancel(wanted, who)) };
     },
     async insist(id, on, asker) {
       const row = await findUpdate(db, id);

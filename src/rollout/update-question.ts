@@ -19,7 +19,8 @@ export interface UpdateQuestions {
    * @throws {FettleError} `agent_too_old` where its agent does not know the question
    */
   ask(device: string, update: string, wish: Wish): Promise<WishAnswer | undefined>;
-  answered(update: string, wish: Wish, answer: WishAnswer): void;
+  /** False where nobody waits for it from this device. */
+  answered(device: string, update: string, wish: Wish, answer: WishAnswer): boolean;
   /** A device does not know a type of message. */
   unknown(device: string, seen: string): void;
 }
@@ -41,8 +42,10 @@ export function createUpdateQuestions(gateway: () => Pick<Gateway, 'send'>): Upd
       if (answer === 'unknown') throw new FettleError('agent_too_old', { data: { device } });
       return answer;
     },
-    answered(update, wish, answer) {
-      for (const waiter of waiters) if (waiter.update === update && waiter.wish === wish) waiter.resolve(answer);
+    answered(device, update, wish, answer) {
+      const asked = [...waiters].filter((one) => one.device === device && one.update === update && one.wish === wish);
+      for (const waiter of asked) waiter.resolve(answer);
+      return asked.length > 0;
     },
     unknown(device, seen) {
       for (const waiter of waiters) if (waiter.device === device && waiter.wish === seen) waiter.resolve('unknown');

@@ -15,7 +15,7 @@ import { viewOf } from './update-view.ts';
 /** What people want of an update that is under way: its end, or that it does not (or goes on to) wait for the app's lock. */
 export interface Wishes {
   /** `accepted` false: too late. @throws {FettleError} `device_offline`: then it is kept, and done when the device is back */
-  cancel(id: string): Promise<WishResult>;
+  cancel(id: string, who?: WhoAsks['who']): Promise<WishResult>;
   /**
    * Safe to repeat. A force is in the store, with who wanted it, before the device is asked.
    *
@@ -49,7 +49,10 @@ export interface WishesDeps {
   /** Work in one transaction; messages that it wrote are sent after the commit. */
   readonly change: <T>(work: (trx: Kysely<Database>) => Promise<T>) => Promise<T>;
   /** Ends an update that no device was told of. */
-  readonly endCancelled: (row: UpdateRow) => Promise<boolean>;
+  readonly endCancelled: (
+    row: UpdateRow,
+    also: (trx: Kysely<Database>, now: number) => Promise<unknown>,
+  ) => Promise<boolean>;
 }
 
 export function createWishes(deps: WishesDeps): Wishes {
@@ -58,21 +61,26 @@ export function createWishes(deps: WishesDeps): Wishes {
     new FettleError('device_offline', { data: { device: row.device, app: row.app }, retryable: true });
 
   return {
-    async cancel(id) {
+    async cancel(id, who) {
       const row = await rowOf(db, id);
       if (!isCancellable(row.state)) return { accepted: false, state: row.state };
       // Only what no device was ever told of ends here: an order that was sent may be under way, whatever the row says.
-      if (row.order_id === null && (await deps.endCancelled(row))) return { accepted: true, state: 'cancelled' };
+      if (row.order_id === null && (await deps.endCancelled(row, (trx, at) => cancelledBy(trx, row, who, at))))
+        return { accepted: true, state: 'cancelled' };
       const answer = await questions.ask(row.device, id, 'cancel');
       if (!answer) {
         // Kept: when the device is back it is told, or the update ends here if it never heard of it.
-        await patchUpdate(db, id, { cancel_requested: 1 });
-        await decline(db, row, clock.now());
+        await change(async (trx) => {
+          await patchUpdate(trx, id, { cancel_requested: 1 });
+          await cancelledBy(trx, row, who, clock.now());
+          await decline(trx, row, clock.now());
+        });
         throw offline(row);
       }
       if (answer.accepted) {
         await change(async (trx) => {
           await patchUpdate(trx, id, { cancel_requested: 1 });
+          await cancelledBy(trx, row, who, clock.now());
           await decline(trx, row, clock.now());
           const now = await rowOf(trx, id);
           if (!isFinal(now.state)) await deps.telling.card(trx, now, clock.now());
@@ -142,4 +150,9 @@ export async function auditForced(trx: Kysely<Database>, row: UpdateRow, now: nu
     target: row.app,
     after: row.id,
   });
+}
+
+async function cancelledBy(trx: Kysely<Database>, row: UpdateRow, who: WhoAsks['who'] | undefined, at: number) {
+  if (!who) return;
+  await addAudit(trx, { at, by: who.id, byName: who.name, action: 'cancel', target: row.app, after: row.id });
 }

@@ -1,8 +1,14 @@
 import type { Kysely, Selectable } from 'kysely';
+import { createRedactor } from '../domain/redact.ts';
 import type { Route } from '../domain/reply.ts';
+import type { ChainLink } from '../protocol/audit-chain.ts';
+import { chainRows } from './audit-chain.ts';
 import type { AuditTable, Database } from './schema.ts';
 
-/** Who changed what, when, and from where. Appended in the transaction that makes the change; never edited. */
+/**
+ * Who did what, when, from where, and what came of it. Appended in the transaction that makes the change, with its link of
+ * the hash chain; never edited, never removed: triggers refuse both.
+ */
 
 export interface AuditEntry {
   /** Milliseconds since 1970. */
@@ -19,23 +25,38 @@ export interface AuditEntry {
   readonly target?: string | undefined;
   readonly before?: string | undefined;
   readonly after?: string | undefined;
+  /** What came of it, where the action does not say: `done`, or a code. */
+  readonly result?: string | undefined;
+  /** More of it: plain values. Never secrets. */
+  readonly data?: Readonly<Record<string, string | number | boolean | null | undefined>> | undefined;
 }
 
-export async function addAudit(trx: Kysely<Database>, entry: AuditEntry): Promise<void> {
-  await trx
+/** People choose names, and paste what they should not. */
+const redact = createRedactor();
+
+/** Appends an entry, within the transaction of what it tells of. Answers its link of the chain. */
+export async function addAudit(trx: Kysely<Database>, entry: AuditEntry): Promise<ChainLink> {
+  const shown = (text: string | undefined) => (text === undefined ? null : redact(text));
+  const { seq } = await trx
     .insertInto('audit')
     .values({
       at: entry.at,
       by: entry.by,
-      by_name: entry.byName,
+      by_name: redact(entry.byName),
       route: entry.route ? JSON.stringify(entry.route) : null,
       event_id: entry.eventId ?? null,
       action: entry.action,
-      target: entry.target ?? null,
-      before: entry.before ?? null,
-      after: entry.after ?? null,
+      target: shown(entry.target),
+      before: shown(entry.before),
+      after: shown(entry.after),
+      result: entry.result ?? null,
+      data: entry.data
+        ? JSON.stringify(entry.data, (_, value) => (typeof value === 'string' ? redact(value) : value))
+        : null,
     })
-    .execute();
+    .returning('seq')
+    .executeTakeFirstOrThrow();
+  return chainRows(trx, seq);
 }
 
 /** Newest first. */
@@ -74,5 +95,7 @@ function entryOf(row: Selectable<AuditTable>): AuditEntry {
     target: row.target ?? undefined,
     before: row.before ?? undefined,
     after: row.after ?? undefined,
+    ...(row.result === null ? {} : { result: row.result }),
+    ...(row.data === null ? {} : { data: JSON.parse(row.data) as AuditEntry['data'] }),
   };
 }

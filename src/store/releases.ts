@@ -148,6 +148,12 @@ export async function readNumber(db: Kysely<Database>, source: string): Promise<
   return value === undefined ? undefined : Number(value);
 }
 
+/** The highest index number of each feed, by its key: what another device may start from. */
+export async function feedNumbers(db: Kysely<Database>): Promise<Readonly<Record<string, number>>> {
+  const rows = await db.selectFrom('meta').selectAll().where('key', 'like', `${NUMBER}feed %`).execute();
+  return Object.fromEntries(rows.map(({ key, value }) => [key.slice(NUMBER.length), Number(value)]));
+}
+
 /** Keeps an index number where it is higher than the one before. */
 export async function saveNumber(db: Kysely<Database>, source: string, number: number): Promise<void> {
   await db.transaction().execute(async (tx) => {

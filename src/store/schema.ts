@@ -1,6 +1,7 @@
 import type { Generated } from 'kysely';
 import type { Role } from '../domain/app.ts';
 import type { Approval } from '../domain/approval.ts';
+import type { DeviceState } from '../domain/device.ts';
 import type { Auto } from '../domain/settings.ts';
 import type { FinalState, UpdateKind, UpdateState } from '../domain/update.ts';
 
@@ -12,6 +13,8 @@ export interface Database {
   meta: MetaTable;
   devices: DeviceTable;
   device_apps: DeviceAppTable;
+  device_keys: DeviceKeyTable;
+  enrol_tokens: EnrolTokenTable;
   source_checks: SourceCheckTable;
   releases: ReleaseTable;
   updates: UpdateTable;
@@ -24,6 +27,8 @@ export interface Database {
   notices: NoticeTable;
   admin_chats: AdminChatTable;
   audit: AuditTable;
+  audit_chain: AuditChainTable;
+  device_audit: DeviceAuditTable;
   button_commands: ButtonCommandTable;
   people: PersonTable;
   identities: IdentityTable;
@@ -48,6 +53,54 @@ export interface DeviceTable {
   connected: number;
   recovered: number;
   last_seen_at: number;
+}
+
+/** Who may connect as a device: there is a row from when it joined, and for ever. */
+export interface DeviceKeyTable {
+  device: string;
+  /** SPKI, PEM. */
+  public_key: string;
+  /** What the device says of the machine it is on; null: it has not said. */
+  machine: string | null;
+  /** Another machine that the same key was seen from. */
+  other_machine: string | null;
+  state: DeviceState;
+  /** Unique, whatever its case, among those that are not revoked. */
+  name: string;
+  /** `{key: value}` */
+  labels: Generated<string>;
+  hostname: string | null;
+  platform: string | null;
+  /** 1: the one of the hub's own home. */
+  local: Generated<number>;
+  /** {@link EnrolTokenTable.seq} that it came with. */
+  token: number | null;
+  enrolled_at: number;
+  enrolled_by: string;
+  enrolled_by_name: string;
+  /** When the state last changed. */
+  state_at: number;
+}
+
+/** A token by which devices join. Only a salted hash is kept. */
+export interface EnrolTokenTable {
+  seq: Generated<number>;
+  salt: string;
+  hash: string;
+  /** What the device is to be called; null: as its host is. */
+  name: string | null;
+  labels: Generated<string>;
+  /** So many devices may join by it. */
+  uses: number;
+  used: Generated<number>;
+  made_at: number;
+  made_by: string;
+  made_by_name: string;
+  /** The event that asked: asked again, the token is made anew. */
+  event_id: string | null;
+  expires_at: number;
+  /** Why it is worth nothing before its time. */
+  ended: 'replaced' | null;
 }
 
 /** One app on one device, as last reported. */
@@ -317,4 +370,26 @@ export interface AuditTable {
   target: string | null;
   before: string | null;
   after: string | null;
+  /** What came of it, where the action does not say: `done`, or a code. */
+  result: Generated<string | null>;
+  /** More of it, as a JSON object. */
+  data: Generated<string | null>;
+}
+
+/** The hash of each row of {@link AuditTable} over that of the row before and its own text. Append only. */
+export interface AuditChainTable {
+  seq: number;
+  hash: string;
+  /** 1: the row was written by a version that knew no chain, and was chained later. */
+  late: Generated<number>;
+}
+
+/** What devices logged themselves, line by line as they told it. Append only. */
+export interface DeviceAuditTable {
+  device: string;
+  /** Rises by one where a device's log is not the one that it told before: it was restored, or somebody cut it. */
+  branch: number;
+  n: number;
+  line: string;
+  received_at: number;
 }

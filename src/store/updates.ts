@@ -1,8 +1,12 @@
 import type { Insertable, Kysely, Selectable, Updateable } from 'kysely';
 import { isFinal, isUpdateState, type UpdateState } from '../domain/update.ts';
+import { auditMove, auditUpdate } from './audit-updates.ts';
 import type { Database, UpdateTable } from './schema.ts';
 
-/** Updates and their events. A state changes by compare-and-set, with its event in the same transaction. */
+/**
+ * Updates and their events. A state changes by compare-and-set, with its event in the same transaction; the beginning and
+ * the end are in the audit log, too.
+ */
 
 export type UpdateRow = Selectable<UpdateTable>;
 
@@ -13,6 +17,7 @@ export type Actor = 'person' | 'hub' | 'agent';
 export async function addUpdate(trx: Kysely<Database>, row: Insertable<UpdateTable>, actor: Actor): Promise<void> {
   await trx.insertInto('updates').values(row).execute();
   await addEvent(trx, { id: row.id, from: null, to: row.state, at: row.state_at, actor });
+  await auditUpdate(trx, row, actor);
 }
 
 /**
@@ -31,7 +36,7 @@ export async function moveUpdate(
     readonly data?: unknown;
   },
 ): Promise<boolean> {
-  const before = await trx.selectFrom('updates').select('state').where('id', '=', change.id).executeTakeFirst();
+  const before = await trx.selectFrom('updates').selectAll().where('id', '=', change.id).executeTakeFirst();
   if (!before || isFinal(before.state) || !change.from.includes(before.state)) return false;
   const ended = isFinal(change.to) ? { ended_at: change.at, final_state: change.to, deadline_at: null } : {};
   const result = await trx
@@ -49,6 +54,7 @@ export async function moveUpdate(
     actor: change.actor,
     data: change.data,
   });
+  await auditMove(trx, before, change);
   return true;
 }
 

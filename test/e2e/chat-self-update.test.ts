@@ -8,6 +8,7 @@ import { type ChatWorld, makeChatWorld } from '../support/chat-world.ts';
 import { startDiscord } from '../support/discord/index.ts';
 import { startFeishu } from '../support/feishu/index.ts';
 import { packFettle } from '../support/fettle-release.ts';
+import { RELEASE_KEY } from '../support/release-key.ts';
 import { startTelegram } from '../support/telegram/index.ts';
 
 /** The hub is updated from a chat, and says so in the thread that asked: the message comes from the new hub. */
@@ -34,7 +35,7 @@ describe('the hub updates itself from', { timeout: 180_000 }, () => {
   async function offer(world: ChatWorld, version: string, path: string): Promise<void> {
     const folder = join(world.home.layout.releases, 'fettle');
     makeFolder(folder);
-    await publish({ folder, app: 'fettle', version, files: [{ platform: 'any', path }], clock });
+    await publish({ folder, app: 'fettle', version, files: [{ platform: 'any', path }], clock, key: RELEASE_KEY });
   }
 
   test.each([
@@ -43,7 +44,12 @@ describe('the hub updates itself from', { timeout: 180_000 }, () => {
     ['Telegram', startTelegram],
   ] as const)('%s, and back where the new one is broken', async (_, start) => {
     const world = await makeChatWorld(start, {
-      fettle: { source: 'folder releases/fettle', for: '1s', deadlines: { probing: '15s' } },
+      fettle: {
+        source: 'folder releases/fettle',
+        keys: [RELEASE_KEY.publicKey.text],
+        for: '1s',
+        deadlines: { probing: '15s' },
+      },
     });
     try {
       const { chat } = world;

@@ -141,7 +141,7 @@ describe('on an empty folder', () => {
     await home.fettle([], '/help\n');
     const file = readFileSync(home.layout.config, 'utf8').replace(
       'folder releases/hello',
-      'feed http://127.0.0.1:9/hello',
+      'feed http://127.0.0.1:9/hello\n    trust: source',
     );
     writeFileSync(home.layout.config, file);
     const { out, code } = await home.fettle([], '/update now hello\n/update status hello\n');

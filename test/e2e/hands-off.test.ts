@@ -8,6 +8,7 @@ import { writeArchive } from '../support/artifact.ts';
 import { type FeedServer, serveFolder } from '../support/feed-server.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Home, makeHome } from '../support/home.ts';
+import { RELEASE_KEY, RELEASE_KEYS } from '../support/release-key.ts';
 import { until } from '../support/until.ts';
 
 /** Hands-off updates as a person sees them: the shipped bundle, a feed over HTTP, a chat that stays open. */
@@ -26,6 +27,7 @@ describe('hands-off', { timeout: 120_000 }, () => {
 apps:
   web:
     source: feed ${feed.url}/
+    ${RELEASE_KEYS}
     install: 1.0.0
     run: node server.mjs
     env: {PORT: ${port}}
@@ -57,6 +59,7 @@ process.on('SIGTERM', () => process.exit(0));
       notes: `What ${version} brings`,
       files: [{ platform: 'any', path }],
       clock,
+      key: RELEASE_KEY,
     });
   }
 

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { publish } from '../../src/cli/publish.ts';
 import { packFettle } from '../support/fettle-release.ts';
 import { type Home, makeHome } from '../support/home.ts';
+import { RELEASE_KEY, RELEASE_KEYS } from '../support/release-key.ts';
 import { until } from '../support/until.ts';
 
 /** Hub and agent started by hand, as in a container that runs nothing else: nobody starts them again. */
@@ -17,7 +18,7 @@ describe('an agent without a keeper', { timeout: 120_000 }, () => {
     packs = mkdtempSync(join(tmpdir(), 'fettle-packs-'));
     writeFileSync(
       home.layout.config,
-      'fettle: {source: folder releases/fettle, for: 500ms, deadlines: {probing: 5s}}\n',
+      `fettle: {source: folder releases/fettle, ${RELEASE_KEYS}, for: 500ms, deadlines: {probing: 5s}}\n`,
     );
   });
   afterEach(async () => {
@@ -33,7 +34,7 @@ describe('an agent without a keeper', { timeout: 120_000 }, () => {
   async function offer(version: string, fault?: string): Promise<void> {
     const path = await packFettle(packs, { version, ...(fault === undefined ? {} : { fault }) });
     const folder = join(home.layout.releases, 'fettle');
-    await publish({ folder, app: 'fettle', version, files: [{ platform: 'any', path }], clock });
+    await publish({ folder, app: 'fettle', version, files: [{ platform: 'any', path }], clock, key: RELEASE_KEY });
   }
 
   test('becomes the new one in place, and the one before where that does not reach the hub', async () => {

@@ -12,6 +12,7 @@ import { type FeedServer, serveFolder } from '../support/feed-server.ts';
 import { type FettleRelease, packFettle } from '../support/fettle-release.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Home, makeHome } from '../support/home.ts';
+import { RELEASE_KEY, RELEASE_KEYS } from '../support/release-key.ts';
 import { until } from '../support/until.ts';
 
 /**
@@ -80,15 +81,23 @@ describe('Fettle updates itself:', { timeout: 240_000 }, () => {
         { name: 'server.mjs', content: SERVER(version) },
         { name: 'filler', content: randomBytes(400_000) },
       ]);
-      await publish({ folder: releases, app: 'app', version, files: [{ platform: 'any', path }], clock });
+      await publish({
+        folder: releases,
+        app: 'app',
+        version,
+        files: [{ platform: 'any', path }],
+        clock,
+        key: RELEASE_KEY,
+      });
     }
     feed = await serveFolder(releases);
     writeFileSync(
       home.layout.config,
-      `fettle: {source: folder releases/fettle, for: 1s, deadlines: {probing: 6s}}
+      `fettle: {source: folder releases/fettle, ${RELEASE_KEYS}, for: 1s, deadlines: {probing: 6s}}
 apps:
   app:
     source: feed ${feed.url}/
+    ${RELEASE_KEYS}
     install: 1.0.0
     run: node server.mjs
     env: {PORT: ${port}}
@@ -111,7 +120,14 @@ apps:
       })());
     const folder = join(home.layout.releases, 'fettle');
     makeFolder(folder);
-    await publish({ folder, app: 'fettle', version: NEXT, files: [{ platform: 'any', path }], clock });
+    await publish({
+      folder,
+      app: 'fettle',
+      version: NEXT,
+      files: [{ platform: 'any', path }],
+      clock,
+      key: RELEASE_KEY,
+    });
     expect((await home.fettle(['up', '--detach'])).code).toBe(0);
   }
 

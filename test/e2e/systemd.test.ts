@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { packFettle } from '../support/fettle-release.ts';
 import { bootMachine, type Machine, whyNoMachine } from '../support/machine.ts';
 import { type MachineHome, machineHome } from '../support/machine-home.ts';
+import { RELEASE_KEYS } from '../support/release-key.ts';
 import { until } from '../support/until.ts';
 
 /** Fettle on a machine with a real systemd: one machine, one home, one story; each test begins where the last ended. */
@@ -49,7 +50,7 @@ RestartSec=0
 WantedBy=multi-user.target
 `;
 
-const CONFIG = `fettle: {source: folder releases/fettle, for: 1s, deadlines: {probing: 20s}}
+const CONFIG = `fettle: {source: folder releases/fettle, ${RELEASE_KEYS}, for: 1s, deadlines: {probing: 20s}}
 apps:
   web:
     source: folder releases/web

@@ -9,6 +9,7 @@ import { packFettle } from '../support/fettle-release.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Home, makeHome } from '../support/home.ts';
 import { type Load, type LoadReport, startLoad } from '../support/load.ts';
+import { RELEASE_KEY, RELEASE_KEYS } from '../support/release-key.ts';
 import { until } from '../support/until.ts';
 
 /**
@@ -46,7 +47,7 @@ describe('under 1,000 requests a second', { timeout: 120_000 }, () => {
     await publish({ folder: releases, app: 'app', version: '1.0.0', files: [{ platform: 'any', path }], clock });
     writeFileSync(
       home.layout.config,
-      `fettle: {source: folder releases/fettle, for: 1s}
+      `fettle: {source: folder releases/fettle, ${RELEASE_KEYS}, for: 1s}
 apps:
   app:
     source: folder releases/app
@@ -110,7 +111,14 @@ apps:
     const folder = join(home.layout.releases, 'fettle');
     makeFolder(folder);
     const path = await packFettle(pack, { version: NEXT });
-    await publish({ folder, app: 'fettle', version: NEXT, files: [{ platform: 'any', path }], clock });
+    await publish({
+      folder,
+      app: 'fettle',
+      version: NEXT,
+      files: [{ platform: 'any', path }],
+      clock,
+      key: RELEASE_KEY,
+    });
     const running = await startUnderLoad();
     const before = { hub: pidOf('hub'), agent: pidOf('agent'), keeper: pidOf('keeper'), app: appPids()[0] };
 

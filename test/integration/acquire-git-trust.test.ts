@@ -8,6 +8,7 @@ import { AppSchema } from '../../config/agent-schema.ts';
 import { commitVersion } from '../../src/domain/commit-version.ts';
 import type { FettleError } from '../../src/domain/errors.ts';
 import { createGitOrigin, gitDigest } from '../../src/origin/git.ts';
+import { createRotationFile } from '../../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
 import { createSeenFile } from '../../src/origin/seen.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
@@ -39,6 +40,7 @@ beforeEach(async () => {
     git: createGitOrigin({ folder: join(folder, 'git'), env: npm.env }),
     package: { ...npm, clock },
     seen: createSeenFile(join(folder, 'seen.json')),
+    rotations: createRotationFile(join(folder, 'rotations.json')),
     clock,
     fetch,
     platform: 'linux-x64',

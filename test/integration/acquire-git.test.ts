@@ -9,6 +9,7 @@ import { findByStartId } from '../../agent/keeper/scan.ts';
 import { type AppConfig, AppSchema } from '../../config/agent-schema.ts';
 import { commitVersion } from '../../src/domain/commit-version.ts';
 import { createGitOrigin, gitDigest } from '../../src/origin/git.ts';
+import { createRotationFile } from '../../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
 import { createSeenFile } from '../../src/origin/seen.ts';
 import type { OrderedRelease, Progress } from '../../src/protocol/messages.ts';
@@ -42,6 +43,7 @@ beforeEach(async () => {
     git: createGitOrigin({ folder: join(folder, 'git'), env: npm.env }),
     package: { ...npm, clock },
     seen: createSeenFile(join(folder, 'seen.json')),
+    rotations: createRotationFile(join(folder, 'rotations.json')),
     clock,
     fetch,
     platform: 'linux-x64',

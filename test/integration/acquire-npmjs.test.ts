@@ -8,6 +8,7 @@ import { AppSchema } from '../../config/agent-schema.ts';
 import { newestEligible } from '../../src/domain/release.ts';
 import { compareVersions } from '../../src/domain/version.ts';
 import { createGitOrigin } from '../../src/origin/git.ts';
+import { createRotationFile } from '../../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
 import { createSeenFile } from '../../src/origin/seen.ts';
 import { createNpmSource } from '../../src/releases/npm.ts';
@@ -54,6 +55,7 @@ describe.skipIf(unreachable !== undefined)(
         git: createGitOrigin({ folder: join(folder, 'git'), env: npm.env }),
         package: { ...npm, clock },
         seen: createSeenFile(join(folder, 'seen.json')),
+        rotations: createRotationFile(join(folder, 'rotations.json')),
         clock,
         fetch,
         platform: `${process.platform}-${process.arch}`,

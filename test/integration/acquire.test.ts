@@ -15,6 +15,7 @@ import { type AcquireContext, type Acquirer, createAcquirer } from '../../agent/
 import { type AppConfig, AppSchema } from '../../config/agent-schema.ts';
 import { publish } from '../../src/cli/publish.ts';
 import { createGitOrigin } from '../../src/origin/git.ts';
+import { createRotationFile } from '../../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
 import { createSeenFile } from '../../src/origin/seen.ts';
 import type { OrderedRelease, Progress } from '../../src/protocol/messages.ts';
@@ -58,6 +59,7 @@ function start(platform = 'linux-x64'): Acquirer {
     git: createGitOrigin({ folder: join(folder, 'git'), env: npm.env }),
     package: { ...npm, clock },
     seen: createSeenFile(join(folder, 'seen.json')),
+    rotations: createRotationFile(join(folder, 'rotations.json')),
     clock,
     fetch,
     platform,
@@ -81,7 +83,7 @@ async function put(version: string, platforms = ['any']): Promise<OrderedRelease
 }
 
 const config = (source: string, more: object = {}): AppConfig => AppSchema.parse({ source, run: 'node x.js', ...more });
-const feedConfig = (more: object = {}) => config(`feed ${server.url}`, more);
+const feedConfig = (more: object = {}) => config(`feed ${server.url}`, { trust: 'source', ...more });
 const folderConfig = () => config(`folder ${join(folder, 'feed')}`);
 
 function context(release: OrderedRelease, more: Partial<AcquireContext> = {}): AcquireContext {
@@ -240,7 +242,8 @@ it('says so where an app has no source', async () => {
 
 describe('one executable', () => {
   const executable = () => join(folder, 'opt', '.robot.fettle-1.0.0-12345678');
-  const binary = (source: string, more: object = {}) => config(source, { binary: '/opt/robot', ...more });
+  const binary = (source: string, more: object = {}) =>
+    config(source, { binary: '/opt/robot', trust: 'source', ...more });
   const taken = (release: OrderedRelease, made: AppConfig) =>
     acquirer.acquire(context(release, { config: made, executable: executable() }));
   beforeEach(() => mkdirSync(join(folder, 'opt')));

@@ -39,6 +39,7 @@ describe.skipIf(why !== undefined)(`esbuild in place${why ? ` (not run: ${why})`
         return `apps:
   app:
     source: feed ${server.url}
+    trust: source
     binary: ${robot}
     run: ${robot} --servedir=. --serve=127.0.0.1:${of.port} --watch=forever
     healthy: {http: "http://127.0.0.1:${of.port}/", every: 50ms, checks: 2, for: 200ms}

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { publish } from '../../src/cli/publish.ts';
 import type { FettleError } from '../../src/domain/errors.ts';
 import { createGitOrigin } from '../../src/origin/git.ts';
+import { createRotationFile } from '../../src/origin/key-rotation.ts';
 import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/origin/npm.ts';
 import {
   createReleaseChecker,
@@ -58,6 +59,7 @@ function start(): ReleaseChecker {
     npm,
     git: createGitOrigin({ folder: join(folder, 'git'), env: cleanNpmEnvironment(process.env) }),
     seen: createSeenInStore(store.db),
+    rotations: createRotationFile(join(folder, 'rotations.json')),
     fetch,
   });
   return createReleaseChecker({ db: store.db, sources, clock });

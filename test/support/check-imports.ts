@@ -23,6 +23,10 @@ const RULES: readonly { readonly of: string; readonly may: readonly string[] }[]
   { of: 'src/chat/', may: ['src/domain/', 'src/store/', 'src/protocol/'] },
   { of: 'src/commands/', may: ['src/domain/', 'src/store/', 'src/protocol/'] },
   {
+    of: 'src/devices/',
+    may: ['src/domain/', 'src/store/', 'src/chat/', 'src/commands/index.ts', 'src/rollout/announce.ts'],
+  },
+  {
     of: 'src/people/',
     may: ['src/domain/', 'src/store/', 'src/chat/', 'src/commands/index.ts', 'src/rollout/announce.ts'],
   },

@@ -30,6 +30,7 @@ import type {
 import { writeArchive } from './artifact.ts';
 import { AGENT_RELEASES, agentPackage, type Behaviour, program, RELEASES } from './device-releases.ts';
 import { freePort } from './free-port.ts';
+import { RELEASE_KEY, RELEASE_KEYS } from './release-key.ts';
 import { until } from './until.ts';
 
 /**
@@ -132,7 +133,14 @@ export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
     const archive = join(home, `fettle-${version}.tgz`);
     await writeArchive(archive, agentPackage(version, behaviour));
     const folder = join(home, 'releases-fettle');
-    await publish({ folder, app: 'fettle', version, files: [{ platform: 'any', path: archive }], clock });
+    await publish({
+      folder,
+      app: 'fettle',
+      version,
+      files: [{ platform: 'any', path: archive }],
+      clock,
+      key: RELEASE_KEY,
+    });
   }
   const other = await options.other?.({ home, releases, port });
   writeFileSync(layout.config, other ?? configuration(home, port, options, executable));
@@ -146,10 +154,10 @@ export async function makeDevice(options: DeviceOptions = {}): Promise<Device> {
   let device = '';
   let epoch = 0;
   const gateway: Gateway = createGateway({
-    server,
+    servers: [server],
     key: hubKey,
     hub: { id: 'h-test', version: '0.0.0' },
-    deviceKey: () => readFileSync(`${layout.agent.key}.pub`, 'utf8'),
+    deviceKey: async () => ({ publicKey: readFileSync(`${layout.agent.key}.pub`, 'utf8'), state: 'active' }),
     clock,
     random: (length) => randomBytes(length),
     log: () => undefined,
@@ -374,7 +382,7 @@ function configuration(home: string, port: number, options: DeviceOptions, execu
     ...options.app,
   };
   const app = Object.entries(lines).map(([key, value]) => `    ${key}: ${value}`);
-  return `fettle: {source: folder releases-fettle, for: 1s, deadlines: {probing: 4s}}
+  return `fettle: {source: folder releases-fettle, ${RELEASE_KEYS}, for: 1s, deadlines: {probing: 4s}}
 updates: {keepBackups: 0s}
 apps:
   app:

@@ -1,4 +1,4 @@
-import { logToStderr } from '../../agent/keeper/log.ts';
+import { createKeeperLog } from '../../agent/keeper/log.ts';
 import { exitCodeOf, runKeeper } from '../../agent/keeper/main.ts';
 import { homeLayout } from '../../config/home.ts';
 
@@ -18,6 +18,6 @@ try {
     }),
   );
 } catch (error) {
-  logToStderr(error instanceof Error ? error.message : String(error));
+  createKeeperLog(() => [])(error instanceof Error ? error.message : String(error));
   process.exit(exitCodeOf(error));
 }

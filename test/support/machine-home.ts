@@ -6,6 +6,7 @@ import { type HomeLayout, layoutWith } from '../../config/home.ts';
 import { publish } from '../../src/cli/publish.ts';
 import { type TestEntry, writeArchive } from './artifact.ts';
 import type { Machine, Ran, RunOptions } from './machine.ts';
+import { RELEASE_KEY } from './release-key.ts';
 
 /** A home inside a machine, and the shipped command there. */
 export interface MachineHome {
@@ -46,7 +47,9 @@ export function machineHome(machine: Machine, home: string, runtime = '/run/fett
         cpSync(inside, feed, { recursive: true });
         const path = typeof entries === 'string' ? entries : join(folder, `${app}-${version}.tar.gz`);
         if (typeof entries !== 'string') await writeArchive(path, entries);
-        await publish({ folder: feed, app, version, files: [{ platform: 'any', path }], clock });
+        // Releases of Fettle itself are always signed.
+        const key = app === 'fettle' ? RELEASE_KEY : undefined;
+        await publish({ folder: feed, app, version, files: [{ platform: 'any', path }], clock, key });
         cpSync(feed, inside, { recursive: true });
       } finally {
         rmSync(folder, { recursive: true, force: true });

@@ -7,6 +7,7 @@ import type { Request } from '../../src/chat/contract.ts';
 import { createOutbox } from '../../src/chat/outbox.ts';
 import { createRouter, type Router } from '../../src/chat/router.ts';
 import { COMMANDS, createCommandTable, type Preferences } from '../../src/commands/index.ts';
+import { createDevices } from '../../src/devices/devices.ts';
 import type { Approval } from '../../src/domain/approval.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import { createRedactor } from '../../src/domain/redact.ts';
@@ -152,14 +153,24 @@ export async function start(approval: Approval = 'none'): Promise<void> {
     ...{ db, clock, checker, apps, telling, outbox, engine },
     onChange: () => handsOff.soon(),
   });
+  const fleet = createDevices({
+    ...{ db, clock, announcer, outbox },
+    random: (length) => randomBytes(length),
+    reach: () => ({ address: 'wss://hub.example:7443/agent', certificate: `sha256/${'A'.repeat(43)}=` }),
+    hubKey: () => 'hub key',
+    local: () => undefined,
+    onBarred: () => undefined,
+    onLost: (device, name) => engine.forsake(device, { device: name, why: 'revoked' }),
+    log: () => undefined,
+  });
   const services = createServices({
-    ...{ db, clock, checker, engine, requests, notices, apps, choices, people, approvals, adapters },
+    ...{ db, clock, checker, engine, requests, notices, apps, choices, people, approvals, adapters, fleet },
     tools: {
       list: async () => [],
       begun: async () => undefined,
       run: () => Promise.reject(new FettleError('not_allowed')),
     },
-    logs: { read: async () => '', answer: () => undefined },
+    logs: { read: async () => '', answer: () => false },
     backups: { list: async () => ({ backups: [], strange: [] }) },
     settings: settings as unknown as Preferences & TestSettings,
     version: '0.1.0',
@@ -275,5 +286,9 @@ export async function claim(who: string, name?: string): Promise<Reply> {
   return ask(who, `/admin claim ${await claimCode()}`, name === undefined ? {} : { name });
 }
 
-export const audit = () => hub.store.db.selectFrom('audit').selectAll().orderBy('seq').execute();
+/** Changes, as the audit log has them: without the commands that made them, and without what became of updates. */
+export const audit = async () =>
+  (await hub.store.db.selectFrom('audit').selectAll().orderBy('seq').execute()).filter(
+    ({ action }) => !['command', 'update', 'update-end', 'order', 'order-unanswered'].includes(action),
+  );
 export const updates = () => hub.store.db.selectFrom('updates').selectAll().orderBy('requested_at').execute();

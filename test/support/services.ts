@@ -220,6 +220,16 @@ export function createWorld(options: { apps?: readonly string[]; defaultApp?: st
     }),
     preferences,
     choices,
+    fleet: {
+      list: async () => [],
+      find: async (typed) => {
+        throw new FettleError('unknown_device', { data: { typed } });
+      },
+      invite: async () => ({ line: 'curl', expiresAt: Date.now(), loopbackOnly: true }),
+      rename: async (before, after) => ({ before, after }),
+      label: async (typed) => services.fleet.find(typed),
+      revoke: async (name) => ({ name, already: false }),
+    },
     async check(app, signal) {
       world.calls.check += 1;
       await new Promise((resolve, reject) => {

@@ -1,18 +1,33 @@
 import type { DeviceCode, ProblemWriter } from './contract.ts';
-import { because, device, when } from './en-words.ts';
-import { text as t } from './format.ts';
+import { app, because, device, when } from './en-words.ts';
+import { list, text as t } from './format.ts';
 
 /** English: devices and orders. */
+
+const ENROLL = {
+  direct: [
+    'The line has a key to this hub in it, and others read this chat.',
+    'Ask again in a direct message to me, or in `fettle chat`.',
+  ],
+  wrong: ['This token is none of this hub.', 'Copy the whole line again, or make a new one: /device enroll.'],
+  late: ['This token has expired.', 'Make a new line: /device enroll; with --for 24h it is good for longer.'],
+  used: ['This token has been used.', 'Make a new line: /device enroll; with --count 10 it is good for ten devices.'],
+  rate: ['Too many wrong tokens.', 'Wait ten minutes.'],
+  key: ["The device's key is none that Fettle makes.", 'On the device: `fettle enroll --new-key`.'],
+} as const;
 
 export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   device_offline: (d, now) => ({
     text: `${device(d)} is offline${d.lastSeenAt ? ` (last seen ${when(d.lastSeenAt, now)})` : ''}.`,
     next: `An update waits for it${d.until ? ` until ${when(d.until, undefined)}` : ''}, or cancel it.`,
   }),
-  device_lost: (d) => ({
-    text: `${device(d)} has not been heard of since the update began.`,
-    next: 'Look at the device; it reports what it did when it is back.',
-  }),
+  device_lost: (d) =>
+    d.why === 'revoked'
+      ? { text: `${device(d)} was revoked: nobody is told any more what became of it there.` }
+      : {
+          text: `${device(d)} has not been heard of since the update began.`,
+          next: 'Look at the device; it reports what it did when it is back.',
+        },
   capability_denied: (d) => ({
     text: `The device's own file does not allow this${d.what ? `: ${t(d.what)}` : because(d)}.`,
     next: 'Allow it in the file on the device, if it should.',
@@ -37,5 +52,51 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   policy_refused: (d) => ({
     text: `The device did not take the policy${because(d)}.`,
     next: 'Its file is as it was. Mend the policy, give it a higher number and sign it anew.',
+  }),
+  hub_identity_invalid: (d) => ({
+    text: `The device does not know its hub: ${t(d.file)} can't be used${because(d)}.`,
+    next: 'Enroll the device again, or mend the file.',
+  }),
+  unknown_device: (d) => ({
+    text: `There is no device ${t(d.typed) ? `called ${t(d.typed)}` : 'like that'}.`,
+    next: list(d.known).length > 0 ? `There are ${list(d.known).join(', ')}.` : '/device list shows all.',
+  }),
+  device_needed: (d) => ({
+    text: d.selector
+      ? `${t(d.selector)} means ${list(d.devices).length} devices that have ${app(d)}.`
+      : `${app(d)} is on ${list(d.devices).length} devices.`,
+    next: `One device is named at a time for now: on ${list(d.devices).slice(0, 10).join(', on ')}.`,
+  }),
+  device_name_taken: (d) => ({
+    text: `Another device is called ${t(d.name)}.`,
+    next: `Take another name; or /device revoke ${t(d.name)} first, if it is gone.`,
+  }),
+  bad_device_name: (d) => ({
+    text: `${t(d.name) || 'That'} can't be a device's name.`,
+    next: 'Letters, digits, - _ and . will do, 60 at the most; not on or all.',
+  }),
+  device_cloned: (d) => ({
+    text: `The key of ${device(d)} is used on two machines: both are held.`,
+    next: 'On each: `fettle enroll --new-key` with a new line of /device enroll. Then /device revoke the old one.',
+  }),
+  device_revoked: (d) => ({
+    text: `${device(d)} was revoked: its key is worth nothing any more.`,
+    next: 'To let it in again: /device enroll, and on the device `fettle enroll --new-key` with that line.',
+  }),
+  device_is_local: (d) => ({
+    text: `${device(d)} is the hub's own machine: it can't be revoked.`,
+    next: '`fettle down` there stops everything.',
+  }),
+  not_on_device: (d) => ({
+    text: `${app(d)} is not on ${device(d)}.`,
+    next: list(d.devices).length > 0 ? `It is on ${list(d.devices).join(', ')}.` : undefined,
+  }),
+  enroll_refused: (d) => {
+    const why = ENROLL[t(d.why) as keyof typeof ENROLL] ?? ENROLL.wrong;
+    return { text: why[0], next: why[1] };
+  },
+  bundle_unavailable: (d) => ({
+    text: `The hub has nothing to install on ${t(d.platform) || 'that platform'}${because(d)}.`,
+    next: 'Fettle runs on linux-x64 and linux-arm64. For the latter the hub needs the npm registry once; or install Fettle there yourself and use `fettle enroll`.',
   }),
 };

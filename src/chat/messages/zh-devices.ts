@@ -1,21 +1,31 @@
 import type { ErrorData } from '../../domain/errors.ts';
 import type { DeviceCode, ProblemWriter } from './contract.ts';
-import { text as t } from './format.ts';
+import { list, text as t } from './format.ts';
 import { because, when } from './zh-words.ts';
 
 /** Chinese: devices and orders. */
 
+const app = (data: ErrorData) => t(data.app) || '该应用';
 const device = (data: ErrorData) => t(data.name ?? data.device) || '设备';
+
+const ENROLL = {
+  direct: ['这条命令里有进入本 hub 的凭据，而这里有其他人能看到。', '请私聊我，或在 `fettle chat` 中再试。'],
+  wrong: ['这个令牌不属于本 hub。', '请重新复制整行命令，或用 /device enroll 生成新的。'],
+  late: ['这个令牌已过期。', '用 /device enroll 生成新的命令；加 --for 24h 可延长有效期。'],
+  used: ['这个令牌已被使用。', '用 /device enroll 生成新的命令；加 --count 10 可供十台设备使用。'],
+  rate: ['错误的令牌太多。', '请等待十分钟。'],
+  key: ['设备的密钥不是 Fettle 生成的。', '在设备上运行 `fettle enroll --new-key`。'],
+} as const;
 
 export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   device_offline: (d, now) => ({
     text: `${device(d)} 离线${d.lastSeenAt ? `（上次在线：${when(d.lastSeenAt, now)}）` : ''}。`,
     next: `更新会等它上线${d.until ? `，直到 ${when(d.until, undefined)}` : ''}；也可以取消。`,
   }),
-  device_lost: (d) => ({
-    text: `更新开始后就没有收到 ${device(d)} 的消息。`,
-    next: '请检查设备；它恢复后会报告做了什么。',
-  }),
+  device_lost: (d) =>
+    d.why === 'revoked'
+      ? { text: `${device(d)} 已被吊销：不再有人得知那里的结果。` }
+      : { text: `更新开始后就没有收到 ${device(d)} 的消息。`, next: '请检查设备；它恢复后会报告做了什么。' },
   capability_denied: (d) => ({
     text: `设备自己的策略不允许这样做${d.what ? `：${t(d.what)}` : because(d)}。`,
     next: '若应当允许，请修改设备上的文件。',
@@ -37,5 +47,51 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   policy_refused: (d) => ({
     text: `设备没有接受该策略${because(d)}。`,
     next: '设备上的文件没有改变。请修正策略，使用更大的编号并重新签名。',
+  }),
+  hub_identity_invalid: (d) => ({
+    text: `设备不知道自己的中心：无法使用 ${t(d.file)}${because(d)}。`,
+    next: '请重新登记设备，或修正该文件。',
+  }),
+  unknown_device: (d) => ({
+    text: `没有${t(d.typed) ? `名为 ${t(d.typed)} 的` : '这台'}设备。`,
+    next: list(d.known).length > 0 ? `现有：${list(d.known).join('、')}。` : '/device list 列出全部。',
+  }),
+  device_needed: (d) => ({
+    text: d.selector
+      ? `${t(d.selector)} 对应 ${list(d.devices).length} 台装有 ${app(d)} 的设备。`
+      : `${app(d)} 在 ${list(d.devices).length} 台设备上。`,
+    next: `目前一次只能指定一台设备：on ${list(d.devices).slice(0, 10).join('、on ')}。`,
+  }),
+  device_name_taken: (d) => ({
+    text: `已有另一台设备叫 ${t(d.name)}。`,
+    next: `请换个名字；若那台设备已不在，可先 /device revoke ${t(d.name)}。`,
+  }),
+  bad_device_name: (d) => ({
+    text: `${t(d.name) || '它'}不能作为设备名。`,
+    next: '可用字母、数字、-、_ 和 .，最多 60 个；不能是 on 或 all。',
+  }),
+  device_cloned: (d) => ({
+    text: `${device(d)} 的密钥在两台机器上使用：两台都已暂停。`,
+    next: '在每台上用 /device enroll 的新命令并加 `fettle enroll --new-key` 重新登记，然后 /device revoke 旧的那台。',
+  }),
+  device_revoked: (d) => ({
+    text: `${device(d)} 已被吊销，它的密钥已作废。`,
+    next: '要重新加入：/device enroll，然后在设备上用该命令执行 `fettle enroll --new-key`。',
+  }),
+  device_is_local: (d) => ({
+    text: `${device(d)} 是 hub 所在的机器，不能吊销。`,
+    next: '在那里运行 `fettle down` 会停止一切。',
+  }),
+  not_on_device: (d) => ({
+    text: `${app(d)} 不在 ${device(d)} 上。`,
+    next: list(d.devices).length > 0 ? `它在：${list(d.devices).join('、')}。` : undefined,
+  }),
+  enroll_refused: (d) => {
+    const why = ENROLL[t(d.why) as keyof typeof ENROLL] ?? ENROLL.wrong;
+    return { text: why[0], next: why[1] };
+  },
+  bundle_unavailable: (d) => ({
+    text: `hub 没有可安装到 ${t(d.platform) || '该平台'} 的程序${because(d)}。`,
+    next: 'Fettle 支持 linux-x64 和 linux-arm64。后者需要 hub 能访问一次 npm；或在设备上自行安装 Fettle 后使用 `fettle enroll`。',
   }),
 };

@@ -17,6 +17,8 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
     'feed https://example.org/mybot',
     'git https://github.com/me/mybot main',
   ],
+  'apps.NAME.trust': ['source'],
+  'apps.NAME.keys': [['RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3']],
   'apps.NAME.channel': ['beta'],
   'apps.NAME.install': ['1.0.0'],
   'apps.NAME.run': ['node server.js', ['node', 'server.js', '--port', '8080']],

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeSource, releasedAs, type Source } from '../../domain/app.ts';
 import { newestEligible } from '../../domain/release.ts';
+import { createRotationFile, type RotationStore } from '../../origin/key-rotation.ts';
 import type { SeenNumbers } from '../../origin/seen.ts';
 import { sourceKey } from '../../origin/source-key.ts';
 import { createFeedSource } from '../../releases/feed.ts';
@@ -21,6 +22,7 @@ const SOON_MS = 14 * 86_400_000;
 interface Asked {
   readonly source: Source;
   readonly app: string;
+  readonly keys: readonly string[];
   /** Apps that share it, with their channels. */
   readonly users: { readonly app: string; readonly channel: string }[];
 }
@@ -39,11 +41,13 @@ export const sources: Check = {
     const folder = mkdtempSync(join(tmpdir(), 'fettle-doctor-'));
     try {
       const seen: SeenNumbers = { highest: async () => undefined, saw: async () => undefined };
+      const { accepted } = createRotationFile(facts.layout.hub.rotations);
+      const rotations: RotationStore = { accepted, accept: async () => undefined };
       const { origin } = npmTools(facts.environment, folder);
       const all: ReleaseSources = {
         npm: createNpmSource({ origin }),
-        folder: createFolderSource({ seen }),
-        feed: createFeedSource({ seen, fetch: globalThis.fetch }),
+        folder: createFolderSource({ seen, rotations }),
+        feed: createFeedSource({ seen, rotations, fetch: globalThis.fetch }),
         git: createGitSource({ origin: gitTools(facts.environment, join(folder, 'git')) }),
       };
       for (const findings of await Promise.all(asked.map((one) => ask(all, one, facts, signal)))) yield* findings;
@@ -56,10 +60,10 @@ export const sources: Check = {
 function distinct({ config }: Facts): Asked[] {
   const all = new Map<string, Asked>();
   const self = config ? { [releasedAs('hub')]: config.fettle } : {};
-  for (const [app, { source, channel }] of Object.entries({ ...config?.apps, ...self })) {
+  for (const [app, { source, keys, channel }] of Object.entries({ ...config?.apps, ...self })) {
     if (!source) continue;
     const key = sourceKey(source, app);
-    const known = all.get(key) ?? { source, app, users: [] };
+    const known: Asked = all.get(key) ?? { source, app, keys, users: [] };
     known.users.push({ app, channel });
     all.set(key, known);
   }
@@ -68,7 +72,7 @@ function distinct({ config }: Facts): Asked[] {
 
 async function ask(
   all: ReleaseSources,
-  { source, app, users }: Asked,
+  { source, app, keys, users }: Asked,
   facts: Facts,
   signal: AbortSignal,
 ): Promise<Finding[]> {
@@ -76,7 +80,11 @@ async function ask(
   const began = facts.clock.monotonic();
   const limit = AbortSignal.timeout(ASK_MS);
   try {
-    const answer = await sourceOfKind(all, source.kind).read(source, { app, signal: AbortSignal.any([signal, limit]) });
+    const answer = await sourceOfKind(all, source.kind).read(source, {
+      app,
+      keys,
+      signal: AbortSignal.any([signal, limit]),
+    });
     if (answer === 'unchanged') return [];
     const findings: Finding[] = [ok(`${name} answers (${Math.round(facts.clock.monotonic() - began)} ms)`)];
     for (const user of users) {

@@ -1,6 +1,6 @@
 import type { Systemctl, UnitName } from '../../../agent/restart/systemctl.ts';
 import type { Environment } from '../../../config/environment.ts';
-import type { HomeLayout } from '../../../config/home.ts';
+import type { HomeLayout, HubPlace } from '../../../config/home.ts';
 import type { LoadedConfig } from '../../../config/load.ts';
 import { FettleError } from '../../domain/errors.ts';
 import type { Owner } from './owner.ts';
@@ -15,6 +15,8 @@ export interface ServiceOptions {
   readonly user: boolean;
   /** The hub in a unit of its own. */
   readonly separate: boolean;
+  /** Everything as the home's owner, as it was before the hub had a user of its own. */
+  readonly oneUser: boolean;
   /** Says what would be done, and does nothing. */
   readonly dryRun: boolean;
   /** What the units are called: a machine may have several homes. */
@@ -49,11 +51,18 @@ export interface ServicePlan {
   readonly units: readonly Unit[];
   /** Files that differ from what is there. */
   readonly changed: readonly Unit[];
+  /** The hub's own user, unless it shares Fettle's: then why. */
+  readonly apart: HubPlace | { readonly together: string };
   /** The layout as the service will have it. */
   readonly layout: HomeLayout;
   readonly loaded: LoadedConfig;
   readonly environment: string;
   readonly running: RunningNow;
+}
+
+/** The hub's own user; `undefined` where it shares Fettle's. */
+export function placeOf({ apart }: Pick<ServicePlan, 'apart'>): HubPlace | undefined {
+  return 'user' in apart ? apart : undefined;
 }
 
 /** A refusal, with nothing changed. */

@@ -1,15 +1,18 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openJournal } from '../../../agent/journal.ts';
-import { createKeeperClient } from '../../../agent/keeper/client.ts';
+import { createKeeperClient, type KeeperClient } from '../../../agent/keeper/client.ts';
 import { takeLock } from '../../../agent/keeper/lock.ts';
+import { pidsOf as pidsOfStart } from '../../../agent/keeper/processes.ts';
 import { commandLine } from '../../../agent/keeper/scan.ts';
 import { pidsOf } from '../../../agent/rescue/charge.ts';
+import { findUser } from '../../../agent/restart/user.ts';
 import { readTail } from '../../../agent/updater/log-tail.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { FettleError } from '../../domain/errors.ts';
 import { isFinal } from '../../domain/update.ts';
-import { spawnStart, startRoles } from '../up.ts';
-import { type RunningNow, refused, type ServicePlan } from './contract.ts';
+import { roleSpec, spawnStart, startRoles } from '../up.ts';
+import { placeOf, type RunningNow, refused, type ServicePlan } from './contract.ts';
 
 const ANSWER_MS = 30_000;
 const GONE_MS = 20_000;
@@ -66,7 +69,8 @@ export async function takeBack({ running, options }: ServicePlan): Promise<void>
 }
 
 /** Waits until the service's keeper answers, and has it keep the agent (and the hub, unless that has its own unit). */
-export async function serve({ layout, options, manager, units }: ServicePlan): Promise<void> {
+export async function serve(plan: ServicePlan): Promise<void> {
+  const { layout, options, manager, units, changed, running } = plan;
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   try {
     await keeper.ask('hello', {}, { timeoutMs: ANSWER_MS }).catch(async (error: unknown) => {
@@ -80,9 +84,37 @@ export async function serve({ layout, options, manager, units }: ServicePlan): P
       await keeper.ask('stop', { app: 'hub' }, { timeoutMs: GONE_MS }).catch(() => undefined);
       await keeper.ask('forget', { app: 'hub' }).catch(() => undefined);
     }
+    await changeUser(plan, keeper);
+    // What a unit says anew counts from its start, and the hub's costs no app anything.
+    const hub =
+      options.separate && running.how === 'service' ? changed.find(({ name }) => name === units[1]?.name) : undefined;
+    if (hub) await manager.systemctl.run({ user: options.user }, ['restart', hub.name], ANSWER_MS);
     await startRoles({ ...options, layout }, keeper, options.separate ? ['agent'] : ['hub', 'agent']);
   } finally {
     keeper.close();
+  }
+}
+
+/** A hub that runs as another user than it is to is started again. Apps and agent never notice. */
+async function changeUser(plan: ServicePlan, keeper: KeeperClient): Promise<void> {
+  const { options, layout, owner } = plan;
+  if (options.separate) return;
+  const place = placeOf(plan);
+  const wanted = place ? findUser(place.user)?.uid : owner.uid;
+  const startId = (await keeper.ask('status', {})).apps.hub?.running?.startId;
+  if (startId === undefined || pidsOfStart(startId).every((pid) => uidOf(pid) === wanted)) return;
+  options.say(`Starting the hub again, as ${place?.user ?? owner.name}; apps run on.`);
+  await keeper.ask('keep', { app: 'hub', spec: roleSpec({ ...options, layout }, 'hub') });
+  await keeper.ask('restart', { app: 'hub' }, { timeoutMs: GONE_MS });
+}
+
+/** As whom a process runs. Who owns its files in /proc is another question. */
+export function uidOf(pid: number): number | undefined {
+  try {
+    const [, uid] = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return uid === undefined ? undefined : Number(uid);
+  } catch {
+    return undefined;
   }
 }
 

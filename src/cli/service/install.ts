@@ -2,11 +2,13 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isUp } from '../../../agent/restart/systemctl.ts';
 import { layoutWith, type ServiceRecord, serviceRecord } from '../../../config/home.ts';
-import { loadConfig, parseConfig } from '../../../config/load.ts';
+import { type LoadedConfig, loadConfig, parseConfig } from '../../../config/load.ts';
 import { makeFolder, writeDurably } from '../../files/durable.ts';
 import { prepareAll } from '../up.ts';
-import { type Manager, refused, type ServiceOptions, type ServicePlan } from './contract.ts';
-import { describe } from './describe.ts';
+import { accountName } from './accounts.ts';
+import { giveBack, hubPlace, makeAppAccounts, settleApart, whyTogether } from './apart.ts';
+import { type Manager, placeOf, refused, type ServiceOptions, type ServicePlan } from './contract.ts';
+import { describe, usersLines } from './describe.ts';
 import { letGo, runningNow, serve, takeBack } from './hand-over.ts';
 import { managerFor, requireManager } from './manager.ts';
 import { asUser, type Owner, ownerOf } from './owner.ts';
@@ -27,12 +29,17 @@ export async function runInstallService(options: ServiceOptions): Promise<number
     return 0;
   }
   const { layout, owner, running } = plan;
-  await asUser(owner, async () => {
-    await prepareAll({ ...options, layout, running: running.how !== 'nothing' });
+  const place = placeOf(plan);
+  const loaded = await asUser(owner, async () => {
+    const appUser = place ? (app: string) => accountName(options.name, app) : undefined;
+    const made = await prepareAll({ ...options, layout, running: running.how !== 'nothing', appUser });
     writeDurably(environmentFile(layout), plan.environment);
     // systemd would make them root's, and their owner could not cut them short.
     for (const log of [layout.keeper.log, layout.appLog('hub')]) appendFileSync(log, '', { mode: 0o600 });
+    return made;
   });
+  makeAppAccounts(plan, loaded);
+  if (place) settleApart(plan, place, loaded);
   makeFolder(manager.folder, 0o755);
   for (const { name, text } of plan.changed) {
     writeDurably(join(manager.folder, name), text, 0o644);
@@ -42,7 +49,7 @@ export async function runInstallService(options: ServiceOptions): Promise<number
   await manager.systemctl.run({ user }, ['daemon-reload']);
   const names = plan.units.map(({ name }) => name);
   await manager.systemctl.run({ user }, ['enable', ...names]);
-  const record: ServiceRecord = { units: names, user, runtime: manager.runtime };
+  const record: ServiceRecord = { units: names, user, runtime: manager.runtime, ...(place ? { hub: place } : {}) };
   if (running.how === 'detached') await letGo(plan);
   await asUser(owner, async () => writeDurably(serviceRecord(layout.home), `${JSON.stringify(record)}\n`, 0o600));
   try {
@@ -52,7 +59,9 @@ export async function runInstallService(options: ServiceOptions): Promise<number
     if (running.how === 'detached') await takeBack(plan);
     throw error;
   }
-  for (const line of after(plan)) say(line);
+  // Only now does nothing of it run as that user.
+  if (!place && existsSync(layout.keeper.asHub)) giveBack(layout, loaded, options);
+  for (const line of after(plan, loaded)) say(line);
   return 0;
 }
 
@@ -61,7 +70,10 @@ const START_MS = 60_000;
 async function planFor(options: ServiceOptions, manager: Manager): Promise<ServicePlan> {
   const { layout: now, name, user, separate, environment } = options;
   const owner = ownerOf(now.home);
-  const layout = layoutWith(now.home, manager.runtime);
+  const place = hubPlace(name);
+  const together = user ? 'it is a service of your own' : whyTogether(options, owner, place);
+  const apart = together === undefined ? place : { together };
+  const layout = layoutWith(now.home, manager.runtime, together === undefined ? place : undefined);
   if (user && owner.uid !== process.geteuid?.())
     throw refused(`${layout.home} belongs to ${owner.name}`, `Run this as ${owner.name}`);
   const names = unitNames({ name, separate });
@@ -79,7 +91,7 @@ async function planFor(options: ServiceOptions, manager: Manager): Promise<Servi
   const file = options.config ?? layout.config;
   const loaded = existsSync(file) ? loadConfig(file) : { file, config: parseConfig('', file) };
   const unitPlan: UnitPlan = {
-    ...{ name, user, separate, layout, owner },
+    ...{ name, user, separate, layout, owner, apart: together === undefined ? place : undefined },
     apps: loaded.config.apps,
     hubArguments: [
       join(layout.app('hub').current, '.fettle', 'node'),
@@ -90,7 +102,7 @@ async function planFor(options: ServiceOptions, manager: Manager): Promise<Servi
   };
   const units = unitsFor(unitPlan);
   return {
-    ...{ options, manager, owner, units, layout, loaded },
+    ...{ options, manager, owner, units, apart, layout, loaded },
     changed: units.filter((unit) => readText(join(manager.folder, unit.name)) !== unit.text),
     environment: environmentText(environment, user, owner),
     running: await runningNow(now, await isActive(manager, names[0] ?? '')),
@@ -129,11 +141,13 @@ function environmentText({ basic, passed }: ServiceOptions['environment'], user:
   ].join('\n');
 }
 
-function* after({ options, manager, units, changed, owner, running }: ServicePlan): Generator<string> {
+function* after(plan: ServicePlan, loaded: LoadedConfig): Generator<string> {
+  const { options, manager, units, changed, owner, running } = plan;
   const names = units.map(({ name }) => name).join(' and ');
   if (running.how === 'service' && changed.length > 0)
     yield `What has changed counts from the next start: \`${manager.command} restart ${names.replace(' and ', ' ')}\` (stops the apps, and starts them)`;
   yield `Fettle runs as ${names} and starts with the machine. \`fettle chat\` opens the chat, \`${manager.command} stop ${units[0]?.name}\` stops everything.`;
+  yield* usersLines(plan, loaded);
   if (options.user && !existsSync(join('/var/lib/systemd/linger', owner.name)))
     yield `When ${owner.name} logs out, it is stopped, and it starts at the next login only: \`loginctl enable-linger ${owner.name}\` changes that.`;
 }

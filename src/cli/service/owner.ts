@@ -30,6 +30,21 @@ export function userOf(uid: number, gid: number): Owner {
   return { uid, gid: Number(found?.[3] ?? gid), name: found?.[0] ?? String(uid), home: found?.[5], root: uid === 0 };
 }
 
+/** {@link asUser} for what waits for nothing, as the owner of a folder: root makes and changes nothing in one of somebody else's. */
+export function asOwnerOf<T>(folder: string, work: () => T): T {
+  const { uid, gid } = statSync(folder);
+  const [ownUid, ownGid] = [process.geteuid?.() ?? uid, process.getegid?.() ?? gid];
+  if (uid === ownUid || ownUid !== 0) return work();
+  process.setegid?.(gid);
+  process.seteuid?.(uid);
+  try {
+    return work();
+  } finally {
+    process.seteuid?.(ownUid);
+    process.setegid?.(ownGid);
+  }
+}
+
 /** Does work as a user, so that what it makes is that user's. What root alone may do is not possible meanwhile. */
 export async function asUser<T>({ uid, gid }: Owner, work: () => Promise<T>): Promise<T> {
   const [ownUid, ownGid] = [process.geteuid?.() ?? uid, process.getegid?.() ?? gid];

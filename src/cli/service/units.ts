@@ -1,6 +1,6 @@
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { AppConfig } from '../../../config/agent-schema.ts';
-import type { HomeLayout } from '../../../config/home.ts';
+import type { HomeLayout, HubPlace } from '../../../config/home.ts';
 
 /** The units that `fettle install-service` writes: pure texts. What each setting is for is in docs/systemd.md. */
 
@@ -12,6 +12,8 @@ export interface UnitPlan {
   readonly layout: HomeLayout;
   /** Who owns the home, and so who everything runs as. */
   readonly owner: { readonly name: string; readonly root: boolean };
+  /** The hub's own user, where it has one. */
+  readonly apart?: HubPlace | undefined;
   readonly apps: Readonly<Record<string, AppConfig>>;
   /** Arguments of the hub, where it has a unit of its own. */
   readonly hubArguments: readonly string[];
@@ -72,7 +74,17 @@ function keeperUnit(plan: UnitPlan, name: string): Sections {
 
 /** The hub runs nobody's program: it may be shut in. */
 function hubUnit(plan: UnitPlan, name: string): Sections {
-  const { layout, user } = plan;
+  const { layout, user, apart } = plan;
+  // `HOME` and the like of the units are those of whoever installed it.
+  const variables = apart
+    ? [
+        '/usr/bin/env',
+        `HOME=${layout.hub.dir}`,
+        `USER=${apart.user}`,
+        `LOGNAME=${apart.user}`,
+        `XDG_RUNTIME_DIR=${apart.runtime}`,
+      ]
+    : [];
   return {
     Unit: [
       ['Description', `Fettle: hub of ${percent(layout.home)}`],
@@ -82,8 +94,9 @@ function hubUnit(plan: UnitPlan, name: string): Sections {
     ],
     Service: [
       ['Type', 'exec'],
-      ['ExecStart', plan.hubArguments.map(quoteCommand).join(' ')],
-      ...common(plan, name),
+      apart && ['ExecStartPre', `+/bin/sh ${quoteCommand(layout.keeper.asHub)}`],
+      ['ExecStart', [...variables, ...plan.hubArguments].map(quoteCommand).join(' ')],
+      ...common(plan, name, apart),
       ['StandardOutput', `append:${percent(layout.appLog('hub'))}`],
       ['StandardError', `append:${percent(layout.appLog('hub'))}`],
       ['OOMPolicy', 'continue'],
@@ -95,14 +108,14 @@ function hubUnit(plan: UnitPlan, name: string): Sections {
   };
 }
 
-function common(plan: UnitPlan, name: string): Line[] {
+function common(plan: UnitPlan, name: string, apart?: HubPlace): Line[] {
   const { layout, user, owner } = plan;
   return [
     ['WorkingDirectory', percent(layout.home)],
     ['EnvironmentFile', percent(environmentFile(layout))],
     ['Environment', `FETTLE_UNIT=${name}`],
-    !user && !owner.root && ['User', owner.name],
-    !user && ['RuntimeDirectory', plan.name],
+    !user && (apart || !owner.root) && ['User', apart?.user ?? owner.name],
+    !user && ['RuntimeDirectory', apart ? basename(apart.runtime) : plan.name],
     !user && ['RuntimeDirectoryMode', '0700'],
     !user && ['RuntimeDirectoryPreserve', 'yes'],
     ['Restart', 'always'],
@@ -116,7 +129,7 @@ function keeperHardening({ user, owner, apps, layout }: UnitPlan): Line[] {
   const configs = Object.values(apps);
   const binaries = configs.flatMap(({ binary }) => (binary === undefined ? [] : [binary]));
   // File capabilities and set-user-id of a binary that is kept would have no effect.
-  const privileges = binaries.length > 0 || configs.some((config) => config.user !== undefined);
+  const privileges = binaries.length > 0;
   const noNew: Line = !privileges && ['NoNewPrivileges', 'yes'];
   if (user) return [noNew];
   const writable = [...new Set([layout.home, ...binaries.map((path) => dirname(path))])].filter(isProtected);
@@ -138,8 +151,8 @@ function keeperHardening({ user, owner, apps, layout }: UnitPlan): Line[] {
   ];
 }
 
-function hubHardening({ layout }: UnitPlan): Line[] {
-  const writable = [layout.hub.dir, layout.agent.dir, layout.releases, layout.logs];
+function hubHardening({ layout, apart }: UnitPlan): Line[] {
+  const writable = apart ? [layout.hub.dir] : [layout.hub.dir, layout.releases, layout.logs];
   return [
     ['NoNewPrivileges', 'yes'],
     ['CapabilityBoundingSet', ''],

@@ -141,6 +141,7 @@ describe('the JSON Schema', () => {
       for (const value of values) {
         const config: Record<string, unknown> = { apps: { mybot: { run: 'x' } } };
         if (['apps.NAME.file', 'apps.NAME.data'].includes(key)) put(config, 'apps.mybot.binary', '/opt/x');
+        if (String(value).startsWith('feed ')) put(config, 'apps.mybot.trust', 'source');
         if (['apps.NAME.refs', 'apps.NAME.signedBy'].includes(key)) put(config, 'apps.mybot.source', 'git ./mybot');
         if (key === 'tools.NAME.args') put(config, 'tools.mybot.run', ['/usr/bin/systemctl', 'restart', '{unit}']);
         else if (key.startsWith('tools.')) put(config, 'tools.mybot.run', ['/bin/true']);

@@ -25,9 +25,9 @@ const ask = (reader: ReturnType<typeof stage>['reader'], signal = AbortSignal.ti
 test('two questions at once each get their own answer', async () => {
   const { reader, sent } = stage();
   const [first, second] = [ask(reader), ask(reader)];
-  reader.answer({ type: 'backups', request: sent[1]?.request ?? '', backups: [] });
-  reader.answer({ type: 'backups', request: sent[0]?.request ?? '', backups: [backup] });
-  reader.answer({ type: 'backups', request: 'of nobody', backups: [] });
+  reader.answer('d-1', { type: 'backups', request: sent[1]?.request ?? '', backups: [] });
+  reader.answer('d-1', { type: 'backups', request: sent[0]?.request ?? '', backups: [backup] });
+  reader.answer('d-1', { type: 'backups', request: 'of nobody', backups: [] });
   expect(await first).toEqual({ backups: [backup], strange: [] });
   expect(await second).toEqual({ backups: [], strange: [] });
 });
@@ -47,7 +47,7 @@ test("the device's own refusal is passed on; one of a newer device is told as ou
     const { reader, sent } = stage();
     const asked = ask(reader);
     const problem = { code, data: { app: 'web' }, retryable: false };
-    reader.answer({ type: 'backups', request: sent[0]?.request ?? '', backups: [], problem });
+    reader.answer('d-1', { type: 'backups', request: sent[0]?.request ?? '', backups: [], problem });
     await expect(asked).rejects.toMatchObject({ code: told });
   }
 });

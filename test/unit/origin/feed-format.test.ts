@@ -36,7 +36,9 @@ function reasonOf(broken: string): string {
   try {
     readIndex(broken, expected);
   } catch (error) {
-    if (error instanceof FettleError && error.code === 'source_invalid') return String(error.data.reason);
+    // A statement under a false name is no mistake in an address.
+    const code = /the index disagree about/.test(String(error)) ? 'artifact_unverified' : 'source_invalid';
+    if (error instanceof FettleError && error.code === code) return String(error.data.reason);
     throw error;
   }
   throw new Error('was accepted');
