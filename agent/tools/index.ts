@@ -172,8 +172,20 @@ export function createTools(deps: {
   };
 }
 
-/** The end of a text, in bytes of UTF-8. */
+/** A message is JSON within JSON, and control characters grow there: so much of it is the output's. */
+const MOST_WRITTEN = 180_000;
+
+/** The end of a text, in bytes of UTF-8, as far as a message can carry it. */
 function lastBytes(text: string, most: number): string {
+  let end = lastOf(text, most);
+  for (let left = most; JSON.stringify(JSON.stringify(end)).length > MOST_WRITTEN; ) {
+    left = Math.floor(left * 0.7);
+    end = lastOf(text, left);
+  }
+  return end;
+}
+
+function lastOf(text: string, most: number): string {
   const bytes = Buffer.from(text, 'utf8');
   if (bytes.length <= most) return text;
   return bytes

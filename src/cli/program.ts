@@ -11,6 +11,7 @@ import { defaultHome } from './default-home.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import type { InitFlags } from './init/flags.ts';
 import { addPolicyCommands } from './policy/commands.ts';
+import { addRoleCommands } from './role-commands.ts';
 import { showError } from './show-error.ts';
 import { addSigningCommands } from './signing/commands.ts';
 import { VERSION } from './version.ts';
@@ -295,20 +296,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
     .action(() =>
       console.log(`fettle ${VERSION} (node ${process.versions.node}, ${process.platform}-${process.arch})`),
     );
-  for (const [role, what] of [
-    ['keeper', 'the parent of everything that is kept on this device'],
-    ['hub', 'the server: chats, commands, store'],
-    ['agent', 'what carries out updates on this device'],
-  ] as const) {
-    program
-      .command(role)
-      .description(`run ${what}, alone (\`up\` starts all three)`)
-      .action(async () => {
-        const { runRole } = await import('./role.ts');
-        const extra = [['--home', layout().home], config() === undefined ? [] : ['--config', config() ?? '']].flat();
-        await runRole(role, extra);
-      });
-  }
+  addRoleCommands(program, layout, config);
 
   const unknown = unknownCommand(
     argv.slice(2),

@@ -5,20 +5,24 @@ import { giveBackWhenIdle } from './idle-memory.ts';
 
 /** `fettle keeper | agent | hub`: one long-lived process each, started by the keeper or a service manager. */
 export async function runRole(role: 'keeper' | 'agent' | 'hub', argv: readonly string[]): Promise<void> {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...argv],
+    // Only `--check` is followed by one.
+    allowPositionals: argv.includes('--check'),
     options: {
       home: { type: 'string' },
       config: { type: 'string' },
       'parent-pipe': { type: 'boolean' },
       /** Hub and agent: show that this build can start, and end. */
       rehearse: { type: 'boolean' },
+      /** The agent: say what its file allows, and end. */
+      check: { type: 'boolean' },
       /** With it, the hub: the copy of the database that may be written to. */
       db: { type: 'string' },
     },
   });
   const environment = readEnvironment();
-  if (!values.rehearse) giveBackWhenIdle();
+  if (!values.rehearse && !values.check) giveBackWhenIdle();
   const { defaultHome } = await import('./default-home.ts');
   const layout = homeLayout(values.home ?? environment.home ?? defaultHome(environment), environment.runtimeFolder);
   // Loaded where it is needed: what a role never says, it need not carry.
@@ -43,6 +47,10 @@ export async function runRole(role: 'keeper' | 'agent' | 'hub', argv: readonly s
         break;
       }
       case 'agent': {
+        if (values.check) {
+          const { checkPolicy } = await import('./policy/check.ts');
+          process.exit(checkPolicy(layout, environment, positionals[0] ?? values.config));
+        }
         const { rehearseAgent, startAgent } = await import('./agent.ts');
         if (values.rehearse) rehearseAgent({ layout, environment, config: values.config });
         else await startAgent({ layout, environment, config: values.config });

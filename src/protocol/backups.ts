@@ -1,9 +1,7 @@
 import { z } from 'zod';
+import { at, version } from './words.ts';
 
 /** What is said of backups. */
-
-const version = z.string().min(1).max(100);
-const at = z.number().int().nonnegative();
 
 /** A sealed backup on the device. */
 export const BackupReport = z.object({

@@ -2,8 +2,12 @@ import { z } from 'zod';
 import { TRUST_LEVELS } from '../domain/trust.ts';
 import { UPDATE_KINDS, UPDATE_STATES } from '../domain/update.ts';
 import { BackupReport, Restored, StrangeBackup } from './backups.ts';
+import { ToolReport, ToolResult } from './tools.ts';
+import { at, id, name, Problem, version } from './words.ts';
 
 export { BackupReport, Restored, StrangeBackup } from './backups.ts';
+export { ToolReport, ToolResult } from './tools.ts';
+export { Problem } from './words.ts';
 
 /**
  * What hub and agent say to each other: JSON, one object a WebSocket message, at most {@link MAX_MESSAGE_BYTES}.
@@ -29,13 +33,8 @@ export const MAX_AUDIT_LINE = 2_000;
 /** What the handshake's signatures are for; a signature made for another purpose does not fit. */
 export const HANDSHAKE_PURPOSE = 'fettle.v1 handshake';
 
-const name = z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/);
-/** Ids become names of files (the journal's, a tool's): nothing of a path is in them. */
-const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/);
-const version = z.string().min(1).max(100);
 /** Becomes part of a folder's name. */
 const orderedVersion = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,99}$/);
-const at = z.number().int().nonnegative();
 /** No line break: it is a line of what is signed. */
 const nonce = z.string().regex(/^[A-Za-z0-9+/=_-]{16,200}$/);
 /** A place in an audit log, with the hash of everything up to there (`audit-chain.ts`). */
@@ -111,14 +110,6 @@ export const Progress = z.object({
 });
 export type Progress = z.infer<typeof Progress>;
 
-/** A code of `domain/errors` (kept a string here: a newer peer may know more) with the values for its text. */
-export const Problem = z.object({
-  code: z.string().max(60),
-  data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])).default({}),
-  retryable: z.boolean().default(false),
-});
-export type Problem = z.infer<typeof Problem>;
-
 /** How an update ended, kept by the agent until the hub has acknowledged it. */
 export const Outcome = z.object({
   update: id,
@@ -180,45 +171,6 @@ export const AppReport = z.object({
     .catch(undefined),
 });
 export type AppReport = z.infer<typeof AppReport>;
-
-/** A tool that the device's file names. */
-export const ToolReport = z.object({
-  name,
-  /** Who may have it run; never less than an operator. */
-  role: z.enum(['operator', 'admin']).catch('admin'),
-  timeoutMs: z.number().nonnegative(),
-  /** In the order in which values are given. */
-  args: z
-    .array(
-      z.object({
-        name: z.string().max(40),
-        optional: z.boolean(),
-        /** In words. */
-        expected: z.string().max(200),
-        values: z.array(z.string().max(100)).max(20).optional(),
-      }),
-    )
-    .max(20),
-});
-export type ToolReport = z.infer<typeof ToolReport>;
-
-/** What became of a tool that was asked for. */
-export const ToolResult = z.object({
-  request: id,
-  tool: z.string().max(80),
-  /** `unknown`: it was begun, and nobody can say how it ended. It is not run again for this request. */
-  state: z.enum(['running', 'ended', 'refused', 'unknown']),
-  /** Exit code; null where a signal ended it. */
-  code: z.number().int().nullable().optional(),
-  timedOut: z.boolean().optional(),
-  /** The end of what it wrote, redacted. */
-  output: z.string().max(100_000),
-  /** There was more. */
-  cut: z.boolean().optional(),
-  ms: z.number().nonnegative(),
-  problem: Problem.optional(),
-});
-export type ToolResult = z.infer<typeof ToolResult>;
 
 /** Hub → agent. */
 export const HubMessage = z.discriminatedUnion('type', [

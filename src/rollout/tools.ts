@@ -199,7 +199,8 @@ const keyOf = (request: string) => `tool:${request}`;
 
 function requestId({ who, route, eventId }: Asker): string {
   const text = [route.platform, eventId, who.id].join('\n');
-  return `t-${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+  // Short, and of no token's shape: what an agent says is redacted on its way.
+  return `r-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
 }
 
 function problemOf({ problem, tool }: ToolResult): FettleError {

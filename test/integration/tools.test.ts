@@ -36,6 +36,7 @@ tools:
   slow: {run: [/bin/sh, -c, 'sleep 60 & echo $! > child; wait'], cwd: ., timeout: 1s}
   long: {run: [/bin/sh, -c, 'echo run >> runs; sleep 60'], cwd: .}
   loud: {run: [/bin/sh, -c, 'yes begin | head -n 500000; echo the-end'], maxOutput: 500B}
+  beep: {run: [/bin/sh, -c, "head -c 90000 /dev/zero | tr '\\\\0' '\\\\1'"], maxOutput: 90kB}
   both: {run: [/bin/sh, -c, 'echo out; echo err >&2; echo token=very-secret-4711; exit 3']}
   env: {run: [/usr/bin/env]}
   once: {run: [/bin/sh, -c, 'echo run >> runs'], cwd: .}
@@ -177,6 +178,14 @@ describe('a run', () => {
     const { output, cut } = await run('loud');
     expect({ cut, end: output.slice(-8), bytes: output.length }).toEqual({ cut: true, end: 'the-end\n', bytes: 500 });
   });
+});
+
+test('of control characters no more is told than a message can carry', async () => {
+  const { output, cut } = await run('beep');
+  expect(output.length).toBeGreaterThan(10_000);
+  expect(output.replaceAll('\u0001', '')).toBe('');
+  expect(cut).toBe(true);
+  expect(JSON.stringify(JSON.stringify({ output })).length).toBeLessThan(200_000);
 });
 
 describe('an order', () => {

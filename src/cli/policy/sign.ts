@@ -26,6 +26,8 @@ export interface SignPolicy {
 }
 
 const DAY_MS = 86_400_000;
+/** What a message can carry: it is JSON within JSON. */
+const MOST_WRITTEN = 230_000;
 
 /**
  * @returns the file that was written
@@ -61,6 +63,9 @@ export async function signPolicy(
     file: text,
   });
   const signed = `${JSON.stringify(document)}\n`;
+  if (JSON.stringify(JSON.stringify(signed)).length > MOST_WRITTEN) {
+    throw new FettleError('bad_arguments', { data: { reason: `${basename(options.file)} is too large to be sent` } });
+  }
   const comment = `fettle policy number=${document.number} expires=${document.expires}`;
   const out = options.out ?? `${options.file}.${document.number}.policy.json`;
   const content: SignedPolicy = {
