@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -7,13 +7,13 @@ import type { AgentConfig } from '../config/agent-schema.ts';
 import type { HomeLayout } from '../config/home.ts';
 import type { Clock } from '../src/domain/id.ts';
 import type { Redact } from '../src/domain/redact.ts';
-import { readTrimmed, writeDurably } from '../src/files/durable.ts';
 import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
 import { createAnswers } from './answers.ts';
 import { createDeviceAudit } from './audit/index.ts';
 import { lookForCrashes, openCrashes } from './crashes.ts';
+import { readDeviceId } from './device-id.ts';
 import { discreetJournal, discreetMessage } from './discreet.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
 import { createStartLogs } from './health/start-log.ts';
@@ -81,7 +81,7 @@ export type AgentEnd = 'told' | 'become-current';
 /** The agent: takes orders, carries them out as its own file allows, and tells what came of them. Ends with `signal`. */
 export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const { layout, config, clock, log, signal } = options;
-  const device = readDevice(join(layout.agent.dir, 'id'));
+  const device = readDeviceId(layout);
   const platform = `${process.platform}-${process.arch}`;
   const keeper = createKeeperClient(layout.runtime.keeperSocket);
   const replaced = Promise.withResolvers<AgentEnd>();
@@ -361,14 +361,6 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   link.stop();
   keeper.close();
   return end;
-}
-
-function readDevice(file: string): string {
-  const known = readTrimmed(file);
-  if (known) return known;
-  const id = `d-${randomUUID()}`;
-  writeDurably(file, `${id}\n`);
-  return id;
 }
 
 function deviceName(): string {

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { askStatus, type HubStatus } from '../../adapters/terminal/index.ts';
+import { readDeviceId } from '../../agent/device-id.ts';
 import { pinHub } from '../../agent/hub-identity.ts';
 import { createKeeperClient, type KeeperClient } from '../../agent/keeper/client.ts';
 import { takeLock } from '../../agent/keeper/lock.ts';
@@ -146,7 +147,9 @@ export async function prepareAll(
   writeDurably(layout.keeper.start, startStub(layout), 0o700);
   writeNpmSettings(environment, layout.agent.dir);
   asOwnerOf(layout.hub.dir, () => writeNpmSettings(environment, layout.hub.dir));
+  // A hub with a user of its own finds both as they are made for it to read, from its first start on.
   openKey(layout.agent.key);
+  readDeviceId(layout);
   // Whoever starts both says that they belong together. Another user's hub says nothing of itself: it was believed once.
   if (statSync(layout.hub.dir).uid === process.geteuid?.()) {
     openKey(layout.hub.key);

@@ -7,6 +7,7 @@ import { packFettle } from '../support/fettle-release.ts';
 import { SERVER, TRIES, type Tried } from '../support/looks-around.ts';
 import { bootMachine, type Machine, whyNoMachine } from '../support/machine.ts';
 import { type MachineHome, machineHome } from '../support/machine-home.ts';
+import { RELEASE_KEYS } from '../support/release-key.ts';
 import { until } from '../support/until.ts';
 
 /** Who runs as whom, and what that user may do: a real systemd, one home, one story; each test begins where the last ended. */
@@ -57,7 +58,9 @@ const app = (name: string, port: number, more = '') => `  ${name}:
     keep: [data]${more}
     healthy: {http: "http://127.0.0.1:${port}/", version: .version, every: 100ms, checks: 2, for: 500ms}
 `;
-const CONFIG = (webUser = '') => `fettle: {source: folder releases/fettle, for: 1s, deadlines: {probing: 20s}}
+const CONFIG = (
+  webUser = '',
+) => `fettle: {source: folder releases/fettle, ${RELEASE_KEYS}, for: 1s, deadlines: {probing: 20s}}
 apps:
 ${app('web', 8080, webUser)}${app('other', 8081)}`;
 
@@ -377,6 +380,24 @@ if (role === 'hub') {
     expect(await userOf('hub')).toBe('root');
     expect((await home.say('/update status web')).out).toContain('web 1.0.0');
     await home.fettle(['down']);
+  });
+
+  test('a second home of the machine, new: everybody apart from its first start on', async () => {
+    const second = machineHome(machine, '/srv/second', '/run/second');
+    await second.publish('web', '1.0.0', [
+      { name: 'server.mjs', content: SERVER('1.0.0') },
+      { name: 'tries.mjs', content: TRIES },
+    ]);
+    machine.write('/srv/second/fettle.yaml', `apps:\n${app('web', 8090, '\n    user: second-web')}`, 0o600);
+    const done = await second.fettle(['install-service', '--name', 'second']);
+    expect(done).toMatchObject({ code: 0 });
+    expect(done.out).not.toContain('Note:');
+    await serves('1.0.0', 8090);
+    expect(await appUser(8090)).toBe('second-web');
+    expect(await userOf('hub')).toBe('second-hub');
+    expect((await second.say('/update status web')).out).toContain('web 1.0.0: healthy');
+    expect(await second.fettle(['install-service', '--uninstall', '--name', 'second'])).toMatchObject({ code: 0 });
+    expect(await owner('/srv/second/hub/hub.db')).toMatch(/^root:root /);
   });
 
   test('in a unit of its own: shut in, and as its user', async () => {

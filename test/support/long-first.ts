@@ -17,6 +17,7 @@ const LONG = [
   'test/crash/restore.test.ts',
   'test/crash/states.test.ts',
   'test/e2e/first-run.test.ts',
+  'test/e2e/service-users.test.ts',
   'test/e2e/under-load.test.ts',
   'test/crash/self-update.test.ts',
   'test/integration/restore.test.ts',
