@@ -13,7 +13,10 @@ const ENROLL = {
   late: ['This token has expired.', 'Make a new line: /device enroll; with --for 24h it is good for longer.'],
   used: ['This token has been used.', 'Make a new line: /device enroll; with --count 10 it is good for ten devices.'],
   rate: ['Too many wrong tokens.', 'Wait ten minutes.'],
-  key: ["The device's key is none that Fettle makes.", 'Paste the line on the device again, with --new-key at its end.'],
+  key: [
+    "The device's key is none that Fettle makes.",
+    'Paste the line on the device again, with --new-key at its end.',
+  ],
 } as const;
 
 export const deviceProblems: Record<DeviceCode, ProblemWriter> = {

@@ -105,7 +105,14 @@ test('what is secret on a machine is read from where it is', () => {
 
 test('where somebody works, who they are and what the machine is called are no secrets', () => {
   const shell = {
-    ...{ PWD: '/srv/mybot', OLDPWD: '/srv/other', USER: 'robot', LOGNAME: 'robot', HOSTNAME: 'robot-7', HOME: '/srv/me' },
+    ...{
+      PWD: '/srv/mybot',
+      OLDPWD: '/srv/other',
+      USER: 'robot',
+      LOGNAME: 'robot',
+      HOSTNAME: 'robot-7',
+      HOME: '/srv/me',
+    },
     ...{ XAUTHORITY: '/srv/me/.Xauthority', SSH_AUTH_SOCK: '/tmp/ssh-XX/agent.12', TG_TOKEN_FILE: '/run/secrets/tg' },
     GOOGLE_APPLICATION_CREDENTIALS: '/etc/bot/google.json',
   };
