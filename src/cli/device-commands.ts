@@ -52,7 +52,7 @@ export function addDeviceCommands(program: Command, { layout, environment, confi
     .command('enroll')
     .alias('enrol')
     .description('make this machine a device of a hub elsewhere; the line of /device enroll does it all')
-    .requiredOption('--hub <address>', 'where the hub is, such as https://hub.example:7443')
+    .requiredOption('--hub <address>', 'where the hub is, such as https://hub.example:7412')
     .option('--pin <sha256>', 'of a hub with a certificate of its own: sha256//… as the line has it')
     .option('--token-file <file>', 'the one-time token; - reads it from standard input', '-')
     .option('--new-key', 'make a new key first: the way out where one key was seen on two machines, or was revoked')

@@ -225,7 +225,7 @@ Exit code 0: it runs and is well; 1: it runs but is ill, or does not stay; 2: it
       process.exit();
     });
   addDeviceCommands(program, { layout, environment, config });
-  addPolicyCommands(program, layout);
+  addPolicyCommands(program, { layout, environment });
   addChatCommands(program, { layout, environment, config });
   addSigningCommands(program, { environment });
   addAuditCommands(program, { layout });

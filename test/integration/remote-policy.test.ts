@@ -60,6 +60,8 @@ async function signed(number: number, more: Partial<Parameters<typeof signPolicy
     days: 30,
     letGo: [],
     newKey: false,
+    password: {},
+    warn: () => undefined,
   };
   await signPolicy({ ...options, out, now: NOW, ...more });
   return readSignedPolicy(readFileSync(out, 'utf8'));

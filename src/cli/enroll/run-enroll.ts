@@ -175,7 +175,7 @@ function writeCommand(layout: HomeLayout, system: boolean): string {
 function hubAddress(text: string): URL {
   const base = URL.parse(text.replace(/\/+$/, ''));
   if (!base || !['http:', 'https:'].includes(base.protocol) || base.username !== '' || base.search !== '')
-    throw bad('--hub takes the address that /device enroll gave, such as https://hub.example:7443');
+    throw bad('--hub takes the address that /device enroll gave, such as https://hub.example:7412');
   if (base.protocol === 'http:' && !isLoopback(base.hostname.replace(/^\[|\]$/g, '')))
     throw bad('--hub is http://, which anybody on the way can read and change: it takes https://');
   return new URL(`${base.pathname.replace(/\/$/, '')}/enroll`, base);
@@ -223,6 +223,7 @@ const STARTING = `# This device's own file: what Fettle may do here. The hub can
 # apps:
 #   robot:
 #     source: feed https://releases.example/robot
+#     keys: [RWQ…]        # who may release it: docs/signing.md
 #     binary: /opt/robot/robot
 #     restart: systemd robot
 #     healthy: {http: "http://127.0.0.1:8080/version", version: .version}

@@ -146,7 +146,8 @@ const PLACES: readonly Shape[] = [
   {
     hints: SECRET_WORDS,
     pattern: NAMED,
-    unless: ([, name = '', value = '']) => NO_VALUE.test(value) || value.length < 2 || isNoText(name, value),
+    unless: ([, name = '', value = '']) =>
+      NO_VALUE.test(value) || value.length < 2 || isNoText(name, value) || isPlace(name, value),
   },
   { hints: ['_key'], pattern: KEY_VARIABLE },
   { hints: ['-p', 'pass', 'token', 'secret', 'key'], pattern: FLAG },
@@ -157,6 +158,11 @@ const PLACES: readonly Shape[] = [
 
 /** A number, list or object of JSON: hidden, it would be JSON no more. */
 const isNoText = (name: string, value: string) => /"\s{0,4}:\s*$/.test(name) && /^(?:-?\d|[[{])/.test(value);
+
+/** `PWD=/srv/bot`, `tokenFile: bot.token`: where something is. Small letters of the first are of connection strings. */
+const isPlace = (name: string, value: string) =>
+  (/^(?:PWD|_AUTH_SOCK)["']?\s?=/.test(name) && value.startsWith('/')) ||
+  (/(?:File|_FILE|-file|_PATH)["']?\s{0,3}[:=]/.test(name) && /^["']?[\w@%+~-]*[./]/.test(value));
 
 /** Does base64 hold `user:password`? */
 function isPair(value: string): boolean {

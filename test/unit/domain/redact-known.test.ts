@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { homeLayout } from '../../../config/home.ts';
@@ -101,6 +101,35 @@ test('what is secret on a machine is read from where it is', () => {
     'NPM_AUTH',
   ])
     expect(values.join('\n'), value).not.toContain(value);
+});
+
+test('where somebody works, who they are and what the machine is called are no secrets', () => {
+  const shell = {
+    ...{
+      PWD: '/srv/mybot',
+      OLDPWD: '/srv/other',
+      USER: 'robot',
+      LOGNAME: 'robot',
+      HOSTNAME: 'robot-7',
+      HOME: '/srv/me',
+    },
+    ...{ XAUTHORITY: '/srv/me/.Xauthority', SSH_AUTH_SOCK: '/tmp/ssh-XX/agent.12', TG_TOKEN_FILE: '/run/secrets/tg' },
+    GOOGLE_APPLICATION_CREDENTIALS: '/etc/bot/google.json',
+  };
+  write('fettle.yaml', `apps: {web: {env: {DB_PASSWORD: robot, ADMIN_PASSWORD: robot-7, TOKEN: ${hostname()}}}}\n`);
+  const { redact } = createDiscretion(options(shell), { keepHomes: true });
+  for (const text of [
+    ...Object.values(shell).map((value) => `${value}: a folder that no git knows`),
+    ...[`${folder}/logs/web.log of robot on robot-7`, `the machine ${hostname()}`],
+    ...['PWD=/srv/mybot', 'SSH_AUTH_SOCK=/tmp/ssh-XX/agent.12', 'tokenFile: bot.token', 'BOT_TOKEN_FILE=/run/x'],
+  ])
+    expect(redact(text)).toBe(text);
+  // Behind its name a value is hidden, whatever it is; and what only begins as a path does.
+  expect(redact('DB_PASSWORD=robot')).toBe(`DB_PASSWORD=${HIDDEN}`);
+  expect(secretValues({ PWD: 'of-a-database', API_KEY: '/9j4AAQ/SkZJRg+AB==' })).toEqual([
+    ...['of-a-database', '/9j4AAQ/SkZJRg+AB=='],
+  ]);
+  expect(redact('Server=db;Uid=me;Pwd=/9j4AAQ')).toBe(`Server=db;Uid=me;Pwd=${HIDDEN}`);
 });
 
 test('a file that is broken, a folder or very large hides what it can and throws nothing', () => {
