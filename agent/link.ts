@@ -290,15 +290,16 @@ export function createLink(deps: LinkDeps): Link {
 }
 
 /**
- * Hub time by which a message was said at the latest, as far as the device can know. For an order it is what the order
- * says (it is signed), and how long it was on its way: both sides count from the handshake with their monotonic clocks.
- * So neither a clock that jumps, nor a device without one, nor who holds an order back makes it look young.
+ * Hub time by which a message was said at the latest, as far as the device can know. For an order, or a tool that is to be
+ * run, it is what that says (it is signed), and how long it was on its way: both sides count from the handshake with their
+ * monotonic clocks. So neither a clock that jumps, nor a device without one, nor who holds it back makes it look young.
  */
 export function orderTime(
   message: HubMessage,
   { hubOffset, openedAt, at }: { readonly hubOffset: number; readonly openedAt: number; readonly at: number },
 ): number {
-  if (message.type !== 'order' || message.now === undefined || message.after === undefined) return hubOffset + at;
+  const timed = message.type === 'order' || message.type === 'run-tool';
+  if (!timed || message.now === undefined || message.after === undefined) return hubOffset + at;
   return message.now + Math.max(0, at - openedAt - message.after);
 }
 

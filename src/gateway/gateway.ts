@@ -302,7 +302,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       return false;
     }
     const after = deps.clock.monotonic() - welcomedAt;
-    const frame = sealer.seal(message.type === 'order' ? { ...message, after } : message);
+    const frame = sealer.seal(isTimed(message) ? { ...message, after } : message);
     if (frame === undefined) {
       deps.log(`${message.type} for ${peer.device} is larger than a message may be: not sent`);
       return false;
@@ -335,6 +335,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
       while (settling.size > 0) await Promise.allSettled([...settling]);
     },
   };
+}
+
+/** What is carried out only within its time. */
+function isTimed({ type }: HubMessage): boolean {
+  return type === 'order' || type === 'run-tool';
 }
 
 /** `unknown`: well-formed, of a type that a newer agent has. `unreadable`: not what any version says. */

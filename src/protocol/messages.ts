@@ -222,7 +222,9 @@ export const HubMessage = z.discriminatedUnion('type', [
     capability: Capability.optional(),
     notBefore: at,
     expiresAt: at,
+    /** As of an order. */
     now: at.optional(),
+    after: z.number().nonnegative().optional(),
   }),
   z.object({ type: z.literal('tool-ack'), request: id }),
   // A file of the device that somebody else than the hub has signed (policy-document.ts).
