@@ -2,7 +2,7 @@ import type { createConnection as connect } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Clock, RandomBytes } from '../src/domain/id.ts';
 import { createOpener, createSealer, type Opener, readJson, type Sealer, typeOf } from '../src/protocol/frames.ts';
-import { agentProof, hubProof } from '../src/protocol/handshake.ts';
+import { aboutProof, agentProof, hubProof } from '../src/protocol/handshake.ts';
 import { type OwnKey, signedBy } from '../src/protocol/key.ts';
 import { type AgentMessage, HubMessage, MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../src/protocol/messages.ts';
 import { connectionTo } from './dial.ts';
@@ -147,7 +147,8 @@ export function createLink(deps: LinkDeps): Link {
         const signature = deps.key.sign(agentProof(hubNonce, nonce, id));
         // From here on: the hub can only answer later, so no order can be younger than it says.
         openedAt = deps.clock.monotonic();
-        tellBare({ type: 'hello', device: id, ...about, nonce, signature });
+        const aboutSignature = deps.key.sign(aboutProof(hubNonce, nonce, { device: id, ...about }));
+        tellBare({ type: 'hello', device: id, ...about, nonce, signature, about: aboutSignature });
       } else if (message.type === 'welcome' && hubNonce !== undefined) {
         if (!isHub(hubProof(hubNonce, nonce, deps.device.id), message.signature)) {
           deps.log('bad_signature: the hub could not prove that it is the one this device belongs to');

@@ -248,6 +248,8 @@ export const AgentMessage = z.discriminatedUnion('type', [
       .string()
       .regex(/^[0-9a-f]{64}$/)
       .optional(),
+    /** Over all of this (`aboutProof`). Without it, an agent of before, nothing is made of `machine`. */
+    about: z.string().max(200).optional(),
   }),
   z.object({
     type: z.literal('inventory'),
