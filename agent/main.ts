@@ -263,7 +263,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         }
         return;
       case 'run-tool':
-        (await tools.open()).take(message, message.now ?? hubNow);
+        (await tools.open()).take(message, hubNow);
         return;
       case 'policy':
         await policies.take(message, hubNow);

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock, RandomBytes } from '../domain/id.ts';
 import { createOpener, createSealer, type Opener, readJson, type Sealer, typeOf } from '../protocol/frames.ts';
-import { agentProof, hubProof } from '../protocol/handshake.ts';
+import { aboutProof, agentProof, hubProof } from '../protocol/handshake.ts';
 import { type OwnKey, signedBy } from '../protocol/key.ts';
 import { AgentMessage, type HubMessage, MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../protocol/messages.ts';
 import { createDoor, RETRY_AFTER_S } from './door.ts';
@@ -171,10 +171,13 @@ export function createGateway(deps: GatewayDeps): Gateway {
     };
 
     async function admit(hello: Extract<AgentMessage, { type: 'hello' }>): Promise<void> {
-      const { device, name, platform, version, machine } = hello;
+      const { device, name, platform, version } = hello;
       const known = await deps.deviceKey(device);
       const isSigned = signedBy(known?.publicKey ?? '');
-      if (!known || !isSigned(agentProof(nonce, hello.nonce, device), hello.signature)) {
+      const isItself = isSigned(agentProof(nonce, hello.nonce, device), hello.signature);
+      // Whoever is between could otherwise say of any device that it is on a second machine.
+      const isTold = hello.about !== undefined && isSigned(aboutProof(nonce, hello.nonce, hello), hello.about);
+      if (!known || !isItself || (hello.about !== undefined && !isTold)) {
         logStranger(`a connection that calls itself ${JSON.stringify(device)} could not prove it`);
         close(CLOSE.unproven, 'device not proven');
         return;
@@ -183,7 +186,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       leave();
       // Said only to whoever holds the key: nobody else learns what became of a device.
       if (known.state !== 'active') return refuse(device, known.state);
-      const peer: Peer = { device, name, platform, version, machine };
+      const peer: Peer = { device, name, platform, version, machine: isTold ? hello.machine : undefined };
       const epoch = await deps.events.connected(peer);
       if (typeof epoch === 'string') return refuse(device, epoch);
       if (socket.readyState !== socket.OPEN) return deps.events.disconnected(peer, epoch);
@@ -302,7 +305,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       return false;
     }
     const after = deps.clock.monotonic() - welcomedAt;
-    const frame = sealer.seal(message.type === 'order' ? { ...message, after } : message);
+    const frame = sealer.seal(isTimed(message) ? { ...message, after } : message);
     if (frame === undefined) {
       deps.log(`${message.type} for ${peer.device} is larger than a message may be: not sent`);
       return false;
@@ -335,6 +338,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
       while (settling.size > 0) await Promise.allSettled([...settling]);
     },
   };
+}
+
+/** What is carried out only within its time. */
+function isTimed({ type }: HubMessage): boolean {
+  return type === 'order' || type === 'run-tool';
 }
 
 /** `unknown`: well-formed, of a type that a newer agent has. `unreadable`: not what any version says. */
