@@ -298,7 +298,8 @@ export function orderTime(
   message: HubMessage,
   { hubOffset, openedAt, at }: { readonly hubOffset: number; readonly openedAt: number; readonly at: number },
 ): number {
-  if (message.type !== 'order' || message.now === undefined || message.after === undefined) return hubOffset + at;
+  if (message.type !== 'order' && message.type !== 'run-tool') return hubOffset + at;
+  if (message.now === undefined || message.after === undefined) return hubOffset + at;
   return message.now + Math.max(0, at - openedAt - message.after);
 }
 
