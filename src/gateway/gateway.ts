@@ -28,6 +28,8 @@ export interface GatewayEvents {
   connected(peer: Peer): Promise<number | Exclude<DeviceState, 'active'>>;
   /** It has been welcomed: from here on messages reach it. Never throws. */
   ready?(peer: Peer): void;
+  /** A connection was turned away: it could not prove that it is the device, or that may not connect. Never throws. */
+  refused?(device: string, why: 'unproven' | Exclude<DeviceState, 'active'>, from: string): Promise<void>;
   message(peer: Peer, epoch: number, message: AgentMessage): Promise<void>;
   /** @param why `bad_signature`: the device refused what came as said by this hub, so it has not heard it. */
   disconnected(peer: Peer, epoch: number, why?: 'bad_signature'): Promise<void>;
@@ -121,11 +123,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
       return turnAway(`503 Service Unavailable\r\nRetry-After: ${RETRY_AFTER_S}`);
     }
     socket.once('close', leave);
-    wss.handleUpgrade(request, socket, head, (made) => greet(made, leave));
+    const from = request.socket.remoteAddress ?? '';
+    wss.handleUpgrade(request, socket, head, (made) => greet(made, from, leave));
   };
   for (const server of deps.servers) server.on('upgrade', upgrade);
 
-  function greet(socket: WebSocket, leave: () => void): void {
+  function greet(socket: WebSocket, from: string, leave: () => void): void {
     const nonce = Buffer.from(deps.random(24)).toString('base64');
     let session: Session | undefined;
     let missed = 0;
@@ -146,9 +149,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
       if (session) session.over = true;
       socket.close(code, reason);
     };
-    const refuse = (device: string, state: Exclude<DeviceState, 'active'>) => {
+    const refuse = async (device: string, state: Exclude<DeviceState, 'active'>) => {
       logStranger(`${device} is ${state}: not let in`);
       close(CLOSE[state], `this device is ${state}`);
+      await deps.events.refused?.(device, state, from);
     };
 
     const hear = async (text: string): Promise<void> => {
@@ -180,6 +184,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       if (!known || !isItself || (hello.about !== undefined && !isTold)) {
         logStranger(`a connection that calls itself ${JSON.stringify(device)} could not prove it`);
         close(CLOSE.unproven, 'device not proven');
+        await deps.events.refused?.(device, 'unproven', from);
         return;
       }
       clearTimeout(hurry);

@@ -225,6 +225,10 @@ export const HubMessage = z.discriminatedUnion('type', [
     /** As of an order. */
     now: at.optional(),
     after: z.number().nonnegative().optional(),
+    /** What the asker is at the hub: a tool may be for admins alone. Absent: an older hub has looked itself. */
+    role: z.enum(['operator', 'admin']).optional(),
+    /** This request's entry in the hub's audit log. */
+    log: link.optional(),
   }),
   z.object({ type: z.literal('tool-ack'), request: id }),
   // A file of the device that somebody else than the hub has signed (policy-document.ts).

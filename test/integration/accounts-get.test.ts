@@ -48,7 +48,9 @@ test.each<[Role | 'nobody', string]>([
       // Strangers are answered once an hour.
       if (role === 'nobody') await pass(61 * MINUTE);
       const { title } = await ask(account, text.replace('robot-7', 'this-machine'));
-      expect(`${text}: ${title}`).toMatch(role === 'nobody' ? /: (Hello|您好)$/ : /: (This needs the role|需要 \w+ 角色)/);
+      expect(`${text}: ${title}`).toMatch(
+        role === 'nobody' ? /: (Hello|您好)$/ : /: (This needs the role|需要 \w+ 角色)/,
+      );
       await pass(MINUTE);
     }
   }

@@ -108,6 +108,10 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: `${t(d.tool)} was begun, and how it ended is not known: the device's agent stopped meanwhile.`,
     next: 'It is not run again by itself. Look at the device, then ask anew.',
   }),
+  tools_unknown: (d) => ({
+    text: `Which tools ${t(d.devices)} has is not known yet: it has not told this hub. No other device has ${t(d.tool)}.`,
+    next: 'Ask again when it is connected; /device list shows it.',
+  }),
   policy_refused: (d) => ({
     text: `The device did not take the policy${because(d)}.`,
     next: 'Its file is as it was. Mend the policy, give it a higher number and sign it anew.',

@@ -98,6 +98,10 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     text: `${t(d.tool)} 已经开始运行，但结果未知：设备上的 agent 在此期间停止了。`,
     next: '它不会自动再次运行。请检查设备，然后重新发起。',
   }),
+  tools_unknown: (d) => ({
+    text: `还不知道 ${t(d.devices)} 有哪些工具：它尚未连接过。其他设备都没有 ${t(d.tool)}。`,
+    next: '等它连接后再试；/device list 会显示它的状态。',
+  }),
   policy_refused: (d) => ({
     text: `设备没有接受该策略${because(d)}。`,
     next: '设备上的文件没有改变。请修正策略，使用更大的编号并重新签名。',

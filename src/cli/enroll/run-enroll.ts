@@ -2,8 +2,11 @@ import { existsSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { noteJoined, takeJoined } from '../../../agent/audit/enrolment.ts';
+import { openDeviceAudit } from '../../../agent/audit/index.ts';
 import { HubFile, hubFile, machineOf } from '../../../agent/hub-identity.ts';
 import { createKeeperClient } from '../../../agent/keeper/client.ts';
+import { takeLock } from '../../../agent/keeper/lock.ts';
 import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { FettleError } from '../../domain/errors.ts';
@@ -12,6 +15,7 @@ import { makeFolder, readTrimmed, writeDurably } from '../../files/durable.ts';
 import { createSeenFile } from '../../origin/seen.ts';
 import { openKey } from '../../protocol/key.ts';
 import { agentFile } from '../enrolled.ts';
+import { machineClock } from '../npm-tools.ts';
 import { isHeld } from '../service/hand-over.ts';
 import { managerFor, requireManager } from '../service/manager.ts';
 import { askHub, refusalOf } from './ask-hub.ts';
@@ -70,10 +74,28 @@ export async function runEnroll(options: EnrollOptions): Promise<number> {
   if (answer.status !== 200) throw refusalOf(answer);
   const parsed = Answer.safeParse(parseJson(answer.body));
   if (!parsed.success) throw new FettleError('hub_unreachable', { data: { reason: 'its answer can’t be read' } });
+  const { device, name, address, hubKey } = parsed.data;
+  const uid = process.getuid?.();
+  noteJoined(layout, { device, name, address, hubKey, ownKey: publicKey, newKey: options.newKey, uid });
   await keep(options, keyFile, parsed.data);
+  writeJoined(layout);
   say(`This device is ${parsed.data.name} of the hub at ${new URL(parsed.data.address).host}.`);
   if (!options.start) return 0;
   return startHere(options);
+}
+
+/** An agent that lives writes it into its audit log itself. */
+function writeJoined(layout: HomeLayout): void {
+  try {
+    const lock = takeLock(layout.agent.lock);
+    try {
+      takeJoined(layout, openDeviceAudit({ layout, clock: machineClock, log: () => undefined }));
+    } finally {
+      lock.release();
+    }
+  } catch {
+    // It stays noted, and the agent takes it at its start.
+  }
 }
 
 /** Writes what was answered; what is there already is the same. */
