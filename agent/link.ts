@@ -77,8 +77,8 @@ const CLOSE = { protocol: 1002, hubUnproven: 4003, badSignature: 4006 } as const
 const FAILED: readonly number[] = [4002, CLOSE.badSignature];
 /** Closes that no haste mends: a person has to do something first. */
 const REFUSED: Readonly<Record<number, string>> = {
-  4004: 'the hub holds this device: a person has to let it in again',
-  4005: 'the hub has revoked this device',
+  4004: 'the hub holds this device: its key was seen from two machines. The way out: a new line of /device enroll, with --new-key at its end',
+  4005: 'the hub has revoked this device. To let it in again: a new line of /device enroll, with --new-key at its end',
 };
 
 /** One connection after the handshake. */

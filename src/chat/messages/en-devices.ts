@@ -72,11 +72,11 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   }),
   device_cloned: (d) => ({
     text: `The key of ${device(d)} is used on two machines: both are held.`,
-    next: 'Make a new line for each (/device enroll) and paste it there with --new-key at its end. Then /device revoke the old one.',
+    next: 'On each: paste a new line of /device enroll, with ` --new-key` at its end. Then /device revoke the old one.',
   }),
   device_revoked: (d) => ({
     text: `${device(d)} was revoked: its key is worth nothing any more.`,
-    next: 'To let it in again: /device enroll, and paste that line on the device with --new-key at its end.',
+    next: 'To let it in again: /device enroll, and paste that line on the device with ` --new-key` at its end.',
   }),
   device_is_local: (d) => ({
     text: `${device(d)} is the hub's own machine: it can't be revoked.`,

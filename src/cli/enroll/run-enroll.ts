@@ -8,7 +8,7 @@ import { HubFile, hubFile, machineOf } from '../../../agent/hub-identity.ts';
 import { createKeeperClient } from '../../../agent/keeper/client.ts';
 import { takeLock } from '../../../agent/keeper/lock.ts';
 import type { Environment } from '../../../config/environment.ts';
-import type { HomeLayout } from '../../../config/home.ts';
+import { type HomeLayout, readServiceRecord } from '../../../config/home.ts';
 import { FettleError } from '../../domain/errors.ts';
 import { isLoopback } from '../../domain/loopback.ts';
 import { makeFolder, readTrimmed, writeDurably } from '../../files/durable.ts';
@@ -34,7 +34,9 @@ export interface EnrollOptions {
   readonly pin: string | undefined;
   readonly tokenFile: string;
   readonly newKey: boolean;
-  /** Only joins. */
+  /** Its unit's name, unless it has a service already. */
+  readonly service: string;
+  /** False: it is installed and joined, and nothing runs. */
   readonly start: boolean;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
@@ -80,8 +82,15 @@ export async function runEnroll(options: EnrollOptions): Promise<number> {
   await keep(options, keyFile, parsed.data);
   writeJoined(layout);
   say(`This device is ${parsed.data.name} of the hub at ${new URL(parsed.data.address).host}.`);
-  if (!options.start) return 0;
-  return startHere(options);
+  return options.start ? startHere(options) : installHere(options);
+}
+
+/** Fettle in this home, and the command that starts it: what the line unpacked is gone afterwards. */
+async function installHere({ layout, environment, say }: EnrollOptions): Promise<number> {
+  const { prepareAll } = await import('../up.ts');
+  await prepareAll({ layout, environment, config: agentFile(layout), say, running: isHeld(layout) });
+  say(`Nothing was started: ${writeCommand(layout, process.geteuid?.() === 0)} up --detach starts it.`);
+  return 0;
 }
 
 /** An agent that lives writes it into its audit log itself. */
@@ -130,12 +139,14 @@ async function startHere(options: EnrollOptions): Promise<number> {
     config: agentFile(layout),
     user: !system,
     separate: false,
-    // There is no hub here that could have one of its own.
-    oneUser: true,
+    oneUser: false,
     dryRun: false,
     say,
   };
-  const manager = { ...service, name: 'fettle', signal };
+  // One that has a service already keeps it, whatever it is called.
+  const record = readServiceRecord(layout.home);
+  const name = record?.units[0]?.replace(/(-agent)?\.service$/, '') ?? options.service;
+  const manager = { ...service, name, signal };
   let how: 'service' | 'background' = 'service';
   if (existsSync('/run/systemd/system'))
     await requireManager(managerFor(manager), !system).catch(() => {
@@ -146,7 +157,8 @@ async function startHere(options: EnrollOptions): Promise<number> {
     const { runInstallService } = await import('../service/install.ts');
     const wasHeld = isHeld(layout);
     await runInstallService(manager);
-    if (wasHeld) await restartAgent(layout);
+    // What takes over from the background starts the agent again anyway, and its socket is another then.
+    if (wasHeld && record) await restartAgent(layout);
   } else if (isHeld(layout)) {
     await restartAgent(layout);
     say('It runs already, and goes on with this hub.');
