@@ -145,6 +145,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     announcer,
     gateway: reachable,
     settings,
+    sourceOf: (name) => apps.find((app) => app.name === name)?.source,
     mayAsk: people.isOperator,
     onMissing: (device, report) => requests.installMissing(device, report),
     onChange: () => handsOff.soon(),
