@@ -20,7 +20,7 @@ import { discreetJournal, discreetMessage } from './discreet.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
 import { createStartLogs } from './health/start-log.ts';
 import { createHeldReports } from './held-reports.ts';
-import { machineOf, readHubIdentity } from './hub-identity.ts';
+import { isHubHere, machineOf, readHubIdentity } from './hub-identity.ts';
 import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
 import { createLink, type SaidByHub } from './link.ts';
@@ -108,7 +108,9 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     redact: options.redact,
     log,
   });
-  const policy = createPolicy(config, self.apps, device, layout.agent.orders, clock.monotonic);
+  const policy = createPolicy(config, self.apps, device, layout.agent.orders, clock.monotonic, () =>
+    isHubHere(layout, config.allowInsecure),
+  );
   const settings = openSettings(join(layout.agent.dir, 'settings.json'));
   const reports = new Map<string, { seq: number; extra: number }>();
   const held = createHeldReports<AgentMessage>((message) => link.send(message));

@@ -14,6 +14,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import type { AppFolder } from '../../config/home.ts';
 import { FettleError } from '../../src/domain/errors.ts';
+import { newestFirst, readVersion } from '../../src/domain/version.ts';
 import { makeFolder, readLink, switchLink, syncFile, syncFolder, writeDurably } from '../../src/files/durable.ts';
 import {
   besideOf,
@@ -141,6 +142,14 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
     target,
     file,
     isStranger: () => installed()?.stranger !== undefined,
+    noted: () => {
+      const slots = [linked(folder.current), linked(folder.lastGood)].filter((slot) => slot !== undefined);
+      const versions = slots.map((slot) => readSlotRecord(slotFolder(slot))?.version);
+      const known = versions.filter(
+        (one) => one !== undefined && one !== UNKNOWN_VERSION && readVersion(one) !== undefined,
+      );
+      return newestFirst(known as string[])[0];
+    },
     async adopt(slot, version, now, signal) {
       signal.throwIfAborted();
       const at = target();

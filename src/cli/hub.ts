@@ -146,6 +146,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     announcer,
     gateway: reachable,
     settings,
+    sourceOf: (name) => apps.find((app) => app.name === name)?.source,
     mayAsk: people.isOperator,
     onMissing: (device, report) => requests.installMissing(device, report),
     onChange: () => handsOff.soon(),

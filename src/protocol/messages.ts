@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { TRUST_LEVELS } from '../domain/trust.ts';
 import { UPDATE_KINDS, UPDATE_STATES } from '../domain/update.ts';
 import { BackupReport, Restored, StrangeBackup } from './backups.ts';
+import { OrderedSource } from './ordered-source.ts';
 import { ToolReport, ToolResult } from './tools.ts';
 import { at, id, name, Problem, version } from './words.ts';
 
@@ -45,6 +46,8 @@ export const OrderedRelease = z.object({
   version: orderedVersion,
   channel: z.string().max(40),
   digest: z.string().regex(/^sha(256|512)-[A-Za-z0-9+/=_-]{1,200}$/),
+  /** Where the hub reads it. For a device whose own file names keys and no source; any other passes it over. */
+  source: OrderedSource.optional(),
 });
 export type OrderedRelease = z.infer<typeof OrderedRelease>;
 

@@ -256,9 +256,8 @@ const STARTING = `# This device's own file: what Fettle may do here. The hub can
 #
 # apps:
 #   robot:
-#     source: feed https://releases.example/robot
-#     keys: [RWQ…]        # who may release it: docs/signing.md
 #     binary: /opt/robot/robot
+#     keys: [RWQ...]      # whose releases are taken; the hub says where they are
 #     restart: systemd robot
 #     healthy: {http: "http://127.0.0.1:8080/version", version: .version}
 
