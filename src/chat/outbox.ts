@@ -207,6 +207,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   async function deliver(open: OpenMessage, adapter: Adapter): Promise<void> {
     const message = await readMessage(db, open.key);
     if (!message || (message.state !== 'pending' && message.state !== 'dirty')) return;
+    // It was tried while the list was being read: when it is due is another question now.
+    if (message.attempts !== open.attempts) return;
     const editing = message.state === 'dirty' && message.ref !== null;
     if (editing && (!adapter.capabilities.edit || !message.editable)) {
       await markUneditable(db, message, clock.now());

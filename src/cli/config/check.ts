@@ -71,5 +71,5 @@ async function problemsOf(options: CheckOptions): Promise<Problem[]> {
 /** An agent.yaml by its own rules, as what looks at the machine takes it: no hub, no chats. @throws {ConfigError} */
 function deviceAlone(text: string, file: string): HubConfig {
   const { apps, fettle, updates, tools } = parseDevice(text, file);
-  return { ...parseConfig('hub: {port: 0}', file), apps, fettle, updates, tools };
+  return { ...parseConfig('hub: {port: 0}', 'fettle.yaml'), apps, fettle, updates, tools };
 }
