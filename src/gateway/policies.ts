@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Kysely } from 'kysely';
 import type { Clock } from '../domain/id.ts';
 import type { AgentMessage } from '../protocol/messages.ts';
-import { isFor, readSignedPolicy } from '../protocol/policy-document.ts';
+import { isFor, type PolicyDocument, readSignedPolicy } from '../protocol/policy-document.ts';
 import { addAudit, listAudit } from '../store/audit.ts';
 import type { Database } from '../store/schema.ts';
 import type { Gateway, Peer } from './gateway.ts';
@@ -15,8 +15,11 @@ import type { Gateway, Peer } from './gateway.ts';
  * offered at each connect.
  */
 export interface PolicyOffers {
-  /** Offers what lies there for the device. Never throws. */
-  connected(peer: Peer): Promise<void>;
+  /**
+   * Offers what lies there for the device. Never throws.
+   * @param ownName what the device calls itself, by which it looks whether a policy is for it, whatever people call it here
+   */
+  connected(peer: Peer, ownName?: string): Promise<void>;
   answer(peer: Peer, message: Extract<AgentMessage, { type: 'policy-result' }>): Promise<void>;
   start(): void;
   stop(): void;
@@ -33,7 +36,7 @@ export function createPolicyOffers(deps: {
   readonly log: (line: string) => void;
 }): PolicyOffers {
   const { db, folder, log } = deps;
-  const peers = new Map<string, Peer>();
+  const peers = new Map<string, { readonly peer: Peer; readonly ownName: string }>();
   /** What each was offered last. */
   const offered = new Map<string, { readonly number: number; readonly digest: string }>();
   let watcher: FSWatcher | undefined;
@@ -57,8 +60,10 @@ export function createPolicyOffers(deps: {
     });
   }
 
-  async function offer(peer: Peer): Promise<void> {
-    const fitting = read().filter(({ about }) => isFor(about, { id: peer.device, name: peer.name }));
+  async function offer(peer: Peer, ownName: string): Promise<void> {
+    const isMeant = (about: PolicyDocument) =>
+      [peer.name, ownName].some((name) => isFor(about, { id: peer.device, name }));
+    const fitting = read().filter(({ about }) => isMeant(about));
     const newest = fitting.sort((a, b) => b.about.number - a.about.number)[0];
     if (!newest) return;
     const { document, signature, about } = newest;
@@ -87,9 +92,9 @@ export function createPolicyOffers(deps: {
   }
 
   return {
-    connected(peer) {
-      peers.set(peer.device, peer);
-      return offer(peer);
+    connected(peer, ownName = peer.name) {
+      peers.set(peer.device, { peer, ownName });
+      return offer(peer, ownName);
     },
     async answer(peer, { accepted, changed, problem, number }) {
       const { name } = peer;
@@ -109,7 +114,8 @@ export function createPolicyOffers(deps: {
         watcher = watch(folder, () => {
           clearTimeout(soon);
           soon = setTimeout(() => {
-            for (const peer of peers.values()) if (deps.gateway().isConnected(peer.device)) void offer(peer);
+            for (const { peer, ownName } of peers.values())
+              if (deps.gateway().isConnected(peer.device)) void offer(peer, ownName);
           }, 200);
         });
         watcher.on('error', () => undefined);
