@@ -27,6 +27,8 @@ export interface PolicyOffers {
 
 /** Longer files are none. */
 const MAX_FILE = 300_000;
+/** Entries about one policy and one device. */
+const MOST_NOTES = 20;
 
 export function createPolicyOffers(deps: {
   readonly db: Kysely<Database>;
@@ -52,8 +54,10 @@ export function createPolicyOffers(deps: {
     const by =
       action === 'policy' ? { by: `device:${peer.device}`, byName: peer.name } : { by: 'fettle', byName: 'Fettle' };
     await db.transaction().execute(async (trx) => {
-      const [last] = await listAudit(trx, { action, target: peer.device }, 1);
-      if (last?.data?.digest === digest && last.result === result && last.data.why === why) return;
+      const before = await listAudit(trx, { action, target: peer.device }, 100);
+      const same = before.filter(({ data }) => data?.digest === digest);
+      // A device that answers something else each time must not fill the log with it.
+      if (same.length >= MOST_NOTES || same.some((one) => one.result === result && one.data?.why === why)) return;
       const data = { digest, device: peer.device, why };
       const about = { target: peer.device, after: String(number), ...(result === undefined ? {} : { result }), data };
       await addAudit(trx, { at: deps.clock.now(), ...by, action, ...about });
