@@ -265,7 +265,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       ready(peer) {
         deviceSettings.connected(peer.device);
         toolDesk.connected(peer.device);
-        void policies.connected(named(fleet, peer));
+        void policies.connected(named(fleet, peer), peer.name);
       },
       refused: (device, why, from) => refusals.refused({ device, why, from }),
       disconnected: (peer, epoch, why) => engine.disconnected(peer, epoch, why),

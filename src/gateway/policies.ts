@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Kysely } from 'kysely';
 import type { Clock } from '../domain/id.ts';
 import type { AgentMessage } from '../protocol/messages.ts';
-import { isFor, readSignedPolicy } from '../protocol/policy-document.ts';
+import { isFor, type PolicyDocument, readSignedPolicy } from '../protocol/policy-document.ts';
 import { addAudit, listAudit } from '../store/audit.ts';
 import type { Database } from '../store/schema.ts';
 import type { Gateway, Peer } from './gateway.ts';
@@ -15,8 +15,11 @@ import type { Gateway, Peer } from './gateway.ts';
  * offered at each connect.
  */
 export interface PolicyOffers {
-  /** Offers what lies there for the device. Never throws. */
-  connected(peer: Peer): Promise<void>;
+  /**
+   * Offers what lies there for the device. Never throws.
+   * @param ownName what the device calls itself, by which it looks whether a policy is for it, whatever people call it here
+   */
+  connected(peer: Peer, ownName?: string): Promise<void>;
   answer(peer: Peer, message: Extract<AgentMessage, { type: 'policy-result' }>): Promise<void>;
   start(): void;
   stop(): void;
@@ -24,6 +27,8 @@ export interface PolicyOffers {
 
 /** Longer files are none. */
 const MAX_FILE = 300_000;
+/** Entries about one policy and one device. */
+const MOST_NOTES = 20;
 
 export function createPolicyOffers(deps: {
   readonly db: Kysely<Database>;
@@ -33,7 +38,7 @@ export function createPolicyOffers(deps: {
   readonly log: (line: string) => void;
 }): PolicyOffers {
   const { db, folder, log } = deps;
-  const peers = new Map<string, Peer>();
+  const peers = new Map<string, { readonly peer: Peer; readonly ownName: string }>();
   /** What each was offered last. */
   const offered = new Map<string, { readonly number: number; readonly digest: string }>();
   let watcher: FSWatcher | undefined;
@@ -49,16 +54,20 @@ export function createPolicyOffers(deps: {
     const by =
       action === 'policy' ? { by: `device:${peer.device}`, byName: peer.name } : { by: 'fettle', byName: 'Fettle' };
     await db.transaction().execute(async (trx) => {
-      const [last] = await listAudit(trx, { action, target: peer.device }, 1);
-      if (last?.data?.digest === digest && last.result === result && last.data.why === why) return;
+      const before = await listAudit(trx, { action, target: peer.device }, 100);
+      const same = before.filter(({ data }) => data?.digest === digest);
+      // A device that answers something else each time must not fill the log with it.
+      if (same.length >= MOST_NOTES || same.some((one) => one.result === result && one.data?.why === why)) return;
       const data = { digest, device: peer.device, why };
       const about = { target: peer.device, after: String(number), ...(result === undefined ? {} : { result }), data };
       await addAudit(trx, { at: deps.clock.now(), ...by, action, ...about });
     });
   }
 
-  async function offer(peer: Peer): Promise<void> {
-    const fitting = read().filter(({ about }) => isFor(about, { id: peer.device, name: peer.name }));
+  async function offer(peer: Peer, ownName: string): Promise<void> {
+    const isMeant = (about: PolicyDocument) =>
+      [peer.name, ownName].some((name) => isFor(about, { id: peer.device, name }));
+    const fitting = read().filter(({ about }) => isMeant(about));
     const newest = fitting.sort((a, b) => b.about.number - a.about.number)[0];
     if (!newest) return;
     const { document, signature, about } = newest;
@@ -87,9 +96,9 @@ export function createPolicyOffers(deps: {
   }
 
   return {
-    connected(peer) {
-      peers.set(peer.device, peer);
-      return offer(peer);
+    connected(peer, ownName = peer.name) {
+      peers.set(peer.device, { peer, ownName });
+      return offer(peer, ownName);
     },
     async answer(peer, { accepted, changed, problem, number }) {
       const { name } = peer;
@@ -109,7 +118,8 @@ export function createPolicyOffers(deps: {
         watcher = watch(folder, () => {
           clearTimeout(soon);
           soon = setTimeout(() => {
-            for (const peer of peers.values()) if (deps.gateway().isConnected(peer.device)) void offer(peer);
+            for (const { peer, ownName } of peers.values())
+              if (deps.gateway().isConnected(peer.device)) void offer(peer, ownName);
           }, 200);
         });
         watcher.on('error', () => undefined);

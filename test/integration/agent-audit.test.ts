@@ -1,7 +1,9 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { noteJoined } from '../../agent/audit/enrolment.ts';
 import { logFiles } from '../../agent/audit/files.ts';
 import { readLines } from '../../src/cli/audit/device-log.ts';
+import { openKey } from '../../src/protocol/key.ts';
 import { type Device, makeDevice } from '../support/device.ts';
 import { until } from '../support/until.ts';
 
@@ -93,4 +95,33 @@ test('killed before the end was written down: the next agent writes it, once', {
     await device.stopAgent();
   }
   expect(log().filter(({ what, update: id }) => what === 'done' && id === update)).toHaveLength(1);
+});
+
+test('a setting that the hub changes, once; an update that it cancels; the hub that the device was joined to', {
+  timeout: 120_000,
+}, async () => {
+  const of = (what: string) => log().filter((entry) => entry.what === what);
+  for (const retentionDays of [14, 5, 5]) await device.say({ type: 'settings', retentionDays });
+  await until('the setting', () => of('setting').length > 0);
+  // An agent that lives is the only one that writes: what a command has noted is taken at its next look, or its start.
+  noteJoined(device.layout, {
+    ...{ device: 'd-1', name: 'robot-7', address: 'wss://hub.example/agent', newKey: true, uid: 0 },
+    hubKey: openKey(device.layout.hub.key).publicKey,
+    ownKey: openKey(device.layout.agent.key).publicKey,
+  });
+  await device.stopAgent();
+  await device.startAgent();
+  expect(of('joined')).toMatchObject([{ name: 'robot-7', newKey: true, address: 'wss://hub.example/agent' }]);
+  const update = await device.order('install', '1.0.0');
+  await until('its state', () => device.messages.some((m) => m.type === 'report' && m.update === update));
+  device.cancel(update);
+  const answer = await until('the answer', () => device.messages.find((m) => m.type === 'cancel-result'));
+  await device.outcome(update);
+  const taken = answer.type === 'cancel-result' && answer.accepted;
+  expect(of('cancel').map(({ update: id }) => id)).toEqual(taken ? [update] : []);
+  expect(of('setting').map(({ setting, before, after, key }) => [setting, before, after, typeof key])).toEqual([
+    ['retentionDays', 14, 5, 'string'],
+  ]);
+  // The same key signed the setting and is the one that the device was joined with.
+  expect(of('setting')[0]?.key).toBe(of('joined')[0]?.key);
 });

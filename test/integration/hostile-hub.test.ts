@@ -10,6 +10,7 @@ import { gitDigest } from '../../src/origin/git.ts';
 import { generateMinisignKey, type MinisignSecretKey } from '../../src/origin/minisign-secret.ts';
 import { openKey } from '../../src/protocol/key.ts';
 import type { AgentMessage, HubMessage, Order, OrderedRelease } from '../../src/protocol/messages.ts';
+import { POLICY_FORMAT, type PolicyDocument } from '../../src/protocol/policy-document.ts';
 import { writeArchive } from '../support/artifact.ts';
 import { type Device, makeDevice } from '../support/device.ts';
 import { program } from '../support/device-releases.ts';
@@ -17,6 +18,7 @@ import { type FeedServer, serveFolder } from '../support/feed-server.ts';
 import { freePort } from '../support/free-port.ts';
 import { type GitServer, makeRepository, serveGit } from '../support/git.ts';
 import { type HostileHub, startHostileHub } from '../support/hostile-hub.ts';
+import { entriesOf } from '../support/tool-log.ts';
 import { until } from '../support/until.ts';
 
 /**
@@ -33,6 +35,8 @@ let feeds: FeedServer;
 let repositories: GitServer;
 let folder = '';
 let id = '';
+/** What the device's own file says. */
+let deviceText = '';
 const commits = { main: '', other: '' };
 let repository: ReturnType<typeof makeRepository>;
 
@@ -82,11 +86,18 @@ beforeAll(async () => {
     keep: [data]
     healthy: {http: "http://127.0.0.1:${at}/version", version: .version, every: 50ms, checks: 2, for: 300ms}
     stop: {grace: 2s}`;
-      return `apps:${app('app', port)}${app('other', otherPort)}
+      mkdirSync(join(home, 'marks'));
+      writeFileSync(join(home, 'marks', 'note'), 'a note\n');
+      deviceText = `apps:${app('app', port)}${app('other', otherPort)}
   site:
     source: git ${repositories.url}/site/.git main
     run: node server.mjs
+tools:
+  mark: {run: [/usr/bin/touch, '{name}'], cwd: ${home}/marks, args: {name: {type: word, pattern: '[a-z]+'}}}
+  show: {run: [/bin/cat, '{file}'], args: {file: {type: path, under: [${home}/marks]}}}
+  reset: {run: [/usr/bin/touch, reset], cwd: ${home}/marks, role: admin}
 `;
+      return deviceText;
     },
   });
   await device.startAgent();
@@ -103,10 +114,7 @@ beforeAll(async () => {
   hub = await startHostileHub(openKey(device.layout.hub.key), () =>
     readFileSync(`${device.layout.agent.key}.pub`, 'utf8'),
   );
-  await device.stopAgent();
-  writeDurably(device.layout.hub.port, `${hub.port}\n`);
-  await device.keeper.ask('start', { app: 'agent' });
-  await until('an inventory', () => hub.heard.some(({ type }) => type === 'inventory'), 60_000);
+  await restartAgent(() => writeDurably(device.layout.hub.port, `${hub.port}\n`));
 }, 240_000);
 afterAll(async () => {
   await hub?.close();
@@ -114,6 +122,15 @@ afterAll(async () => {
   await repositories?.close();
   await device?.close();
 });
+
+/** @param meanwhile is done while no agent runs */
+async function restartAgent(meanwhile: () => void = () => undefined): Promise<void> {
+  await device.stopAgent();
+  meanwhile();
+  const before = hub.heard.length;
+  await device.keeper.ask('start', { app: 'agent' });
+  await until('an inventory', () => hub.heard.slice(before).some(({ type }) => type === 'inventory'), 90_000);
+}
 
 /** Everything of the home but what is noted of orders, settings and starts: path → what it is, with its time. */
 function written(): Record<string, string> {
@@ -408,6 +425,184 @@ describe('releases that lie', () => {
     lie('a commit not reachable from the allowed refs', 'artifact_unverified', () =>
       verdict(order({ app: 'site', kind: 'install', release: commit(commits.other) })),
     ));
+});
+
+type RunTool = Extract<HubMessage, { type: 'run-tool' }>;
+
+function tool(name: string, args: string[], more: Partial<RunTool> = {}): RunTool {
+  const now = Date.now();
+  const request = `r-${randomBytes(6).toString('hex')}`;
+  const asked = { type: 'run-tool', request, device: id, tool: name, args } as const;
+  return { ...asked, role: 'operator', now, notBefore: now, expiresAt: now + 300_000, ...more };
+}
+
+/** What a request came to, as the device tells it from here on. */
+async function toolVerdict(message: RunTool): Promise<string> {
+  const before = hub.heard.length;
+  await hub.say(message);
+  const { request } = message;
+  const end = (said: AgentMessage) =>
+    said.type === 'tool-result' && said.result.request === request && said.result.state !== 'running'
+      ? said.result
+      : undefined;
+  const result = await until(
+    `the end of ${message.tool}`,
+    () =>
+      hub.heard
+        .slice(before)
+        .map(end)
+        .find((one) => one !== undefined),
+    60_000,
+  );
+  return result.problem?.code ?? `${result.state} ${result.code}`;
+}
+
+/** The entries of the device's own log about tools or policies: what and how. */
+const logged = (what: 'tool' | 'policy') => entriesOf(device.layout.agent.audit).filter((entry) => entry.what === what);
+
+describe('tools that lie', () => {
+  test.each<[string, string, () => RunTool]>([
+    ['a tool that the file does not name', 'capability_denied', () => tool('reboot', [])],
+    ['a tool that is a path', 'capability_denied', () => tool('/bin/sh', [])],
+    ['a tool that is a property of objects', 'capability_denied', () => tool('constructor', [])],
+    ['a value that its arguments do not allow', 'tool_refused', () => tool('mark', ['NOT-THIS'])],
+    ['a value that a shell would run', 'tool_refused', () => tool('mark', ['$(touch pwned)'])],
+    ['a value that is an option', 'tool_refused', () => tool('mark', ['--reference=note'])],
+    ['one value too many', 'tool_refused', () => tool('mark', ['a', 'b'])],
+    ['a value with ../', 'tool_refused', () => tool('show', ['../agent/key'])],
+    ['a path elsewhere', 'tool_refused', () => tool('show', ['/etc/passwd'])],
+    [
+      'a tool by an order for another',
+      'capability_denied',
+      () => tool('mark', ['x'], { capability: { app: 'agent', tools: ['show'], paths: [] } }),
+    ],
+    ['a tool for admins, by an operator', 'not_allowed', () => tool('reset', [])],
+    ['a tool request for another device', 'capability_denied', () => tool('mark', ['x'], { device: 'd-other' })],
+    ['a tool request that is over', 'order_expired', () => tool('mark', ['x'], { expiresAt: Date.now() - 1 })],
+    [
+      'a tool request from the future',
+      'order_expired',
+      () => tool('mark', ['x'], { notBefore: Date.now() + 3_600_000 }),
+    ],
+    [
+      'a tool request that is good for ever',
+      'capability_denied',
+      () => tool('mark', ['x'], { expiresAt: Date.now() + 1e12 }),
+    ],
+  ])('%s: %s', async (what, expected, make) => {
+    const asked = make();
+    await lie(what, expected, () => toolVerdict(asked));
+    // With its code in the device's own log, too.
+    expect(logged('tool').find(({ request }) => request === asked.request)).toMatchObject({ verdict: expected });
+  });
+
+  test('one that was carried out before the agent was restarted: told again, not run', async () => {
+    const asked = tool('mark', ['once']);
+    expect(await toolVerdict(asked)).toBe('ended 0');
+    rmSync(join(folder, 'marks', 'once'));
+    const before = hub.heard.length;
+    await restartAgent();
+    // The hub has not said that it heard: it is told at the connect.
+    const offered = () =>
+      hub.heard.slice(before).some((said) => said.type === 'tool-result' && said.result.request === asked.request);
+    await until('the result of before', offered);
+    const again = async (one: RunTool) => `told again (${await toolVerdict(one)})`;
+    const told = 'told again (ended 0)';
+    await lie('a tool request that was carried out before a restart', told, () => again(asked));
+    const now = Date.now();
+    await lie('the same with another value and a new time', told, () =>
+      again({ ...asked, args: ['twice'], now, notBefore: now, expiresAt: now + 300_000 }),
+    );
+    const verdicts = logged('tool')
+      .filter(({ request }) => request === asked.request)
+      .map(({ verdict }) => verdict);
+    expect(verdicts).toEqual(['taken', 'known', 'known']);
+  });
+});
+
+describe('policies that lie', () => {
+  const policyKey = generateMinisignKey();
+  const textWith = (key: string) => `${deviceText}policyKey: ${key}\n`;
+
+  function policy(more: Partial<PolicyDocument> = {}, by = policyKey) {
+    const document = JSON.stringify({
+      ...{ format: POLICY_FORMAT, for: 'all', number: 6, date: new Date().toISOString() },
+      expires: new Date(Date.now() + 86_400_000).toISOString(),
+      file: textWith(policyKey.publicKey.text).replace('grace: 2s', 'grace: 3s'),
+      ...more,
+    } satisfies PolicyDocument);
+    return { document, signature: by.sign(Buffer.from(document), 'policy') };
+  }
+
+  async function policyVerdict(offer: { readonly document: string; readonly signature: string }): Promise<string> {
+    const before = hub.heard.length;
+    await hub.say({ type: 'policy', ...offer });
+    const answer = await until(
+      'an answer',
+      () => hub.heard.slice(before).find((said) => said.type === 'policy-result'),
+      60_000,
+    );
+    return answer.type === 'policy-result' && !answer.accepted ? (answer.problem?.code ?? '') : 'taken';
+  }
+
+  test('one for a device whose file names no policyKey: capability_denied', () =>
+    lie('a policy where the file names no policyKey', 'capability_denied', () => policyVerdict(policy())));
+
+  describe('of a device with a policyKey', () => {
+    beforeAll(async () => {
+      await restartAgent(() => writeFileSync(device.layout.deviceConfig, textWith(policyKey.publicKey.text)));
+      // A right one is taken, and the agent begins anew with it.
+      const connections = hub.connections();
+      expect(
+        await policyVerdict(
+          policy({ number: 5, file: textWith(policyKey.publicKey.text).replace('grace: 2s', 'grace: 4s') }),
+        ),
+      ).toBe('taken');
+      await until('the agent that began anew', () => hub.connections() > connections, 90_000);
+      const from = hub.heard.length;
+      await until('its inventory', () => hub.heard.slice(from).some(({ type }) => type === 'inventory'), 60_000);
+      expect(readFileSync(device.layout.deviceConfig, 'utf8')).toContain('grace: 4s');
+      expect(logged('policy').at(-1)).toMatchObject({ number: 5, verdict: 'taken' });
+    }, 240_000);
+
+    test.each<[string, () => ReturnType<typeof policy>]>([
+      ['a policy that another key has signed', () => policy({}, generateMinisignKey())],
+      [
+        'a policy that was changed after it was signed',
+        () => ({ ...policy(), document: policy({ number: 7 }).document }),
+      ],
+      ['a policy with a lower number', () => policy({ number: 4 })],
+      ['another policy with the same number', () => policy({ number: 5 })],
+      ['a policy for another device', () => policy({ for: ['d-other'] })],
+      ['a policy that has expired', () => policy({ expires: new Date(Date.now() - 1_000).toISOString() })],
+      [
+        'a policy that lets go of an installed app',
+        () => policy({ file: `apps: {}\npolicyKey: ${policyKey.publicKey.text}\n` }),
+      ],
+      ['a policy that names another policyKey', () => policy({ file: textWith(generateMinisignKey().publicKey.text) })],
+    ])('%s: policy_refused', async (what, make) => {
+      await lie(what, 'policy_refused', () => policyVerdict(make()));
+      expect(logged('policy').at(-1)).toMatchObject({ verdict: 'policy_refused' });
+    });
+  });
+});
+
+test("a log of Fettle's own, of a device that belongs to a hub elsewhere: capability_denied", async () => {
+  const file = join(device.layout.agent.dir, 'hub.json');
+  const key = readFileSync(`${device.layout.hub.key}.pub`, 'utf8');
+  writeDurably(file, JSON.stringify({ address: `ws://127.0.0.1:${hub.port}/agent`, key }), 0o600);
+  try {
+    await lie("a log of Fettle's own, of an enrolled device", 'capability_denied', async () => {
+      const request = `l-${randomBytes(4).toString('hex')}`;
+      await hub.say({ type: 'read-log', request, app: 'agent', lines: 500 });
+      const answer = await until('an answer', () =>
+        hub.heard.find((said) => said.type === 'log' && said.request === request),
+      );
+      return answer.type === 'log' ? `${answer.problem?.code}${answer.text}` : '';
+    });
+  } finally {
+    rmSync(file);
+  }
 });
 
 describe('frames that lie', () => {

@@ -264,7 +264,24 @@ describe('the hub', () => {
       ['device:d-1', 'policy', 'd-1', '4', 'done', undefined],
       ['device:d-2', 'policy', 'd-2', '4', 'policy_refused', 'r'],
     ]);
+    for (let i = 0; i < 40; i += 1) {
+      const problem = { ...refused.problem, data: { reason: `${i}` } };
+      await offers.answer(peer('d-2', 'robot-8'), { ...refused, problem });
+    }
+    expect(await listAudit(store.db, { action: 'policy', target: 'd-2' })).toHaveLength(20);
+    // By the name that it has itself, whatever it is called here.
+    await push(5, ['host-7']);
+    const before = numbers().length;
+    await offers.connected(peer('d-1', 'robot-7'), 'host-7');
+    expect(numbers().slice(before)).toEqual(['d-1 5']);
     await store.close();
-    expect(readdirSync(layout.hub.policies).sort()).toEqual(['1.json', '2.json', '3.json', '4.json', 'broken.json']);
+    expect(readdirSync(layout.hub.policies).sort()).toEqual([
+      '1.json',
+      '2.json',
+      '3.json',
+      '4.json',
+      '5.json',
+      'broken.json',
+    ]);
   });
 });

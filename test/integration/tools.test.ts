@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createTools, type RunTool, type Tools } from '../../agent/tools/index.ts';
+import { createToolShed } from '../../agent/tools/shed.ts';
 import { parseDevice } from '../../config/load-device.ts';
 import { createRedactor } from '../../src/domain/redact.ts';
 import { HubMessage, type ToolResult } from '../../src/protocol/messages.ts';
@@ -237,6 +238,26 @@ describe('an order', () => {
     expect(results.at(-1)).toMatchObject({ state: 'unknown' });
     await before.stop();
     expect(runs()).toBe(1);
+  });
+
+  test('of before is offered at the first connect of the next agent, also where the file names no tool any more', async () => {
+    const shed = (named: object) =>
+      createToolShed({
+        ...{ tools: named as never, device: 'd-1', folder: join(folder, 'ledger'), basicEnvironment: {}, clock },
+        ...{ audit: toolLog(join(folder, 'audit.log'), 'd-1'), redact: (text: string) => text },
+        ...{ send: () => undefined, log: () => undefined },
+      });
+    const before = shed({});
+    await before.start();
+    expect(before.results()).toEqual([]);
+    const asked = order('once');
+    tools.take(asked, NOW);
+    await until('its end', () => results.some((r) => r.state === 'ended'));
+    const next = shed({});
+    expect(next.results()).toEqual([]);
+    await next.start();
+    expect(next.results()).toMatchObject([{ request: asked.request, state: 'ended', code: 0 }]);
+    await next.stop();
   });
 
   test('whose note on disk is damaged is not begun again', async () => {

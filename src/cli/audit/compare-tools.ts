@@ -16,12 +16,14 @@ export interface ComparedTools {
  *
  * @param entries what is known of the device's log since it belongs to this hub
  * @param seenUpTo the newest entry of the hub's log that the device has seen
+ * @param older what is known of its log from before: that it was asked, at least
  */
 export function compareTools(
   hub: HubLog,
   device: { readonly id: string; readonly name: string },
   entries: readonly Entry[],
   seenUpTo: number,
+  older: readonly Entry[] = [],
 ): ComparedTools {
   const { name } = device;
   const findings: Finding[] = [];
@@ -46,10 +48,11 @@ export function compareTools(
       say('other_tool', `${about} is not what the hub wrote down as asked: another tool, or other arguments.`, at);
   }
 
+  const earlier = new Set(older.map(({ values }) => values.request));
   const onlyCounted = entries.some(({ what }) => what === 'refused-more');
   const mine = [...hub.tools.values()].filter((sent) => sent.device === device.id);
   for (const sent of mine) {
-    if (got.has(sent.request)) continue;
+    if (got.has(sent.request) || earlier.has(sent.request)) continue;
     const end = hub.toolEnds.get(sent.request);
     const about = `The tool ${sent.tool} (${sent.request}, ${day(sent.at)})`;
     // The hub gave it up, as the device was away; or it was refused when refusals were only counted.

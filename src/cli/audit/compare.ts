@@ -76,7 +76,8 @@ export function compare(
   }
 
   // What the device took was sent by this hub.
-  const firstLinked = orders.find(({ values }) => values.hub !== undefined)?.n ?? Number.POSITIVE_INFINITY;
+  // From there on this hub says with each order where its log stands: one without it is not from before that.
+  const firstLinked = Math.min(...links.map(({ n }) => n));
   const got = new Map<string, Entry>();
   let early = 0;
   for (const entry of orders) {
@@ -123,7 +124,7 @@ export function compare(
   }
 
   const results = compareResults(hub, name, entries, got, seenUpTo, findings);
-  const tools = compareTools(hub, device, entries, seenUpTo);
+  const tools = compareTools(hub, device, entries, seenUpTo, older);
   findings.push(...tools.findings);
   const received = mine.filter(({ id }) => got.has(id)).length;
   return { sent: mine.length, received, explained, results, tools, findings };

@@ -33,6 +33,12 @@ test('without both figures the handshake counts, not what the order says', () =>
   expect(orderTime({ type: 'cancel', update: 'u-1' }, { ...link, at: 61_000 })).toBe(5_060_000);
 });
 
+test('a request for a tool is as old as it was on its way, too', () => {
+  const tool = { type: 'run-tool', now: 5_060_000, after: 60_000 } as unknown as HubMessage;
+  expect(orderTime(tool, { ...link, at: 61_000 })).toBe(5_060_000);
+  expect(orderTime(tool, { ...link, at: 61_000 + HOUR })).toBe(5_060_000 + HOUR);
+});
+
 beforeEach(() => {
   vi.useFakeTimers();
 });
