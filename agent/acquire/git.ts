@@ -1,10 +1,11 @@
-import { closeSync, mkdirSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AppConfig } from '../../config/agent-schema.ts';
 import { describeSource } from '../../src/domain/app.ts';
 import { commitInVersion } from '../../src/domain/commit-version.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
+import { compareVersions, sameVersion } from '../../src/domain/version.ts';
 import { type GitOrigin, type GitSource, gitDigest } from '../../src/origin/git.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { abortError } from './abort.ts';
@@ -24,9 +25,12 @@ export interface GitDeps {
 }
 
 export interface CheckoutOptions {
+  readonly app: string;
+  /** The version that it takes the place of. */
+  readonly running?: string | undefined;
   readonly source: GitSource;
   readonly release: OrderedRelease;
-  readonly config: Pick<AppConfig, 'maxDownload' | 'maxUnpacked' | 'refs' | 'signedBy'>;
+  readonly config: Pick<AppConfig, 'maxDownload' | 'maxUnpacked' | 'refs' | 'signedBy' | 'downgrade'>;
   /** Absolute, empty. */
   readonly slot: string;
   readonly tmp: string;
@@ -130,7 +134,8 @@ export async function checkout(deps: GitDeps, options: CheckoutOptions): Promise
       try {
         const of = { ...options, source: one.source };
         const mirror = deps.origin.mirror(one.source);
-        return await deps.turns.take(mirror, signal, () => checkoutNow(deps, of, one));
+        const tag = await runningTag(deps, options, one);
+        return await deps.turns.take(mirror, signal, () => checkoutNow(deps, of, one, tag));
       } catch (error) {
         // The next of the allowed references may lead to it.
         if (!isAbsent(error)) throw error;
@@ -144,13 +149,53 @@ export async function checkout(deps: GitDeps, options: CheckoutOptions): Promise
   }
 }
 
-async function checkoutNow(deps: GitDeps, options: CheckoutOptions, found: Found): Promise<string> {
+/**
+ * A commit's version is newer than that of any tag, however old the commit is: where a tag runs, and a commit is ordered,
+ * their dates are compared. @returns the full name of the tag that runs, where the allowed references have it
+ */
+async function runningTag(
+  { origin }: GitDeps,
+  { source, running, config, signal }: CheckoutOptions,
+  found: Found,
+): Promise<string | undefined> {
+  if (running === undefined || commitInVersion(running) !== undefined) return undefined;
+  if (found.tag || config.downgrade === 'any' || config.refs === undefined) return undefined;
+  for (const ref of config.refs) {
+    const refs = await origin.refs({ ...source, ref }, { signal }).catch((error: unknown) => {
+      if (!isAbsent(error)) throw error;
+    });
+    const tag = refs?.kind === 'tags' ? refs.tags.find(({ version }) => sameVersion(version, running)) : undefined;
+    if (tag) return `refs/tags/${tag.tag}`;
+  }
+  return undefined;
+}
+
+async function refuseOlder(deps: GitDeps, options: CheckoutOptions, commit: string, tag: string): Promise<void> {
+  const { app, running, source, release, signal } = options;
+  const { origin } = deps;
+  // A history that is here must not be cut off at the tag.
+  const isWhole = !existsSync(join(origin.mirror(source), 'shallow'));
+  await fetchBounded(deps, options, tag, isWhole);
+  const [of = '', ordered = ''] = await Promise.all(
+    [tag, commit].map(async (to) => (await origin.log(source, { to, limit: 1, signal }))[0]?.version ?? ''),
+  );
+  if (of !== '' && ordered !== '' && compareVersions(ordered, of) < 0)
+    throw new FettleError('downgrade_refused', { data: { app, from: running, to: release.version } });
+}
+
+async function checkoutNow(
+  deps: GitDeps,
+  options: CheckoutOptions,
+  found: Found,
+  tag: string | undefined,
+): Promise<string> {
   const { source, release, config, slot, tmp, signal } = options;
   const { origin } = deps;
   mkdirSync(tmp, { recursive: true, mode: 0o700 });
   const tar = join(tmp, 'checkout.tar');
   try {
     const commit = await fetchCommit(deps, options, found);
+    if (tag !== undefined) await refuseOlder(deps, options, commit, tag);
     const { signedBy } = config;
     if (signedBy !== undefined) {
       const why = await whyNotSigned({ origin, source, signedBy, commit, tag: found.tag, tmp, signal });

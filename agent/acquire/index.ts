@@ -37,6 +37,8 @@ export interface AcquireContext {
   readonly app: string;
   readonly config: AppConfig;
   readonly release: OrderedRelease;
+  /** The version that it takes the place of. */
+  readonly running?: string | undefined;
   /** Absolute; what is in it is removed first. */
   readonly slot: string;
   /**
@@ -249,7 +251,7 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
       const common = { slot, tmp, signal, progress: context.progress };
       const commit = await checkout(
         { origin: deps.git, clock: deps.clock, turns },
-        { ...common, source, release, config },
+        { ...common, app, running: context.running, source, release, config },
       );
       if (config.build === undefined) return;
       await build(deps.package, {

@@ -5,7 +5,7 @@ import type { AppConfig, Command } from '../../config/agent-schema.ts';
 import type { AppFolder } from '../../config/home.ts';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { words } from '../restart/command-line.ts';
-import { asUser, OWN_VARIABLES, userOf, variablesOf } from '../restart/user.ts';
+import { OWN_VARIABLES, runAs, userOf, variablesOf } from '../restart/user.ts';
 
 /** `backup.command` and `backup.restore`: data that is in no file of the app's, such as a database server's. */
 
@@ -60,13 +60,14 @@ async function run(
   signal.throwIfAborted();
   const { app, config, folder } = of;
   const user = userOf(app, config);
-  const [program = '', ...args] = [...(user ? asUser(user) : []), ...words(command)];
   const cwd = existsSync(folder.current) ? folder.current : folder.dir;
   const path = of.environment.PATH ?? '/usr/local/bin:/usr/bin:/bin';
   const PATH = [join(folder.current, 'node_modules', '.bin'), dirname(process.execPath), path].join(delimiter);
   const own = user ? OWN_VARIABLES : [];
   const basic = Object.fromEntries(Object.entries(of.environment).filter(([name]) => !own.includes(name)));
-  const env = { ...basic, ...(user ? variablesOf(user) : {}), PATH, ...config.env, FETTLE_APP: app };
+  const all = { ...basic, ...(user ? variablesOf(user) : {}), PATH, ...config.env, FETTLE_APP: app };
+  const { argv, env } = runAs(user, words(command), all);
+  const [program = '', ...args] = argv;
   const failed = (reason: string, cause?: unknown) =>
     new FettleError('backup_failed', { data: { app, reason: `${key} ${reason}` }, cause });
   const ended = Promise.withResolvers<{ code: number | null; by: NodeJS.Signals | null }>();

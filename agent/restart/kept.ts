@@ -12,7 +12,7 @@ import { endLeftovers } from './leftovers.ts';
 import { findReceiver, notifyPaths, receiving, saidReady } from './notify.ts';
 import { findRunning, programsOf, stillAlive } from './running.ts';
 import { argvOf, environmentOf, homeOf, type Surroundings } from './surroundings.ts';
-import { asUser, cannotReach, makeReachable, userOf } from './user.ts';
+import { cannotReach, makeReachable, runAs, userOf } from './user.ts';
 
 export interface KeptDriverDeps extends Surroundings {
   readonly keeper: KeeperClient;
@@ -114,13 +114,13 @@ function argvFor(deps: Pick<Surroundings, 'node'>, config: AppConfig): readonly 
 export function specFor(deps: KeptDriverDeps, app: string, config: AppConfig): KeepSpec {
   const { layout } = deps;
   const user = userOf(app, config);
-  const argv = [...(user ? asUser(user) : []), ...argvFor(deps, config)];
+  const { argv, env } = runAs(user, argvFor(deps, config), environmentOf(deps, app, config));
   const receiver = config.healthy.notify ? findReceiver(deps.basicEnvironment.PATH) : undefined;
   return {
     dir: layout.app(app).dir,
     argv: receiver ? receiving(receiver, notifyPaths(layout, app), argv) : argv,
     cwd: homeOf(config),
-    env: environmentOf(deps, app, config),
+    env,
     log: layout.appLog(app),
     stopSignal: config.stop.signal,
     graceMs: config.stop.grace,

@@ -2,7 +2,7 @@ import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import type { AppConfig, Command } from '../../config/agent-schema.ts';
 import { resolveTarget } from '../install/target.ts';
 import { words } from './command-line.ts';
-import { asUser, OWN_VARIABLES, userOf, variablesOf } from './user.ts';
+import { OWN_VARIABLES, runAs, userOf, variablesOf } from './user.ts';
 
 /** What an app's program, and every command of its file, finds around it. `{slot}` stands for the slot's real path. */
 export interface Surroundings {
@@ -68,10 +68,8 @@ export function inSlot(
 export function commandsIn(surroundings: Surroundings): CommandInSlot {
   return (app, config, slot, command) => {
     const user = userOf(app, config);
-    return inSlot(slot, {
-      argv: [...(user ? asUser(user) : []), ...argvOf(surroundings, command, homeOf(config))],
-      env: environmentOf(surroundings, app, config),
-      home: homeOf(config),
-    });
+    const argv = argvOf(surroundings, command, homeOf(config));
+    const env = environmentOf(surroundings, app, config);
+    return inSlot(slot, { ...runAs(user, argv, env), home: homeOf(config) });
   };
 }

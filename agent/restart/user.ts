@@ -62,6 +62,25 @@ export function asUser(user: User): string[] {
   ];
 }
 
+/** By these a program finds code that it loads. */
+const LOADING = /^(LD_|GCONV_PATH$|GLIBC_TUNABLES$|LOCPATH$)/;
+
+/**
+ * A command with its environment, to be run as a user; as it is where there is none. Variables that name code to load, which
+ * may be the release's, come behind the change of the user: what still is root on the way must not load it.
+ */
+export function runAs(
+  user: User | undefined,
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> } {
+  if (!user) return { argv, env };
+  const loading = Object.entries(env).filter(([name]) => LOADING.test(name));
+  const set = loading.length === 0 ? [] : ['/usr/bin/env', ...loading.map(([name, value]) => `${name}=${value}`)];
+  const rest = Object.entries(env).filter(([name]) => !LOADING.test(name));
+  return { argv: [...asUser(user), ...set, ...argv], env: Object.fromEntries(rest) };
+}
+
 /** What an environment says of its user. */
 export function variablesOf(user: User): Readonly<Record<string, string>> {
   return { HOME: user.home, USER: user.name, LOGNAME: user.name, SHELL: user.shell };

@@ -121,6 +121,7 @@ export async function fetching(task: Task, signal: AbortSignal): Promise<void> {
       app,
       config,
       release: releaseOf(task),
+      running: task.entry.fromVersion ?? undefined,
       slot: slots.prepare(to),
       executable: slots.binary?.file(to),
       tmp: folder.tmp,

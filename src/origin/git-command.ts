@@ -46,8 +46,6 @@ export interface Git {
   run(args: readonly (string | typeof ADDRESS)[], run: GitRun): Promise<string>;
 }
 
-/** Protocols that git may speak, also where it is redirected. */
-const PROTOCOLS = 'https:http:ssh:file';
 const SETTINGS = [
   'core.hooksPath=/dev/null',
   'core.fsmonitor=false',
@@ -85,7 +83,7 @@ export function createGit(options: GitOptions): Git {
             GIT_TERMINAL_PROMPT: '0',
             GIT_CONFIG_NOSYSTEM: '1',
             GIT_CONFIG_GLOBAL: configFile(options.folder, run.url),
-            GIT_ALLOW_PROTOCOL: PROTOCOLS,
+            GIT_ALLOW_PROTOCOL: protocolsOf(run.url),
             GIT_SSH_COMMAND: SSH,
             GIT_OPTIONAL_LOCKS: '0',
             GIT_NO_LAZY_FETCH: '1',
@@ -105,6 +103,13 @@ export function createGit(options: GitOptions): Git {
       throw failure(run, result);
     },
   };
+}
+
+/** Protocols that git may speak, also where it is redirected: no server leads from what is encrypted to what is not. */
+function protocolsOf(url: string): string {
+  if (isFolder(url) || url.startsWith('file:')) return 'file';
+  if (url.startsWith('https:')) return 'https';
+  return url.startsWith('http:') ? 'http:https' : 'ssh';
 }
 
 function failure(run: GitRun, result: ChildResult): FettleError {

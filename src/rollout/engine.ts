@@ -369,10 +369,14 @@ export function createEngine(deps: EngineDeps): Engine {
         case 'outcome':
           return onOutcome(peer, message.outcome);
         case 'local-outcome':
-          if ((await change((trx) => takeLocalOutcome(trx, peer, message, deps.announcer, clock.now()))) === 'foreign')
-            return logForeign(
-              `capability_denied: ${peer.device} told an outcome of ${message.outcome.update}, another device's: refused`,
-            );
+          switch (await change((trx) => takeLocalOutcome(trx, peer, message, deps.announcer, clock.now()))) {
+            case 'foreign':
+              return logForeign(
+                `capability_denied: ${peer.device} told an outcome of ${message.outcome.update}, another device's: refused`,
+              );
+            case 'later':
+              return logForeign(`${peer.device} tells of more done on it than is taken in an hour: later`);
+          }
           deps.gateway().send(peer.device, { type: 'outcome-ack', update: message.outcome.update });
           return onChange();
         case 'cancel-result':

@@ -8,9 +8,14 @@ import type { Announcer } from './announce.ts';
 import { rowFor } from './new-update.ts';
 import { viewOf } from './update-view.ts';
 
+/** Each is a message to admins, and a row for ever: a device that somebody else has must not fill their chats. */
+const HOURLY = 60;
+const HOUR_MS = 60 * 60_000;
+
 /**
  * What was done on a device by its own user, as `fettle rollback` does, while the hub was away or not. It comes as a fact:
  * it is kept in the history and told to the admins, once, whatever is offered again. `foreign`: its id is of another device.
+ * `later`: it tells more than people do; what is not acknowledged is offered again.
  */
 export async function takeLocalOutcome(
   trx: Kysely<Database>,
@@ -18,9 +23,17 @@ export async function takeLocalOutcome(
   { outcome, by, backupSeq }: Extract<AgentMessage, { type: 'local-outcome' }>,
   announcer: Announcer,
   now: number,
-): Promise<'taken' | 'foreign'> {
+): Promise<'taken' | 'foreign' | 'later'> {
   const known = await findUpdate(trx, outcome.update);
   if (known) return known.device === peer.device ? 'taken' : 'foreign';
+  const { count } = await trx
+    .selectFrom('updates')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('device', '=', peer.device)
+    .where('requested_by', 'like', 'device:%')
+    .where('ended_at', '>', now - HOUR_MS)
+    .executeTakeFirstOrThrow();
+  if (count >= HOURLY) return 'later';
   // By the device's clock, which may be another: it did not end after it was heard of.
   const took = Math.max(0, outcome.endedAt - outcome.startedAt);
   const row = rowFor(

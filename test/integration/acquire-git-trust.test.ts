@@ -65,11 +65,11 @@ function orderedTag(tag: string, version: string): OrderedRelease {
 }
 
 /** `arrived`, or why not. A refusal has left nothing in the slot. */
-async function take(release: OrderedRelease, more: object, ref = ''): Promise<string> {
+async function take(release: OrderedRelease, more: object, ref = '', running?: string): Promise<string> {
   rmSync(slot(), { recursive: true, force: true });
   const config = AppSchema.parse({ source: `git ${server.url}/site/.git ${ref}`.trim(), run: 'x', ...more });
   const context = {
-    ...{ app: 'site', config, release, slot: slot(), tmp: join(folder, 'tmp'), cache: join(folder, 'cache') },
+    ...{ app: 'site', config, release, running, slot: slot(), tmp: join(folder, 'tmp'), cache: join(folder, 'cache') },
     buildLog: join(folder, 'build.log'),
     signal: AbortSignal.timeout(30_000),
     progress: () => undefined,
@@ -86,6 +86,23 @@ async function take(release: OrderedRelease, more: object, ref = ''): Promise<st
 }
 
 describe('refs', () => {
+  test('where a tag runs, no commit is newer that was made before it, whatever its version looks like', async () => {
+    const old = repository.commit({ file: 'with a hole' });
+    repository.commit({ file: 'mended' });
+    repository.git('tag', 'v3.2.0');
+    const next = repository.commit({ file: 'next' });
+    const refs = ['main', 'v*'];
+    const refused = /^downgrade_refused/;
+    expect(await take(ordered(old), { refs }, '', '3.2.0')).toMatch(refused);
+    expect(await take(ordered(next), { refs }, '', '3.2.0')).toBe('arrived');
+    // Also with the history that the newer one brought, and after the refusal itself.
+    expect(await take(ordered(old), { refs }, '', '3.2.0')).toMatch(refused);
+    expect(await take(ordered(next), { refs }, '', '3.2.0')).toBe('arrived');
+    // The file says that it may, or nothing is known of what runs.
+    expect(await take(ordered(old), { refs, downgrade: 'any' }, '', '3.2.0')).toBe('arrived');
+    expect(await take(ordered(old), { refs }, '', '1.0.0')).toBe('arrived');
+  });
+
   test('a commit of another branch, one that nothing leads to, and one of before a force-push are refused', async () => {
     const first = repository.commit({ file: '1' });
     const second = repository.commit({ file: '2' });

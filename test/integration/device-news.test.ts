@@ -91,3 +91,22 @@ test('what was done on the device itself is in the history and told once, whatev
   expect((await listDevices(hub.store.db))[0]?.apps.find(({ app }) => app === 'web')?.version).toBe('1.0.0');
   await asked.catch(() => undefined);
 });
+
+test('a device that tells without end what was done on it is heard so often in an hour, and later again', async () => {
+  await start();
+  const tell = (n: number) =>
+    device.say({
+      type: 'local-outcome',
+      outcome: {
+        ...{ update: `u-flood${n}`, app: 'web', kind: 'rollback', state: 'succeeded' },
+        ...{ from: '1.1.0', to: '1.0.0', startedAt: 1_000, endedAt: 5_000 },
+      },
+      by: 'ada',
+    });
+  const flood = async () => (await rows()).filter(({ id }) => id.startsWith('u-flood')).length;
+  for (let n = 0; n < 80; n += 1) await tell(n);
+  expect(await flood()).toBe(60);
+  await pass(61 * MINUTE);
+  await tell(79);
+  expect(await flood()).toBe(61);
+});

@@ -1,8 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { linkSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { commandsIn } from '../../agent/restart/surroundings.ts';
 import { findUser, makeReachable, type User } from '../../agent/restart/user.ts';
+import { AppSchema } from '../../config/agent-schema.ts';
 import { type HomeLayout, homeLayout } from '../../config/home.ts';
 
 /** What an app's user puts where its data was must not become a way to what is root's. */
@@ -60,3 +63,18 @@ describe.skipIf(process.geteuid?.() !== 0)('an app’s data is given to its user
     expect(uid('var', 'cache', 'deep', 'of-root')).toBe(0);
   });
 });
+
+test.skipIf(process.geteuid?.() !== 0)(
+  'code that a release names is loaded by its program alone, not by what is root',
+  () => {
+    const basicEnvironment = { PATH: '/usr/bin:/bin' };
+    const config = AppSchema.parse({ run: 'x', user: 'daemon', env: { LD_PRELOAD: '{slot}/lib.so', MODE: 'a' } });
+    const commandOf = commandsIn({ node: process.execPath, basicEnvironment });
+    const { argv, env } = commandOf('app', config, '/slot', ['/usr/bin/env']);
+    const [program = '', ...args] = argv;
+    const { stdout, stderr } = spawnSync(program, args, { env, encoding: 'utf8' });
+    expect(stdout.split('\n')).toEqual(expect.arrayContaining(['LD_PRELOAD=/slot/lib.so', 'MODE=a', 'USER=daemon']));
+    // The system's linker says so in each process that was to load it.
+    expect(stderr.match(/lib\.so/g)).toHaveLength(1);
+  },
+);
