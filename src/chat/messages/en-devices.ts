@@ -53,7 +53,9 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     next: 'Make a new line (/device enroll); where that does not help, somebody is in between.',
   }),
   unknown_device: (d) => ({
-    text: `There is no device ${t(d.typed) ? `called ${t(d.typed)}` : 'like that'}.`,
+    text: t(d.typed).includes('=')
+      ? `No device has the label ${t(d.typed)}.`
+      : `There is no device ${t(d.typed) ? `called ${t(d.typed)}` : 'like that'}.`,
     next: list(d.known).length > 0 ? `There are ${list(d.known).join(', ')}.` : '/device list shows all.',
   }),
   device_needed: (d) => ({
