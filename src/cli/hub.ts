@@ -262,7 +262,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       ready(peer) {
         deviceSettings.connected(peer.device);
         toolDesk.connected(peer.device);
-        policies.connected(named(fleet, peer));
+        policies.connected({ ...named(fleet, peer), host: peer.name });
       },
       disconnected: (peer, epoch, why) => engine.disconnected(peer, epoch, why),
       async message(peer, epoch, told) {

@@ -10,13 +10,20 @@ import type { Gateway, Peer } from './gateway.ts';
  */
 export interface PolicyOffers {
   /** Offers what lies there for the device. */
-  connected(peer: Peer): void;
+  /** `host`: how the device calls itself, which it is named by in a policy. */
+  connected(peer: HostPeer): void;
   answer(peer: Peer, message: Extract<AgentMessage, { type: 'policy-result' }>): void;
   start(): void;
   stop(): void;
 }
 
 /** Longer files are none. */
+type HostPeer = Peer & { readonly host?: string };
+
+/** By the name that people here gave it, too: the device refuses that, and says what it is called. */
+const fits = (about: Parameters<typeof isFor>[0], { device, name, host = name }: HostPeer) =>
+  isFor(about, { id: device, name: host }) || isFor(about, { id: device, name });
+
 const MAX_FILE = 300_000;
 
 export function createPolicyOffers(deps: {
@@ -25,12 +32,12 @@ export function createPolicyOffers(deps: {
   readonly log: (line: string) => void;
 }): PolicyOffers {
   const { folder, log } = deps;
-  const peers = new Map<string, Peer>();
+  const peers = new Map<string, HostPeer>();
   let watcher: FSWatcher | undefined;
   let soon: NodeJS.Timeout | undefined;
 
-  function offer(peer: Peer): void {
-    const fitting = read().filter(({ about }) => isFor(about, { id: peer.device, name: peer.name }));
+  function offer(peer: HostPeer): void {
+    const fitting = read().filter(({ about }) => fits(about, peer));
     const newest = fitting.sort((a, b) => b.about.number - a.about.number)[0];
     if (!newest) return;
     const { document, signature } = newest;

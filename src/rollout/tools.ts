@@ -124,7 +124,7 @@ export function createToolDesk(deps: {
         });
       const entry: Waiting = { device: device.id, ask, end: ended.resolve, running: false };
       const offline = () =>
-        new FettleError('device_offline', { data: { device: device.name, app: tool }, retryable: true });
+        new FettleError('device_offline', { data: { device: device.name, app: tool, tool }, retryable: true });
       waiting.set(request, entry);
       const timer = setTimeout(() => ended.resolve('late'), deps.waitMs ?? WAIT_MS);
       const stop = () => ended.reject(offline());

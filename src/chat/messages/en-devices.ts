@@ -22,7 +22,9 @@ const ENROLL = {
 export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   device_offline: (d, now) => ({
     text: `${device(d)} is offline${d.lastSeenAt ? ` (last seen ${when(d.lastSeenAt, now)})` : ''}.`,
-    next: `An update waits for it${d.until ? ` until ${when(d.until, undefined)}` : ''}; /update cancel gives it up.`,
+    next: d.tool
+      ? 'Nothing was run. Ask again when it is back.'
+      : `An update waits for it${d.until ? ` until ${when(d.until, undefined)}` : ''}; /update cancel gives it up.`,
   }),
   device_lost: (d) =>
     d.why === 'revoked'

@@ -32,7 +32,9 @@ const ENROLL = {
 export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   device_offline: (d, now) => ({
     text: `${device(d)} 离线${d.lastSeenAt ? `（上次在线：${when(d.lastSeenAt, now)}）` : ''}。`,
-    next: `更新会等它上线${d.until ? `，直到 ${when(d.until, undefined)}` : ''}；/update cancel 可以取消。`,
+    next: d.tool
+      ? '没有运行任何东西。请在它上线后重试。'
+      : `更新会等它上线${d.until ? `，直到 ${when(d.until, undefined)}` : ''}；/update cancel 可以取消。`,
   }),
   device_lost: (d) =>
     d.why === 'revoked'
