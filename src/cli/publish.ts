@@ -74,16 +74,22 @@ const DAY = 86_400_000;
  * new one, and what an index names is there. Publishers wait for each other. The same version with the same bytes
  * renews the index's date; with other bytes it is refused, because devices may have it already.
  *
- * @throws {FettleError} `publish_refused` {reason}; `source_invalid` where the folder's index can't be read;
- *   `no_space`, `io_failed`
+ * @throws {FettleError} `publish_refused` {reason}; `no_space`, `io_failed`
  */
 export async function publish(options: PublishOptions): Promise<Published> {
   const wanted = validate(options);
-  makeFolder(options.folder, 0o755);
+  try {
+    makeFolder(options.folder, 0o755);
+  } catch (error) {
+    throw toFettleError(error, 'publish_refused', { app: options.app, version: options.version });
+  }
   const unlock = await lockFeed(options);
   try {
     return await publishLocked(options, wanted);
   } catch (error) {
+    // Of whoever reads a feed, that is about an address in a configuration.
+    if (error instanceof FettleError && error.code === 'source_invalid')
+      throw refused(`${options.folder} can't be published into: ${String(error.data.reason)}`);
     throw toFettleError(error, 'publish_refused', { app: options.app, version: options.version });
   } finally {
     unlock();
@@ -126,7 +132,7 @@ function refused(reason: string): FettleError {
 function validate(options: PublishOptions): Wanted {
   const version = readVersion(options.version);
   if (version === undefined) throw refused(`${options.version} is no version such as 1.2.3`);
-  if (!NAME_PATTERN.test(options.app)) throw refused(`${options.app} is no name of an app`);
+  if (!NAME_PATTERN.test(options.app)) throw refused(`“${options.app}” is no name of an app`);
   const channel = options.channel ?? STABLE;
   if (!/^[a-z][a-z0-9-]{0,39}$/.test(channel)) throw refused(`${channel} is no name of a channel`);
   if (channel === STABLE && isPrerelease(version)) {

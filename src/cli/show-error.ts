@@ -1,4 +1,5 @@
-import { FettleError, systemCodeOf, toFettleError } from '../domain/errors.ts';
+import { cutText } from '../domain/cut-text.ts';
+import { type ErrorData, FettleError, systemCodeOf, toFettleError } from '../domain/errors.ts';
 import { createRedactor } from '../domain/redact.ts';
 
 /** One line (or a line a problem) for a person at a terminal: what happened, to what, what to do next. */
@@ -28,6 +29,17 @@ async function textOf(error: unknown): Promise<string> {
   }
   const { MESSAGES } = await import('../chat/messages/index.ts');
   const known = error instanceof FettleError ? error : toFettleError(error, 'internal', { code: systemCodeOf(error) });
-  const { text, next } = MESSAGES.en.problem(known.code, known.data);
-  return next ? `${text} ${next}` : text;
+  const { text, next } = MESSAGES.en.problem(known.code, bounded(known.data));
+  // No hub has a log of what was done here.
+  const here = known.code === 'internal' && !known.data.log ? '`fettle doctor` looks for what is wrong here.' : next;
+  return here ? `${text} ${here}` : text;
+}
+
+/** Longer, it is a name that nobody reads to its end. */
+const MOST = 1_000;
+
+function bounded(data: ErrorData): ErrorData {
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, typeof value === 'string' ? cutText(value, MOST) : value]),
+  );
 }

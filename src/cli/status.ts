@@ -35,7 +35,9 @@ export async function runStatus(options: RunStatus): Promise<0 | 1> {
 const words = MESSAGES.en;
 
 function ofAll(status: DeviceStatus): string[] {
-  const alive = (['keeper', 'agent', 'hub'] as const).map((part) => `${part} ${status[part] ? 'runs' : 'is DOWN'}`);
+  const parts = (['keeper', 'agent', 'hub'] as const).filter((part) => part !== 'hub' || !status.hubElsewhere);
+  const alive = parts.map((part) => `${part} ${status[part] ? 'runs' : 'is DOWN'}`);
+  if (status.hubElsewhere) alive.push('hub elsewhere');
   const rows = status.apps.map((one) => [
     one.app,
     one.version ?? 'not installed',

@@ -46,10 +46,17 @@ export function readArguments(
   for (const word of takeSelector(command, loose, raw)) placeWord(command, word, raw, around);
   for (const argument of command.arguments) {
     if (raw[argument.key] !== undefined || argument.optional) continue;
+    // What stands there is none, and was taken for the text behind it.
+    if (argument.kind === 'device' && loose[0]) throw unknownDevice(loose[0].text, around);
     if (argument.kind !== 'app') throw bad(command, { problem: 'missing', what: argument.written });
     raw[argument.key] = meantApp(command, raw, around.settings);
   }
   return raw;
+}
+
+function unknownDevice(typed: string, { devices }: Surroundings): FettleError {
+  const names = devices.filter((name) => !/^d-[0-9a-f]{8}-/.test(name));
+  return new FettleError('unknown_device', { data: { typed: typed.slice(0, 60), known: names.slice(0, 10) } });
 }
 
 /** `on NAME`: two words, wherever they stand. Answers the others. */
@@ -158,8 +165,7 @@ function placeWord(command: Command, word: Word, raw: Record<string, unknown>, a
   }
 
   if (device && !command.arguments.some(({ kind }) => ['app', 'text', 'version'].includes(kind))) {
-    const names = around.devices.filter((name) => !/^d-[0-9a-f]{8}-/.test(name));
-    throw new FettleError('unknown_device', { data: { typed: text.slice(0, 60), known: names.slice(0, 10) } });
+    throw unknownDevice(text, around);
   }
 
   // Behind an app's name, or where it looks like one, a word is a version; whether there is such a version

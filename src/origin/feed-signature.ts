@@ -65,7 +65,7 @@ export async function verifyIndex(index: Index, trust: FeedTrust): Promise<Trust
     new FettleError('artifact_unverified', { data: { app: index.app, source: trust.source, reason }, cause });
   const keys = await currentKeys(index.app, trust.keys, index.rotations ?? [], trust.rotations);
   if (index.head === undefined || index.signature === undefined) {
-    throw unverified('its index is not signed (fettle publish --key)');
+    throw unverified('its index is not signed');
   }
   const key = verifyText(index.head, index.signature, keys, (reason) => unverified(`the index: ${reason}`));
   // Word for word what was signed: everything else in the index is of a statement, or decides nothing.

@@ -125,7 +125,7 @@ function readFile(text: string): Buffer {
     rest.length === 0 &&
     bytes.length === FILE_BYTES &&
     /^Ed(Sc|\0\0)B2$/.test(bytes.toString('latin1', 0, 6));
-  if (!known) throw unusable('it is no secret key of minisign (or of fettle keygen)');
+  if (!known) throw unusable('it is no secret key');
   return bytes;
 }
 

@@ -166,7 +166,7 @@ export function createToolDesk(deps: {
       };
       const entry: Waiting = { device: device.id, ask, end: ended.resolve, running: false };
       const offline = () =>
-        new FettleError('device_offline', { data: { device: device.name, app: tool }, retryable: true });
+        new FettleError('device_offline', { data: { device: device.name, app: tool, tool }, retryable: true });
       waiting.set(request, entry);
       const isYoung = clock.monotonic() - begunAt < YOUNG_MS;
       const sent = !signal.aborted && ask();

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -205,6 +205,21 @@ describe('a new key', () => {
     await refused(confirm(other, use, 'other'), 'artifact_unverified', /not trusted here/);
     // Whoever pins neither takes nothing from either.
     await refused(confirm(two, config([generateMinisignKey().publicKey.text])), 'artifact_unverified', /not trusted/);
+  });
+
+  it('is not handed a feed by one that never had it, nor one that is not there', async () => {
+    await put('1.0.0');
+    const index = readFileSync(join(feed, 'index.json'), 'utf8');
+    const swapped = rotate({ folder: feed, from: NEW, to: KEY, revoke: false, clock });
+    await expect(swapped).rejects.toMatchObject({
+      code: 'publish_refused',
+      data: { reason: expect.stringContaining('right way round') },
+    });
+    expect(readFileSync(join(feed, 'index.json'), 'utf8')).toBe(index);
+    const missing = join(folder, 'no-feed');
+    const nowhere = rotate({ folder: missing, from: KEY, to: NEW, revoke: false, clock });
+    await expect(nowhere).rejects.toMatchObject({ code: 'publish_refused' });
+    expect(existsSync(missing)).toBe(false);
   });
 
   it('revokes the old one, which then can neither sign nor hand over', async () => {

@@ -147,9 +147,12 @@ describe('publish', () => {
 
   it('refuses a folder of another app, and one whose index it can’t read', async () => {
     await put('1.0.0');
-    await expect(put('1.0.0', { app: 'shop' })).rejects.toMatchObject({ code: 'source_invalid' });
+    await expect(put('1.0.0', { app: 'shop' })).rejects.toMatchObject({
+      code: 'publish_refused',
+      data: { reason: expect.stringContaining('not of shop') },
+    });
     writeFileSync(join(feed, 'index.json'), '{');
-    await expect(put('1.1.0')).rejects.toMatchObject({ code: 'source_invalid' });
+    await expect(put('1.1.0')).rejects.toMatchObject({ code: 'publish_refused' });
     expect(readFileSync(join(feed, 'index.json'), 'utf8')).toBe('{');
   });
 

@@ -22,7 +22,9 @@ const ENROLL = {
 export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   device_offline: (d, now) => ({
     text: `${device(d)} is offline${d.lastSeenAt ? ` (last seen ${when(d.lastSeenAt, now)})` : ''}.`,
-    next: `An update waits for it${d.until ? ` until ${when(d.until, undefined)}` : ''}; /update cancel gives it up.`,
+    next: d.tool
+      ? 'Nothing was run. Ask again when it is back.'
+      : `An update waits for it${d.until ? ` until ${when(d.until, undefined)}` : ''}; /update cancel gives it up.`,
   }),
   device_lost: (d) =>
     d.why === 'revoked'
@@ -53,7 +55,9 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     next: 'Make a new line (/device enroll); where that does not help, somebody is in between.',
   }),
   unknown_device: (d) => ({
-    text: `There is no device ${t(d.typed) ? `called ${t(d.typed)}` : 'like that'}.`,
+    text: t(d.typed).includes('=')
+      ? `No device has the label ${t(d.typed)}.`
+      : `There is no device ${t(d.typed) ? `called ${t(d.typed)}` : 'like that'}.`,
     next: list(d.known).length > 0 ? `There are ${list(d.known).join(', ')}.` : '/device list shows all.',
   }),
   device_needed: (d) => ({

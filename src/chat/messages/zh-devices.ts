@@ -8,6 +8,18 @@ import { because, when } from './zh-words.ts';
 const app = (data: ErrorData) => t(data.app) || '该应用';
 const device = (data: ErrorData) => t(data.name ?? data.device) || '设备';
 
+/** A device says in English what its tools take. */
+function expectedIn(text: string): string {
+  return text
+    .replace(
+      /^a (whole )?number from (\S+) to (\S+)$/,
+      (_, whole, min, max) => `${min} 到 ${max} 的${whole ? '整数' : '数'}`,
+    )
+    .replace(/^something in (.+)$/, (_, folders) => `${folders.replaceAll(' or ', ' 或 ')} 中的文件`)
+    .replace(/^a word like (.+)$/, '符合 $1 的词')
+    .replace(/^a word$/, '一个词');
+}
+
 const ENROLL = {
   direct: ['这条命令里有进入本 hub 的凭据，而这里有其他人能看到。', '请私聊我，或在 `fettle chat` 中再试。'],
   wrong: ['这个令牌不属于本 hub。', '请重新复制整行命令，或用 /device enroll 生成新的。'],
@@ -20,14 +32,16 @@ const ENROLL = {
 export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   device_offline: (d, now) => ({
     text: `${device(d)} 离线${d.lastSeenAt ? `（上次在线：${when(d.lastSeenAt, now)}）` : ''}。`,
-    next: `更新会等它上线${d.until ? `，直到 ${when(d.until, undefined)}` : ''}；/update cancel 可以取消。`,
+    next: d.tool
+      ? '没有运行任何东西。请在它上线后重试。'
+      : `更新会等它上线${d.until ? `，直到 ${when(d.until, undefined)}` : ''}；/update cancel 可以取消。`,
   }),
   device_lost: (d) =>
     d.why === 'revoked'
       ? { text: `${device(d)} 已被吊销：不再有人得知那里的结果。` }
       : { text: `更新开始后就没有收到 ${device(d)} 的消息。`, next: '请检查设备；它恢复后会报告做了什么。' },
   capability_denied: (d) => ({
-    text: `设备自己的策略不允许这样做${d.what ? `：${t(d.what)}` : because(d)}。`,
+    text: `设备自己的策略不允许这样做${d.what ? `：${t(d.what).replace(/^the tool /, '工具 ')}` : because(d)}。`,
     next: '若应当允许，请修改设备上的文件。',
   }),
   order_expired: () => ({ text: '指令到达设备时已过期。', next: '请重试；若经常发生，请检查网络连接。' }),
@@ -45,7 +59,9 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     next: '请用 /device enroll 生成新的命令；若仍如此，说明中间有人冒充。',
   }),
   unknown_device: (d) => ({
-    text: `没有${t(d.typed) ? `名为 ${t(d.typed)} 的` : '这台'}设备。`,
+    text: t(d.typed).includes('=')
+      ? `没有设备带有标签 ${t(d.typed)}。`
+      : `没有${t(d.typed) ? `名为 ${t(d.typed)} 的` : '这台'}设备。`,
     next: list(d.known).length > 0 ? `现有：${list(d.known).join('、')}。` : '/device list 列出全部。',
   }),
   device_needed: (d) => ({
@@ -92,7 +108,7 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   }),
   tool_refused: (d) => ({
     text: `${t(d.tool)} 不接受这个参数${d.what ? `：${t(d.what)}` : ''}。`,
-    next: d.expected ? `应为：${t(d.expected)}。` : undefined,
+    next: d.expected ? `应为：${expectedIn(t(d.expected))}。` : undefined,
   }),
   tool_end_unknown: (d) => ({
     text: `${t(d.tool)} 已经开始运行，但结果未知：设备上的 agent 在此期间停止了。`,

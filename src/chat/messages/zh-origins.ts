@@ -1,9 +1,30 @@
 import type { ErrorData } from '../../domain/errors.ts';
 import type { OriginCode, ProblemWriter } from './contract.ts';
 import { text as t } from './format.ts';
-import { because, when } from './zh-words.ts';
+import { when } from './zh-words.ts';
 
 /** Chinese: sources, releases and artifacts. */
+
+/** Reasons are in English where they arise; those about trust are read by whoever has to decide. */
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/its index is not signed/, '索引没有签名'],
+  [/its index was changed after it was signed/, '索引在签名之后被改动'],
+  [/version (\S+) is not signed/, '版本 $1 没有签名'],
+  [
+    /(?:the index: |version \S+: )?it is signed with key (\w+), which is not trusted here \(trusted: (.*)\)/,
+    '签名所用的密钥 $1 不受信任；受信任的是：$2',
+  ],
+  [/the signature of key (\w+) does not fit: what was signed was changed/, '密钥 $1 的签名不符：签名后的内容被改动'],
+  [/the source itself does not have this version/, '来源本身没有这个版本'],
+  [/the source itself names another digest for this version than the order does/, '来源本身给出的摘要与指令中的不同'],
+  [/its index has number (\d+), but number (\d+) has been seen already/, '索引编号是 $1，而此前已见过 $2'],
+];
+
+function because({ reason }: ErrorData): string {
+  if (!reason) return '';
+  const known = REASONS.find(([pattern]) => pattern.test(t(reason)));
+  return `（${known ? t(reason).replace(...(known as [RegExp, string])) : t(reason)}）`;
+}
 
 const of = (data: ErrorData) => (data.app ? ` ${t(data.app)} 的` : '');
 

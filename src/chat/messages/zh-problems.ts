@@ -104,7 +104,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   already_latest: (d) => ({ text: `${app(d)} 已是最新版本${d.version ? ` ${t(d.version)}` : ''}。` }),
   already_running_version: (d) => ({ text: `${app(d)} 已在运行 ${t(d.version) || '该版本'}。` }),
   downgrade_refused: (d) => ({
-    text: `${app(d)} ${t(d.to ?? d.version)} 比${d.from ? `当前的 ${t(d.from)}` : '当前版本'}旧，而设备只允许回到上一个正常版本。`,
+    text: `${app(d)} ${t(d.to ?? d.version)} 比${d.from ? `当前的 ${t(d.from)} ` : '当前版本'}旧，而设备只允许回到上一个正常版本。`,
     next: `/update rollback ${t(d.app)} 可以回到那里。若要允许任意版本，请在设备的文件中为它设置 downgrade: any。`,
   }),
   release_blocked: (d) => ({

@@ -3,6 +3,7 @@ import { createConnection } from 'node:net';
 import { ownsPort } from '../../../agent/keeper/processes.ts';
 import { pidsOf } from '../../../agent/rescue/charge.ts';
 import { readTrimmed } from '../../files/durable.ts';
+import { isEnrolled } from '../enrolled.ts';
 import { type Check, type Facts, type Finding, note, ok, wrong } from './contract.ts';
 
 const ASK_MS = 2_000;
@@ -44,6 +45,9 @@ export const hub: Check = {
         `The hub runs (process ${kept.running.pid}), but does not answer; its log: ${layout.appLog('hub')}`,
         `kill ${kept.running.pid}: the keeper starts it again. If it stays so: \`fettle rescue hub\`.`,
       );
+    } else if (isEnrolled(layout)) {
+      yield ok('The hub of this device is elsewhere');
+      return;
     } else if (keeper) {
       yield wrong(`The hub does not run; its log: ${layout.appLog('hub')}`, 'fettle rescue hub');
     }

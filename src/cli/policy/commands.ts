@@ -30,7 +30,7 @@ export function addPolicyCommands(program: Command, { layout, environment }: Con
     .description('make a signed policy of an agent.yaml')
     .argument('<file>', 'the agent.yaml, whole')
     .requiredOption('--key <file>', 'the secret key (`fettle keygen`, or of minisign)')
-    .requiredOption('--for <name>', 'name or id of a device, or all; may be given again', names)
+    .requiredOption('--for <name>', 'host name or id of a device (/device show), or all; may be given again', names)
     .requiredOption('--number <number>', 'higher than that of each policy before', number)
     .option('--expires <days>', 'days until devices do not take it any more', days, 30)
     .option('--let-go <app>', 'an installed app that the file does not name any more; may be given again', apps, [])
@@ -60,6 +60,10 @@ export function addPolicyCommands(program: Command, { layout, environment }: Con
       console.log(
         `Policy ${about.number} for ${whom} is at the hub (${to}): offered to each device that is connected, and at each connect.`,
       );
+      if (about.for !== 'all')
+        console.log(
+          'A device goes by its host name or id here, as /device show has them, and not by a name that was given to it.',
+        );
       console.log("What each device answers is in the hub's log. `rm` that file, and it is offered no more.");
     });
 }

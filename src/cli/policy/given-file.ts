@@ -8,7 +8,7 @@ export function readGiven(file: string): string {
   } catch (error) {
     const code = systemCodeOf(error);
     const why = code === 'EISDIR' ? 'is a folder, and not a file' : `can't be read (${code ?? 'unknown'})`;
-    const reason = code === 'ENOENT' ? `there is no file ${file}` : `${file} ${why}`;
+    const reason = code === 'ENOENT' ? `there is no file ${file || 'without a name'}` : `${file} ${why}`;
     throw new FettleError('bad_arguments', { data: { reason }, cause: error });
   }
 }

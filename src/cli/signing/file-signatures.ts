@@ -95,6 +95,6 @@ function readText(file: string): string {
 function unreadable(file: string, error: unknown): FettleError {
   const code = systemCodeOf(error);
   const why = code === 'EISDIR' ? 'is a folder' : `can't be read (${code ?? 'unknown'})`;
-  const reason = code === 'ENOENT' ? `there is no file ${file}` : `${file} ${why}`;
+  const reason = code === 'ENOENT' ? `there is no file ${file || 'without a name'}` : `${file} ${why}`;
   return new FettleError('bad_arguments', { data: { reason }, cause: error });
 }

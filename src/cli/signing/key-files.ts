@@ -26,11 +26,15 @@ export interface KeyDeps {
 export async function openSecretKey(file: string, { password, warn }: KeyDeps): Promise<MinisignSecretKey> {
   const text = readKeyText(file);
   const mode = statSync(file).mode & 0o777;
-  if ((mode & 0o077) !== 0) {
-    warn(`Warning: others can read ${file} (mode ${mode.toString(8)}). chmod 600 ${file}`);
-  }
   try {
-    return await readSecretKey(text, isProtected(text) ? await readPassword(password, `Password of ${file}: `) : '');
+    const key = await readSecretKey(
+      text,
+      isProtected(text) ? await readPassword(password, `Password of ${file}: `) : '',
+    );
+    if ((mode & 0o077) !== 0) {
+      warn(`Warning: others can read ${file} (mode ${mode.toString(8)}). chmod 600 ${file}`);
+    }
+    return key;
   } catch (error) {
     throw aboutFile(error, file);
   }
@@ -71,7 +75,18 @@ export async function writeKeyFiles(
 
 /** @throws {FettleError} `key_unusable` where there is no password to be had */
 export async function readPassword(source: PasswordSource, question: string): Promise<string> {
-  if (source.file !== undefined) return readKeyText(source.file).replace(/\r?\n$/, '');
+  if (source.file !== undefined) {
+    try {
+      return readKeyText(source.file).replace(/\r?\n$/, '');
+    } catch (error) {
+      const why = error instanceof FettleError ? String(error.data.reason) : 'it is not there';
+      const advice = '--password-file takes a file whose first line is the password.';
+      throw new FettleError('key_unusable', {
+        data: { reason: `its password can't be read from ${source.file}: ${why}`, advice },
+        cause: error,
+      });
+    }
+  }
   if (source.variable !== undefined) return source.variable;
   if (source.ask) return source.ask(question);
   const reason = 'it is protected by a password, and there is no terminal to ask at';
@@ -108,7 +123,11 @@ function writeNew(path: string, text: string, mode: number): void {
     const code = systemCodeOf(error);
     throw code === 'EEXIST' ? taken(path, error) : unusable(path, `it can't be written (${code ?? 'unknown'})`, error);
   } finally {
-    rmSync(temporary, { force: true });
+    try {
+      rmSync(temporary, { force: true });
+    } catch {
+      // Where the folder is none, nothing was written.
+    }
   }
 }
 
@@ -123,5 +142,5 @@ function unusable(file: string, reason: string, cause?: unknown): FettleError {
 
 function aboutFile(error: unknown, file: string): unknown {
   if (!(error instanceof FettleError) || error.data.file !== undefined) return error;
-  return new FettleError(error.code, { data: { ...error.data, file }, cause: error });
+  return new FettleError('key_unusable', { data: { ...error.data, file }, cause: error });
 }

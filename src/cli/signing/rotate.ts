@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { FettleError, toFettleError } from '../../domain/errors.ts';
+import { FettleError, systemCodeOf, toFettleError } from '../../domain/errors.ts';
 import type { Clock } from '../../domain/id.ts';
 import { writeDurably } from '../../files/durable.ts';
 import { artifactPath, INDEX_FILE, type Index, readIndex } from '../../origin/feed-format.ts';
 import { headOf, isSignedText } from '../../origin/feed-signature.ts';
-import { rotationText } from '../../origin/key-rotation.ts';
+import { readRotation, rotationText } from '../../origin/key-rotation.ts';
 import type { MinisignPublicKey } from '../../origin/minisign.ts';
 import type { MinisignSecretKey } from '../../origin/minisign-secret.ts';
 import { lockFeed } from '../publish.ts';
@@ -47,14 +47,24 @@ export async function rotate(options: RotateOptions): Promise<Rotated> {
   if (options.revoke && !secret) {
     throw refused('--revoke needs the new secret key itself (--new FILE, not FILE.pub): all is signed anew with it');
   }
+  // Before the lock, which would make the folder.
+  readUnknown(folder, refused);
   const unlock = await lockFeed({ folder, clock });
   try {
-    const index = readUnknown(folder);
+    const index = readUnknown(folder, refused);
     if (index.head === undefined) throw refused('this feed is not signed; publish with --key first');
     const own = from.publicKey.text;
     // The second time, with `revoke`, the new key may have signed it already.
     if (!isSignedText(index.head, index.signature, [own, newKey.text])) {
       throw refused(`its index is not signed with this key (${from.keyId})`);
+    }
+    const handedOver = (index.rotations ?? [])
+      .map(readRotation)
+      .some((one) => one?.from === own && one.to === newKey.text);
+    if (!handedOver && !isSignedText(index.head, index.signature, [own])) {
+      throw refused(
+        `its index is signed with the new key (${newKey.keyId}), which never took over from this one: are --key (the old) and --new the right way round?`,
+      );
     }
     if (headOf(index) !== index.head) throw refused('its index was changed after it was signed; look who did that');
     const date = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
@@ -96,13 +106,13 @@ export function describeRotated(done: Rotated): string[] {
 }
 
 /** The feed tells its app itself here. */
-function readUnknown(folder: string): Index {
+function readUnknown(folder: string, refused: (reason: string) => FettleError): Index {
   let text: string;
   try {
     text = readFileSync(join(folder, INDEX_FILE), 'utf8');
   } catch (error) {
-    const reason = `there is no ${INDEX_FILE} in ${folder}`;
-    throw new FettleError('publish_refused', { data: { reason }, cause: error });
+    const missing = ['ENOENT', 'ENOTDIR'].includes(systemCodeOf(error) ?? '');
+    throw missing ? refused(`there is no ${INDEX_FILE} in ${folder}`) : toFettleError(error, 'publish_refused');
   }
   let app = '';
   try {
@@ -110,5 +120,10 @@ function readUnknown(folder: string): Index {
   } catch {
     // Not JSON: reading it says so.
   }
-  return readIndex(text, { source: `folder ${folder}`, app }).index;
+  try {
+    return readIndex(text, { source: `folder ${folder}`, app }).index;
+  } catch (error) {
+    // Of whoever reads a feed, that is about an address in a configuration.
+    throw error instanceof FettleError ? refused(`${folder} is no feed: ${String(error.data.reason)}`) : error;
+  }
 }

@@ -160,10 +160,10 @@ const PLACES: readonly Shape[] = [
 /** A number, list or object of JSON: hidden, it would be JSON no more. */
 const isNoText = (name: string, value: string) => /"\s{0,4}:\s*$/.test(name) && /^(?:-?\d|[[{])/.test(value);
 
-/** `PWD=/srv/bot`, `tokenFile: bot.token`: where something is. Small letters of the first are of connection strings. */
+/** `PWD=/srv/bot`, `tokenFile: bot.token`: where something is, and what is said of it. Small letters of the first are of connection strings. */
 const isPlace = (name: string, value: string) =>
   (/^(?:PWD|_AUTH_SOCK)["']?\s?=/.test(name) && value.startsWith('/')) ||
-  (/(?:File|_FILE|-file|_PATH)["']?\s{0,3}[:=]/.test(name) && /^["']?[\w@%+~-]*[./]/.test(value));
+  (/(?:File|_FILE|-file|_PATH)["']?\s{0,3}[:=]/.test(name) && /^["']?(?:[\w@%+~-]*[./]|[a-z-]+["']?$)/.test(value));
 
 /** Does base64 hold `user:password`? */
 function isPair(value: string): boolean {

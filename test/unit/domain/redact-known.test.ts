@@ -121,7 +121,13 @@ test('where somebody works, who they are and what the machine is called are no s
   for (const text of [
     ...Object.values(shell).map((value) => `${value}: a folder that no git knows`),
     ...[`${folder}/logs/web.log of robot on robot-7`, `the machine ${hostname()}`],
-    ...['PWD=/srv/mybot', 'SSH_AUTH_SOCK=/tmp/ssh-XX/agent.12', 'tokenFile: bot.token', 'BOT_TOKEN_FILE=/run/x'],
+    ...[
+      'PWD=/srv/mybot',
+      'SSH_AUTH_SOCK=/tmp/ssh-XX/agent.12',
+      'tokenFile: bot.token',
+      'BOT_TOKEN_FILE=/run/x',
+      'source.tokenFile: there is no file',
+    ],
   ])
     expect(redact(text)).toBe(text);
   // Behind its name a value is hidden, whatever it is; and what only begins as a path does.
@@ -129,6 +135,7 @@ test('where somebody works, who they are and what the machine is called are no s
   expect(secretValues({ PWD: 'of-a-database', API_KEY: '/9j4AAQ/SkZJRg+AB==' })).toEqual([
     ...['of-a-database', '/9j4AAQ/SkZJRg+AB=='],
   ]);
+  expect(redact('secretFile: hunter2secret')).toBe(`secretFile: ${HIDDEN}`);
   expect(redact('Server=db;Uid=me;Pwd=/9j4AAQ')).toBe(`Server=db;Uid=me;Pwd=${HIDDEN}`);
 });
 
