@@ -109,7 +109,6 @@ apps:
     expect(doctor.out).toContain('This device belongs to the hub at wss://127.0.0.1:7412/agent');
     expect(doctor.out).not.toMatch(/WRONG|The hub|chats add|database/);
     const running = await machine.sh("ps -eo user:20=,pid=,args= | grep '[s]erver.mjs'");
-    console.log(running);
     expect(running).toMatch(/^fettle-hello +\d+ \S*node server\.mjs$/m);
     expect(await machine.sh(`ls ${HOME}`)).not.toMatch(/^enroll$/m);
   });
