@@ -183,10 +183,13 @@ export function redactDeep<T>(value: T, redact: Redact): T {
  */
 export function secretValues(env: Readonly<Record<string, string>>): string[] {
   return Object.entries(env).flatMap(([name, value]) => [
-    ...(isSecretName(name) && isTelling(value) && !HARMLESS.test(value) ? [value] : []),
+    ...(isSecretName(name) && isTelling(value) && !HARMLESS.test(value) && !isFolder(name, value) ? [value] : []),
     ...secretsInside(value),
   ]);
 }
+
+/** Where a shell is, which every path that it prints begins with. */
+const isFolder = (name: string, value: string) => name === 'PWD' && value.startsWith('/');
 
 /** Six characters, or four of which not all are letters: `main` would hide every branch of that name. */
 const isTelling = (value: string) => value.length >= 6 || (value.length >= 4 && !/^[a-z]+$/i.test(value));
