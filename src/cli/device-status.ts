@@ -24,7 +24,7 @@ import { FettleError } from '../domain/errors.ts';
 import { isFinal } from '../domain/update.ts';
 import type { Outcome } from '../protocol/messages.ts';
 import type { Facts } from './doctor/contract.ts';
-import { isEnrolled } from './enrolled.ts';
+import { hubOf } from './enrolled.ts';
 
 /** How an app of this device is, as can be told without a hub, an agent or a keeper. */
 export interface AppStatus {
@@ -50,8 +50,8 @@ export interface DeviceStatus {
   readonly keeper: boolean;
   readonly agent: boolean;
   readonly hub: boolean;
-  /** It belongs to a hub on another machine, or in another home. */
-  readonly hubElsewhere?: true;
+  /** Where the hub is, as `HOST:PORT`, of a device whose hub is elsewhere. */
+  readonly hubAt?: string | undefined;
   /** The configured chats, as the hub that runs says. */
   readonly chats: NonNullable<NonNullable<Facts['hub']>['chats']>;
   /** There are chats, and none of their people is an admin. */
@@ -76,7 +76,7 @@ export async function deviceStatus(facts: Facts, wanted: string | undefined): Pr
     keeper: keeper !== undefined,
     agent,
     hub: hub !== undefined,
-    ...(isEnrolled(layout) ? { hubElsewhere: true as const } : {}),
+    hubAt: hubOf(layout),
     chats: hub?.chats ?? [],
     ...(hub?.unclaimed ? { unclaimed: true } : {}),
     apps: await Promise.all(apps.map((app) => statusOf(facts, app))),

@@ -185,11 +185,11 @@ async function listenForDevices(
   at: { readonly host: string; readonly port: number },
   { layout, log }: Pick<ListenerDeps, 'layout' | 'log'>,
 ): Promise<number> {
-  if (at.port !== 0) return take(server, at.port, at.host);
+  if (at.port !== 0) return take(server, at.port, at.host, 'listen');
   const kept = Number(readTrimmed(layout.hub.openPort));
   const known = Number.isInteger(kept) && kept > 0;
-  const again = known ? await take(server, kept, at.host).catch(() => undefined) : undefined;
-  const port = again ?? (await take(server, 0, at.host));
+  const again = known ? await take(server, kept, at.host, 'listen').catch(() => undefined) : undefined;
+  const port = again ?? (await take(server, 0, at.host, 'listen'));
   if (!known) writeDurably(layout.hub.openPort, `${port}\n`);
   else if (port !== kept)
     log(
@@ -198,13 +198,13 @@ async function listenForDevices(
   return port;
 }
 
-/** @throws {FettleError} `port_in_use {port, reason}`, also for an address that is not this machine's */
-async function take(server: Server, port: number, host: string): Promise<number> {
+/** @param key of `hub`, that said so. @throws {FettleError} `port_in_use {port, reason}`, also for an address that is not this machine's */
+async function take(server: Server, port: number, host: string, key: 'port' | 'listen' = 'port'): Promise<number> {
   try {
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code;
-    const address = host === '127.0.0.1' ? undefined : `${host}:${port}`;
+    const address = key === 'listen' ? `${host}:${port}` : undefined;
     throw new FettleError('port_in_use', { data: { port, address, reason }, cause: error });
   } finally {
     server.removeAllListeners('error');

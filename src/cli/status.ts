@@ -35,9 +35,12 @@ export async function runStatus(options: RunStatus): Promise<0 | 1> {
 const words = MESSAGES.en;
 
 function ofAll(status: DeviceStatus): string[] {
-  const parts = (['keeper', 'agent', 'hub'] as const).filter((part) => part !== 'hub' || !status.hubElsewhere);
-  const alive = parts.map((part) => `${part} ${status[part] ? 'runs' : 'is DOWN'}`);
-  if (status.hubElsewhere) alive.push('hub elsewhere');
+  const { hubAt } = status;
+  const parts = (['keeper', 'agent', 'hub'] as const).filter((part) => part !== 'hub' || hubAt === undefined);
+  const alive = [
+    ...parts.map((part) => `${part} ${status[part] ? 'runs' : 'is DOWN'}`),
+    ...(hubAt === undefined ? [] : [`its hub is at ${hubAt}`]),
+  ];
   const rows = status.apps.map((one) => [
     one.app,
     one.version ?? 'not installed',

@@ -85,13 +85,16 @@ export async function startRoles(
   // A device whose hub is elsewhere has an agent alone, and its own file is another.
   const alone = isEnrolled(options.layout);
   const config = options.config ?? (alone ? agentFile(options.layout) : undefined);
+  // What failed before, for a reason that may be mended by now, is not this start's.
+  const { apps } = await keeper.ask('status', {});
+  const before = { hub: apps.hub?.crashes ?? 0, agent: apps.agent?.crashes ?? 0 };
   for (const role of roles) {
     if (alone && role === 'hub') continue;
     await keeper.ask('keep', { app: role, spec: roleSpec({ ...options, config }, role) });
     await keeper.ask('start', { app: role });
   }
-  if (alone) await agentRuns(options, keeper);
-  else await hubReady(options, keeper);
+  if (alone) await agentRuns(options, keeper, before.agent);
+  else await hubReady(options, keeper, before);
 }
 
 /**
@@ -176,11 +179,12 @@ async function prepareDevice(
 async function agentRuns(
   { layout, signal }: Pick<UpOptions, 'layout' | 'signal'>,
   keeper: KeeperClient,
+  before: number,
 ): Promise<void> {
   const end = performance.now() + KEEPER_MS;
   while (performance.now() < end && !signal.aborted) {
     const { apps } = await keeper.ask('status', {});
-    if ((apps.agent?.crashes ?? 0) >= TOO_MANY_CRASHES) {
+    if ((apps.agent?.crashes ?? 0) - before >= TOO_MANY_CRASHES) {
       const reason = readTail(layout.appLog('agent'), 3, 2_000).split('\n').at(-1) ?? '';
       throw new FettleError('keeper_unreachable', { data: { reason, log: layout.appLog('agent') } });
     }
@@ -287,6 +291,7 @@ export function roleSpec(
 async function hubReady(
   { layout, say, signal }: Pick<UpOptions, 'layout' | 'say' | 'signal'>,
   keeper: KeeperClient,
+  before: Readonly<Record<'hub' | 'agent', number>>,
 ): Promise<void> {
   const end = performance.now() + READY_MS;
   const said = new Set<string>();
@@ -304,7 +309,7 @@ async function hubReady(
     }
     const { apps } = await keeper.ask('status', {});
     for (const role of ['hub', 'agent'] as const) {
-      if ((apps[role]?.crashes ?? 0) < TOO_MANY_CRASHES) continue;
+      if ((apps[role]?.crashes ?? 0) - before[role] < TOO_MANY_CRASHES) continue;
       const reason = readTail(layout.appLog(role), 3, 2_000).split('\n').at(-1) ?? '';
       throw new FettleError('hub_unreachable', {
         data: { reason: `the ${role} does not start: ${reason}`, log: layout.appLog(role) },

@@ -9,7 +9,7 @@ const TEXT = {
   en: {
     title: (name: string | undefined, count: number) =>
       count > 1 ? `A line for ${count} devices` : name === undefined ? 'A line for one device' : `A line for ${name}`,
-    paste: 'Paste it into a shell of the device. Leave out its sudo for a Fettle of your own user alone.',
+    paste: 'Paste it into a shell of the device. Without its sudo, Fettle is installed for your user alone.',
     until: (ahead: string, count: number) =>
       count > 1 ? `It is good for ${count} devices, ${ahead} at the latest.` : `It works once, ${ahead} at the latest.`,
     gone: 'The line was for one reading and is not kept: /device enroll gives another.',

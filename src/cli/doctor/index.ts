@@ -1,5 +1,6 @@
 import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
+import { isEnrolled } from '../enrolled.ts';
 import { machineClock } from '../npm-tools.ts';
 import { audit } from './audit.ts';
 import { backups } from './backups.ts';
@@ -38,6 +39,9 @@ const CHECKS: readonly Check[] = [
   sources,
 ];
 
+/** What a device whose hub is elsewhere does not have. */
+const OF_HUBS: readonly Check[] = [hub, chats, database];
+
 export interface DoctorOptions {
   readonly layout: HomeLayout;
   readonly environment: Environment;
@@ -66,10 +70,11 @@ export async function runDoctor(options: DoctorOptions): Promise<number> {
   const facts = await readFacts({ ...options, clock: machineClock });
   const groups: Group[] = [];
   // All begin at once: what waits for a network must not wait for a disk as well.
-  const running = CHECKS.map((check) => run(check, facts));
+  const checks = isEnrolled(facts.layout) ? CHECKS.filter((check) => !OF_HUBS.includes(check)) : CHECKS;
+  const running = checks.map((check) => run(check, facts));
   for (const [index, group] of running.entries()) {
     const findings = await group;
-    const title = CHECKS[index]?.title ?? '';
+    const title = checks[index]?.title ?? '';
     groups.push({ title, findings });
     if (json || findings.length === 0) continue;
     say(title);

@@ -11,7 +11,7 @@ import type { Environment } from '../../../config/environment.ts';
 import { type HomeLayout, readServiceRecord } from '../../../config/home.ts';
 import { FettleError } from '../../domain/errors.ts';
 import { isLoopback } from '../../domain/loopback.ts';
-import { makeFolder, readTrimmed, writeDurably } from '../../files/durable.ts';
+import { makeFolder, writeDurably } from '../../files/durable.ts';
 import { createSeenFile } from '../../origin/seen.ts';
 import { openKey } from '../../protocol/key.ts';
 import { agentFile } from '../enrolled.ts';
@@ -243,12 +243,6 @@ function parseJson(text: string): unknown {
 }
 
 const bad = (reason: string) => new FettleError('bad_arguments', { data: { reason } });
-
-/** Which hub a home belongs to, for people. */
-export function hubOf(layout: HomeLayout): string | undefined {
-  const parsed = HubFile.safeParse(parseJson(readTrimmed(hubFile(layout)) ?? ''));
-  return parsed.success && URL.canParse(parsed.data.address) ? new URL(parsed.data.address).host : undefined;
-}
 
 const STARTING = `# This device's own file: what Fettle may do here. The hub can't change it, and can order nothing that it does not name.
 # The same file may be on every device of a fleet. docs/fleet.md and docs/configure.md say more; after a change restart the

@@ -154,8 +154,8 @@ function* after(plan: ServicePlan, loaded: LoadedConfig): Generator<string> {
   const names = units.map(({ name }) => name).join(' and ');
   if (running.how === 'service' && changed.length > 0)
     yield `What has changed counts from the next start: \`${manager.command} restart ${names.replace(' and ', ' ')}\` (stops the apps, and starts them)`;
-  const look = plan.device ? '`fettle status` shows how this device is' : '`fettle chat` opens the chat';
-  yield `Fettle runs as ${names} and starts with the machine. ${look}, \`${manager.command} stop ${units[0]?.name}\` stops everything.`;
+  const look = plan.device ? '' : '`fettle chat` opens the chat, ';
+  yield `Fettle runs as ${names} and starts with the machine. ${look}\`${manager.command} stop ${units[0]?.name}\` stops everything.`;
   yield* usersLines(plan, loaded);
   if (options.user && !existsSync(join('/var/lib/systemd/linger', owner.name)))
     yield `When ${owner.name} logs out, it is stopped, and it starts at the next login only: \`loginctl enable-linger ${owner.name}\` changes that.`;

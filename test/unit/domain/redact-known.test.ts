@@ -186,3 +186,8 @@ test('the line that enrols a device stays where it is handed out', () => {
   expect(createRedactor()(line)).not.toContain('k7m2');
   expect(createRedactor({ keepEnrolment: true })(line)).toBe(line);
 });
+
+test('the folder that a shell is in is no password, whatever its variable is called', () => {
+  expect(secretValues({ PWD: '/var/lib', DB_PWD: '/var/lib/x1' })).toEqual(['/var/lib/x1']);
+  expect(secretValues({ PWD: 'hunter22' })).toEqual(['hunter22']);
+});
