@@ -233,6 +233,8 @@ function plain(part: string): string {
 
 /** Does a variable's name say that its value is a secret? */
 export function isSecretName(name: string): boolean {
+  // The working directory, which every shell sets, as `OLDPWD` is that of before.
+  if (name === 'PWD') return false;
   return /token|secret|key|passw|passphrase|credential|auth(?!ors?(?:_|$))|cookie|(?:^|_)(?:pass|pwd|psk|dsn)$/i.test(
     name,
   );

@@ -130,6 +130,8 @@ test('short values: by the word from 4 characters on, anywhere from 6 on, never 
     secretValues({ TOKEN: 'test', A_KEY: 'true', KEY: '123', SECRET: 'main', S_KEY: 'ab1!', AUTHOR: 'Jane Doe' }),
   ).toEqual(['ab1!']);
   expect(secretsInside('{"a":{"client_secret":"of-json"}}')).toEqual(['of-json']);
+  const folders = { PWD: '/srv/checkout-of-mine', OLDPWD: '/srv/another-folder' };
+  expect(secretValues({ ...folders, DB_PWD: 'of-the-database' })).toEqual(['of-the-database']);
 });
 
 test('homes: of others too, in addresses of files, and where one is /', () => {
