@@ -37,6 +37,8 @@ export interface Sent {
 /** More refusals than that in an hour are only counted: whoever floods the log must not drive out what is in it. */
 const REFUSALS = 120;
 const HOUR_MS = 60 * 60_000;
+/** Of an address that an order names: an entry is one line of a message. */
+const MAX_FROM = 300;
 
 export function createOrderAudit(
   log: Pick<AuditLog, 'append' | 'note' | 'recent'>,
@@ -88,6 +90,8 @@ function entryOf(order: Order, verdict: string, sent: Sent | undefined): DeviceE
   const more = {
     to: release?.version,
     release: release?.digest,
+    // Where a hub sent the device, should it be somebody else's one day.
+    from: release?.source && `${release.source.kind} ${release.source.address}`.slice(0, MAX_FROM),
     backup: backupSeq,
     withData: withData || undefined,
     force: force || undefined,
