@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { secretsInside, secretValues } from '../src/domain/redact.ts';
@@ -76,10 +77,21 @@ export function readKnownSecrets({ layout, configFile, userHome, variables }: Kn
     values.push(...ofVariables(text), ...secretsInside(text));
     if (!/\.env/.test(basename(file)) && !text.trim().includes('\n') && !text.includes('{')) values.push(text.trim());
   }
+  const named = ordinary(variables, userHome, layout);
   return {
-    values: [...new Set(values)].filter((value) => value.length >= 4),
+    values: [...new Set(values)].filter((value) => value.length >= 4 && !named.has(value)),
     stale: () => [...stamps].some(([file, stamp]) => stampOf(file) !== stamp),
   };
+}
+
+/**
+ * What everybody calls this machine, its user and its folders. Where somebody's password is the same word, it is hidden behind its
+ * name alone: hidden everywhere, no message would say any more of what it speaks.
+ */
+function ordinary(variables: KnownSecretsOptions['variables'], userHome: string, layout: HomeLayout): Set<string> {
+  const { USER, LOGNAME, HOSTNAME, PWD, OLDPWD } = variables;
+  const all = [USER, LOGNAME, HOSTNAME, hostname(), PWD, OLDPWD, userHome, layout.home];
+  return new Set(all.filter((one) => one !== undefined));
 }
 
 function stampOf(file: string): string {

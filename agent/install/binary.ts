@@ -1,7 +1,8 @@
 import {
-  chmodSync,
   closeSync,
   constants,
+  fchmodSync,
+  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -225,8 +226,7 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
       }
       signal.throwIfAborted();
       if (old === undefined) {
-        chmodSync(beside, 0o755);
-        syncFile(beside);
+        makeExecutable(beside);
       } else {
         await carryOver(old, beside, signal, deps.spawn);
       }
@@ -311,6 +311,17 @@ function isExecutableOf(pid: number, file: { readonly dev: bigint; readonly ino:
 
 function isFile(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+/** A link that somebody else put there is not followed. */
+function makeExecutable(path: string): void {
+  const handle = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    fchmodSync(handle, 0o755);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 function isScript(path: string): boolean {

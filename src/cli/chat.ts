@@ -39,10 +39,10 @@ const TEXT = {
   },
   zh: {
     prompt: 'fettle> ',
-    reconnecting: '正在重新连接中心……',
+    reconnecting: '正在重新连接 hub……',
     reconnected: '已重新连接',
-    never: '中心没有响应。请用 `fettle up` 启动它，或查看 Fettle 主目录中的 logs/hub.log；root 的服务需用 sudo 访问。',
-    gone: '中心离开太久了。请用 `fettle up` 启动它；您的请求会在下次 `fettle chat` 时得到答复。',
+    never: 'hub 没有响应。请用 `fettle up` 启动它，或查看 Fettle 主目录中的 logs/hub.log；root 的服务需用 sudo 访问。',
+    gone: 'hub 离开太久了。请用 `fettle up` 启动它；您的请求会在下次 `fettle chat` 时得到答复。',
     bye: '正在进行的操作会继续，结果会在下次 `fettle chat` 时显示。',
   },
 } as const;

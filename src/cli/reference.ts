@@ -61,7 +61,7 @@ export function configurationReference(): string {
     MADE,
     'One file, `fettle.yaml` in the home (or `--config FILE`), serves hub and agent on one machine. Relative paths start at the file. A key that is not listed here is an error, which names the file, the line and the nearest key. Durations are written with their unit: `500ms`, `90s`, `5m`, `1.5h`, `14d`.',
     ['| key | value | default | means |', '|---|---|---|---|', ...rowsOf(written, read, '')].join('\n'),
-    'A device of a fleet has an `agent.yaml` in its home, with `apps`, `fettle`, `updates`, `tools` and `policyKey` alone: [policy.md](policy.md). Where it is there, the agent reads it and not `fettle.yaml`.',
+    'A device of a fleet has an `agent.yaml` in its home, with `apps`, `fettle`, `updates`, `allowInsecure`, `tools` and `policyKey` alone: [policy.md](policy.md). Where it is there, the agent reads it and not `fettle.yaml`.',
     '## Environment',
     [
       '| variable | means |',
@@ -69,7 +69,7 @@ export function configurationReference(): string {
       '| `FETTLE_HOME` | The home: everything that Fettle keeps. Default: `~/.fettle`, or `data` in a checkout. |',
       '| `FETTLE_PORT` | Port of the hub on loopback; 0 takes any free one and keeps it. |',
       '| `FETTLE_GITHUB_TOKEN` | A token for sources `github` at api.github.com that have no `tokenFile`. Apps do not get it; a service does not take it over. |',
-      '| `FETTLE_KEY_PASSWORD` | Password of a key that signs releases, for `fettle keygen`, `sign`, `publish` and `rotate`. Nothing else is given it. |',
+      '| `FETTLE_KEY_PASSWORD` | Password of a key that signs, for `fettle keygen`, `sign`, `publish`, `rotate` and `policy sign`. Nothing else is given it. |',
       '| `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | For what is fetched. |',
       '| `NO_COLOR` | No colours in the terminal. |',
       '| `LC_ALL`, `LC_MESSAGES`, `LANG` | Language of the terminal: `zh…` is Chinese, everything else English. |',
@@ -86,10 +86,17 @@ function rowsOf(written: Node, read: Node | undefined, prefix: string): string[]
     const required = written.required?.includes(name) === true;
     return [
       `| \`${key}\` | ${cell(typeOf(node))} | ${required ? 'required' : cell(defaultOf(node, output))} | ${cell(node.description ?? '')} |`,
-      ...(node.properties ? rowsOf(node, output, `${key}.`) : []),
+      ...rowsOf(node.properties ? node : alternatives(node), output, `${key}.`),
       ...(inside?.properties ? rowsOf(inside, outputInside, `${key}.NAME.`) : []),
     ];
   });
+}
+
+/** The keys of a value that is a map in one of several ways of writing it; of two maps (`github`, `gitea`) each key once. */
+function alternatives({ anyOf = [] }: Node): Node {
+  const maps = anyOf.filter((one) => one.properties !== undefined);
+  const properties = Object.assign({}, ...maps.toReversed().map((one) => one.properties));
+  return maps.length === 1 ? (maps[0] as Node) : { properties };
 }
 
 /** Inside a table's cell. */

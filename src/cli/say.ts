@@ -29,10 +29,10 @@ const TEXT = {
     reconnecting: 'reconnecting to the hub …',
   },
   zh: {
-    never: '中心没有响应。请用 `fettle up` 启动它；root 的服务需用 sudo 访问。',
-    gone: '中心已断开，一直没有恢复。操作会继续；`fettle doctor` 会说明问题。',
+    never: 'hub 没有响应。请用 `fettle up` 启动它；root 的服务需用 sudo 访问。',
+    gone: 'hub 已断开，一直没有恢复。操作会继续；`fettle doctor` 会说明问题。',
     late: '没有及时得到最终答复。操作会继续；`fettle chat` 会显示结果。',
-    reconnecting: '正在重新连接中心……',
+    reconnecting: '正在重新连接 hub……',
   },
 } as const;
 

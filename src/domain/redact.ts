@@ -183,13 +183,22 @@ export function redactDeep<T>(value: T, redact: Redact): T {
  */
 export function secretValues(env: Readonly<Record<string, string>>): string[] {
   return Object.entries(env).flatMap(([name, value]) => [
-    ...(isSecretName(name) && isTelling(value) && !HARMLESS.test(value) ? [value] : []),
+    ...(isSecretName(name) && isTelling(value) && !HARMLESS.test(value) && !isPlace(name, value) ? [value] : []),
     ...secretsInside(value),
   ]);
 }
 
 /** Six characters, or four of which not all are letters: `main` would hide every branch of that name. */
 const isTelling = (value: string) => value.length >= 6 || (value.length >= 4 && !/^[a-z]+$/i.test(value));
+
+/**
+ * Does a variable say where something is? Every shell sets `PWD`, every session some of the others: taken for a secret, the
+ * folder that a person works in would be hidden wherever it is named. Base64 may begin with a slash, too, so the name counts.
+ */
+const isPlace = (name: string, value: string) =>
+  /^(?:~|\.{0,2})\//.test(value) &&
+  (/^(?:PWD|OLDPWD|XAUTHORITY|SSH_AUTH_SOCK)$|_(?:file|path|dir|folder|sock|socket)$/i.test(name) ||
+    /^[\w@%+~./-]+\.(?:json|ya?ml|toml|conf|pem|key|crt|p12|pfx|txt|sock)$/i.test(value));
 
 /** Values that are words of the settings of everybody. */
 const HARMLESS =
@@ -233,8 +242,6 @@ function plain(part: string): string {
 
 /** Does a variable's name say that its value is a secret? */
 export function isSecretName(name: string): boolean {
-  // The working directory, which every shell sets, as `OLDPWD` is that of before.
-  if (name === 'PWD') return false;
   return /token|secret|key|passw|passphrase|credential|auth(?!ors?(?:_|$))|cookie|(?:^|_)(?:pass|pwd|psk|dsn)$/i.test(
     name,
   );

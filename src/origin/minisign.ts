@@ -113,7 +113,8 @@ export function verifyMinisign(options: {
   // An id is chosen freely, so that two keys may share one.
   const candidates = options.keys.filter((key) => key.keyId === signature.keyId);
   if (candidates.length === 0) {
-    const wanted = options.keys.map((key) => key.keyId).join(', ') || 'none';
+    // A file has the text, and a signature the id alone.
+    const wanted = options.keys.map(({ keyId, text }) => `${keyId}, ${text.slice(0, 8)}…`).join('; ') || 'none';
     throw unverified(`it is signed with key ${signature.keyId}, which is not trusted here (trusted: ${wanted})`);
   }
   const bytes = signedBytes(message, signature);

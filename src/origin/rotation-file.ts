@@ -16,9 +16,9 @@ export function createRotationFile(path: string): RotationStore {
     try {
       return parse(JSON.parse(readFileSync(path, 'utf8')));
     } catch (error) {
-      const reason =
-        'it says which keys are revoked, and is damaged; put it back from a backup, or remove it to trust the keys of the file again';
-      throw new FettleError('key_unusable', { data: { file: path, reason }, cause: error });
+      const reason = 'it says which keys are revoked, and is damaged';
+      const advice = 'Put it back from a backup, or remove it to trust the keys of the file again.';
+      throw new FettleError('key_unusable', { data: { file: path, reason, advice }, cause: error });
     }
   };
   const parser = async () => (await import('./key-rotation.ts')).KeptRotations;

@@ -225,7 +225,13 @@ export const HubMessage = z.discriminatedUnion('type', [
     capability: Capability.optional(),
     notBefore: at,
     expiresAt: at,
+    /** As of an order. */
     now: at.optional(),
+    after: z.number().nonnegative().optional(),
+    /** What the asker is at the hub: a tool may be for admins alone. Absent: an older hub has looked itself. */
+    role: z.enum(['operator', 'admin']).optional(),
+    /** This request's entry in the hub's audit log. */
+    log: link.optional(),
   }),
   z.object({ type: z.literal('tool-ack'), request: id }),
   // A file of the device that somebody else than the hub has signed (policy-document.ts).
@@ -249,6 +255,8 @@ export const AgentMessage = z.discriminatedUnion('type', [
       .string()
       .regex(/^[0-9a-f]{64}$/)
       .optional(),
+    /** Over all of this (`aboutProof`). Without it, an agent of before, nothing is made of `machine`. */
+    about: z.string().max(200).optional(),
   }),
   z.object({
     type: z.literal('inventory'),

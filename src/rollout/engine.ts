@@ -370,7 +370,9 @@ export function createEngine(deps: EngineDeps): Engine {
           return onOutcome(peer, message.outcome);
         case 'local-outcome':
           if ((await change((trx) => takeLocalOutcome(trx, peer, message, deps.announcer, clock.now()))) === 'foreign')
-            return logForeign(`${peer.device} told an outcome of ${message.outcome.update}, another device's: refused`);
+            return logForeign(
+              `capability_denied: ${peer.device} told an outcome of ${message.outcome.update}, another device's: refused`,
+            );
           deps.gateway().send(peer.device, { type: 'outcome-ack', update: message.outcome.update });
           return onChange();
         case 'cancel-result':

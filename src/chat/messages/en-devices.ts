@@ -9,17 +9,20 @@ const ENROLL = {
     'The line has a key to this hub in it, and others read this chat.',
     'Ask again in a direct message to me, or in `fettle chat`.',
   ],
-  wrong: ['This token is none of this hub.', 'Copy the whole line again, or make a new one: /device enroll.'],
+  wrong: ['This hub did not make this token.', 'Copy the whole line again, or make a new one: /device enroll.'],
   late: ['This token has expired.', 'Make a new line: /device enroll; with --for 24h it is good for longer.'],
   used: ['This token has been used.', 'Make a new line: /device enroll; with --count 10 it is good for ten devices.'],
   rate: ['Too many wrong tokens.', 'Wait ten minutes.'],
-  key: ["The device's key is none that Fettle makes.", 'On the device: `fettle enroll --new-key`.'],
+  key: [
+    "The device's key is none that Fettle makes.",
+    'Paste the line on the device again, with --new-key at its end.',
+  ],
 } as const;
 
 export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   device_offline: (d, now) => ({
     text: `${device(d)} is offline${d.lastSeenAt ? ` (last seen ${when(d.lastSeenAt, now)})` : ''}.`,
-    next: `An update waits for it${d.until ? ` until ${when(d.until, undefined)}` : ''}, or cancel it.`,
+    next: `An update waits for it${d.until ? ` until ${when(d.until, undefined)}` : ''}; /update cancel gives it up.`,
   }),
   device_lost: (d) =>
     d.why === 'revoked'
@@ -39,7 +42,7 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   order_replayed: () => ({ text: 'The device had this order before and refused it.', next: 'Ask again.' }),
   bad_signature: () => ({
     text: "The order's signature is not that of the hub which this device trusts.",
-    next: 'If the hub was moved or replaced, enroll the device again.',
+    next: 'If the hub was moved or replaced, enroll the device again: /device enroll. If not, somebody else gives orders.',
   }),
   hub_identity_invalid: (d) => ({
     text: `The device does not know its hub: ${t(d.file)} can't be used${because(d)}.`,
@@ -69,11 +72,11 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   }),
   device_cloned: (d) => ({
     text: `The key of ${device(d)} is used on two machines: both are held.`,
-    next: 'On each: `fettle enroll --new-key` with a new line of /device enroll. Then /device revoke the old one.',
+    next: 'On each: paste a new line of /device enroll, with ` --new-key` at its end. Then /device revoke the old one.',
   }),
   device_revoked: (d) => ({
     text: `${device(d)} was revoked: its key is worth nothing any more.`,
-    next: 'To let it in again: /device enroll, and on the device `fettle enroll --new-key` with that line.',
+    next: 'To let it in again: /device enroll, and paste that line on the device with ` --new-key` at its end.',
   }),
   device_is_local: (d) => ({
     text: `${device(d)} is the hub's own machine: it can't be revoked.`,
@@ -104,6 +107,10 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   tool_end_unknown: (d) => ({
     text: `${t(d.tool)} was begun, and how it ended is not known: the device's agent stopped meanwhile.`,
     next: 'It is not run again by itself. Look at the device, then ask anew.',
+  }),
+  tools_unknown: (d) => ({
+    text: `Which tools ${t(d.devices)} has is not known yet: it has not told this hub. No other device has ${t(d.tool)}.`,
+    next: 'Ask again when it is connected; /device list shows it.',
   }),
   policy_refused: (d) => ({
     text: `The device did not take the policy${because(d)}.`,

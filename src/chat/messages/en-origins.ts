@@ -15,11 +15,11 @@ export const originProblems: Record<OriginCode, ProblemWriter> = {
   }),
   source_invalid: (d) => ({
     text: `The source ${t(d.source)} answered, but not with releases${because(d)}.`,
-    next: 'Look at its address in fettle.yaml.',
+    next: 'Look at its address in the configuration (`source`); nothing was changed.',
   }),
   source_expired: (d) => ({
     text: `What the source ${t(d.source)} says has expired${d.expiredAt ? ` (${when(d.expiredAt, undefined)})` : ''}.`,
-    next: 'Publish it again (fettle publish).',
+    next: 'Whoever publishes renews it: fettle publish, with any version that is there. /update now still works; nothing comes by itself.',
   }),
   source_rolled_back: (d) => ({
     text: `The source ${t(d.source)} offers an older state than it did before${because(d)}; this may be an attack.`,
@@ -27,7 +27,7 @@ export const originProblems: Record<OriginCode, ProblemWriter> = {
   }),
   artifact_unverified: (d) => ({
     text: `What was fetched${ofApp(d)} could not be proven authentic${because(d)}.`,
-    next: 'Nothing was installed. Look at the keys and the signature.',
+    next: 'Nothing was installed. Where the reason is expected: publish the release again, signed; or mend `keys` (git: `refs`, `signedBy`) in the file on the device.',
   }),
   artifact_mismatch: (d) => ({
     text: `What was fetched${ofApp(d)} is not what the source promised (its digest differs)${because(d)}.`,
@@ -53,6 +53,6 @@ export const originProblems: Record<OriginCode, ProblemWriter> = {
   }),
   key_unusable: (d) => ({
     text: `The key${d.file ? ` ${t(d.file)}` : ''} can't be used${because(d)}.`,
-    next: 'fettle keygen makes a key; a password is asked for, or taken from --password-file.',
+    next: t(d.advice) || '`fettle keygen` and `minisign -G` make keys; see docs/signing.md.',
   }),
 };

@@ -308,7 +308,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `The other side said something that makes no sense${because(d)}.`,
     next: 'Are both of them versions that belong together?',
   }),
-  publish_refused: (d) => ({ text: `This can't be published${because(d)}.` }),
+  publish_refused: (d) => ({ text: `Nothing was published${because(d)}.`, next: t(d.advice) || undefined }),
   internal: (d) => ({
     text: `Something went wrong inside Fettle${because(d)}.`,
     next: d.log ? `Its log has the details: ${t(d.log)}` : "The hub's log has the details.",

@@ -14,13 +14,13 @@ const ENROLL = {
   late: ['这个令牌已过期。', '用 /device enroll 生成新的命令；加 --for 24h 可延长有效期。'],
   used: ['这个令牌已被使用。', '用 /device enroll 生成新的命令；加 --count 10 可供十台设备使用。'],
   rate: ['错误的令牌太多。', '请等待十分钟。'],
-  key: ['设备的密钥不是 Fettle 生成的。', '在设备上运行 `fettle enroll --new-key`。'],
+  key: ['设备的密钥不是 Fettle 生成的。', '请在设备上重新执行该命令，并在末尾加上 --new-key。'],
 } as const;
 
 export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   device_offline: (d, now) => ({
     text: `${device(d)} 离线${d.lastSeenAt ? `（上次在线：${when(d.lastSeenAt, now)}）` : ''}。`,
-    next: `更新会等它上线${d.until ? `，直到 ${when(d.until, undefined)}` : ''}；也可以取消。`,
+    next: `更新会等它上线${d.until ? `，直到 ${when(d.until, undefined)}` : ''}；/update cancel 可以取消。`,
   }),
   device_lost: (d) =>
     d.why === 'revoked'
@@ -33,11 +33,11 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   order_expired: () => ({ text: '指令到达设备时已过期。', next: '请重试；若经常发生，请检查网络连接。' }),
   order_replayed: () => ({ text: '设备收到过这条指令，已拒绝。', next: '请重新发起。' }),
   bad_signature: () => ({
-    text: '指令的签名不属于该设备信任的中心。',
-    next: '若中心被迁移或更换，请重新登记设备。',
+    text: '指令的签名不属于该设备信任的 hub。',
+    next: '若 hub 被迁移或更换，请用 /device enroll 重新登记设备；否则说明有人冒充 hub 下达指令。',
   }),
   hub_identity_invalid: (d) => ({
-    text: `设备不知道自己的中心：无法使用 ${t(d.file)}${because(d)}。`,
+    text: `设备不知道自己的 hub：无法使用 ${t(d.file)}${because(d)}。`,
     next: '请重新登记设备，或修正该文件。',
   }),
   hub_not_proven: (d) => ({
@@ -64,11 +64,11 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   }),
   device_cloned: (d) => ({
     text: `${device(d)} 的密钥在两台机器上使用：两台都已暂停。`,
-    next: '在每台上用 /device enroll 的新命令并加 `fettle enroll --new-key` 重新登记，然后 /device revoke 旧的那台。',
+    next: '为每台各用 /device enroll 生成一条新命令，在末尾加上 ` --new-key` 后粘贴执行，然后 /device revoke 旧的那台。',
   }),
   device_revoked: (d) => ({
     text: `${device(d)} 已被吊销，它的密钥已作废。`,
-    next: '要重新加入：/device enroll，然后在设备上用该命令执行 `fettle enroll --new-key`。',
+    next: '要重新加入：用 /device enroll 生成新命令，在末尾加上 ` --new-key` 后粘贴到设备上执行。',
   }),
   device_is_local: (d) => ({
     text: `${device(d)} 是 hub 所在的机器，不能吊销。`,
@@ -95,8 +95,12 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
     next: d.expected ? `应为：${t(d.expected)}。` : undefined,
   }),
   tool_end_unknown: (d) => ({
-    text: `${t(d.tool)} 已经开始运行，但结果未知：设备上的代理在此期间停止了。`,
+    text: `${t(d.tool)} 已经开始运行，但结果未知：设备上的 agent 在此期间停止了。`,
     next: '它不会自动再次运行。请检查设备，然后重新发起。',
+  }),
+  tools_unknown: (d) => ({
+    text: `还不知道 ${t(d.devices)} 有哪些工具：它尚未连接过。其他设备都没有 ${t(d.tool)}。`,
+    next: '等它连接后再试；/device list 会显示它的状态。',
   }),
   policy_refused: (d) => ({
     text: `设备没有接受该策略${because(d)}。`,

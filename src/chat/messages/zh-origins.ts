@@ -14,11 +14,11 @@ export const originProblems: Record<OriginCode, ProblemWriter> = {
   }),
   source_invalid: (d) => ({
     text: `来源 ${t(d.source)} 有响应，但内容不是版本信息${because(d)}。`,
-    next: '请检查 fettle.yaml 中的地址。',
+    next: '请检查配置中的地址（`source`）；没有做任何改动。',
   }),
   source_expired: (d) => ({
     text: `来源 ${t(d.source)} 的内容已过期${d.expiredAt ? `（${when(d.expiredAt, undefined)}）` : ''}。`,
-    next: '请重新发布（fettle publish）。',
+    next: '请由发布者用 fettle publish 重新发布任一已有版本来续期。/update now 仍可使用，但不会自动更新。',
   }),
   source_rolled_back: (d) => ({
     text: `来源 ${t(d.source)} 提供的内容比以前旧${because(d)}，可能是攻击。`,
@@ -26,7 +26,7 @@ export const originProblems: Record<OriginCode, ProblemWriter> = {
   }),
   artifact_unverified: (d) => ({
     text: `无法证明下载的${of(d)}文件是真实的${because(d)}。`,
-    next: '没有安装任何东西。请检查密钥和签名。',
+    next: '没有安装任何东西。若原因在意料之中：请签名后重新发布，或修改设备文件中的 `keys`（git：`refs`、`signedBy`）。',
   }),
   artifact_mismatch: (d) => ({
     text: `下载的${of(d)}文件与来源所承诺的不符（摘要不同）${because(d)}。`,
@@ -49,6 +49,6 @@ export const originProblems: Record<OriginCode, ProblemWriter> = {
   }),
   key_unusable: (d) => ({
     text: `密钥${d.file ? ` ${t(d.file)} ` : ''}无法使用${because(d)}。`,
-    next: 'fettle keygen 可以生成密钥；密码会询问，或从 --password-file 读取。',
+    next: t(d.advice) || '`fettle keygen` 和 `minisign -G` 可以生成密钥，见 docs/signing.md。',
   }),
 };

@@ -94,7 +94,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     text: `${app(d)} 的 ${t(d.id) || '更新'} 没有在等待应用（${stateName(t(d.state))}）。`,
   }),
   agent_too_old: (d) => ({
-    text: `${device(d)} 的代理版本太旧，不支持此操作。`,
+    text: `${device(d)} 的 agent 版本太旧，不支持此操作。`,
     next: '/update now agent 可将其更新到与中枢相同的版本。',
   }),
   too_late_to_cancel: (d) => ({
@@ -233,11 +233,11 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   }),
   interrupted_too_often: (d) => ({
     text: `被中断的次数太多${d.times ? `（${t(d.times)} 次）` : ''}${d.state ? `，最后一次在：${stateName(t(d.state))}` : ''}。`,
-    next: '请先找出设备或代理重启的原因，然后再试。',
+    next: '请先找出设备或 agent 重启的原因，然后再试。',
   }),
   journal_unreadable: (d) => ({
-    text: `这个代理读不了正在进行的更新的日志${because(d)}。`,
-    next: '会重新启动之前的代理，由它继续。',
+    text: `这个 agent 读不了正在进行的更新的日志${because(d)}。`,
+    next: '会重新启动之前的 agent，由它继续。',
   }),
   build_failed: (d) => ({
     text: `${of(d).trimStart()}构建失败${because(d)}。`,
@@ -266,7 +266,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: '用 fettle chat 与它对话，或用 fettle down 停止它。',
   }),
   port_in_use: (d) => ({
-    text: d.address ? `中心无法在 ${t(d.address)} 监听${because(d)}。` : `端口 ${t(d.port)} 已被其他程序占用。`,
+    text: d.address ? `hub 无法在 ${t(d.address)} 监听${because(d)}。` : `端口 ${t(d.port)} 已被其他程序占用。`,
     next: d.address
       ? '请检查 fettle.yaml 中的 `hub.listen`。'
       : '请设置 FETTLE_PORT（0 表示任意空闲端口）或 fettle.yaml 中的 hub.port。',
@@ -281,7 +281,7 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
   }),
   platform_unsupported: (d) => ({ text: `Fettle 不支持 ${t(d.platform)}。`, next: '请使用 Linux。' }),
   hub_unreachable: (d) => ({
-    text: `中心没有响应${because(d)}。`,
+    text: `hub 没有响应${because(d)}。`,
     next: d.log ? `日志：${t(d.log)}` : '它在运行吗？fettle up 会启动它。',
   }),
   keeper_unreachable: (d) => ({
@@ -289,10 +289,10 @@ export const problems: Record<ErrorCode, ProblemWriter> = {
     next: d.log ? `日志：${t(d.log)}` : '它在运行吗？fettle up 会启动它。',
   }),
   protocol_violation: (d) => ({ text: `对方发来了无法理解的内容${because(d)}。`, next: '双方的版本是否匹配？' }),
-  publish_refused: (d) => ({ text: `无法发布${because(d)}。` }),
+  publish_refused: (d) => ({ text: `没有发布任何内容${because(d)}。`, next: t(d.advice) || undefined }),
   internal: (d) => ({
     text: `Fettle 内部出错${because(d)}。`,
-    next: d.log ? `详情见日志：${t(d.log)}` : '详情见中心的日志。',
+    next: d.log ? `详情见日志：${t(d.log)}` : '详情见 hub 的日志。',
   }),
 };
 

@@ -122,7 +122,7 @@ async function answer(adapter: Adapter, request: Request): Promise<string | unde
     tone: 'good' as const,
     title: chinese ? '收到，Fettle 能看到你的消息了' : 'Fettle hears you',
     text: [
-      chinese ? '设置还在进行。中心启动后即可使用 /update。' : 'It is being set up. /update works once its hub runs.',
+      chinese ? '设置还在进行。hub 启动后即可使用 /update。' : 'It is being set up. /update works once its hub runs.',
     ],
   };
   const message = {

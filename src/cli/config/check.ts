@@ -1,6 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import type { HubConfig } from '../../../config/hub-schema.ts';
 import { ConfigError, parseConfig } from '../../../config/load.ts';
-import { whereIs } from '../../../config/parse.ts';
+import { isAgentFile, parseDevice } from '../../../config/load-device.ts';
+import { readFile, whereIs } from '../../../config/parse.ts';
 import { FettleError } from '../../domain/errors.ts';
 import { type MachineDeps, machineFindings } from './machine.ts';
 
@@ -42,8 +44,8 @@ async function problemsOf(options: CheckOptions): Promise<Problem[]> {
   const { file } = options;
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
-    const config = parseConfig(text, file);
+    text = readFile(file);
+    const config = isAgentFile(file) ? deviceAlone(text, file) : parseConfig(text, file);
     const findings = await machineFindings(config, options);
     return findings
       .map(({ level, path, what, mend }) => ({
@@ -64,4 +66,10 @@ async function problemsOf(options: CheckOptions): Promise<Problem[]> {
       mend: nearest === undefined ? undefined : `Did you mean ${nearest}?`,
     }));
   }
+}
+
+/** An agent.yaml by its own rules, as what looks at the machine takes it: no hub, no chats. @throws {ConfigError} */
+function deviceAlone(text: string, file: string): HubConfig {
+  const { apps, fettle, updates, tools } = parseDevice(text, file);
+  return { ...parseConfig('hub: {port: 0}', 'fettle.yaml'), apps, fettle, updates, tools };
 }

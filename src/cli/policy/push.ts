@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HomeLayout } from '../../../config/home.ts';
 import { FettleError } from '../../domain/errors.ts';
 import { makeFolder, writeDurably } from '../../files/durable.ts';
 import { type PolicyDocument, readSignedPolicy } from '../../protocol/policy-document.ts';
+import { readGiven } from './given-file.ts';
 
 /** `fettle policy push`: hands a signed policy to the hub of this home, which carries it to the devices. */
 
@@ -14,8 +15,7 @@ export function pushPolicy(layout: HomeLayout, file: string): { readonly about: 
       data: { reason: `${layout.home} has no hub: run it on the hub's machine` },
     });
   }
-  if (!existsSync(file)) throw new FettleError('bad_arguments', { data: { reason: `there is no file ${file}` } });
-  const text = readFileSync(file, 'utf8');
+  const text = readGiven(file);
   let about: PolicyDocument;
   try {
     about = readSignedPolicy(text).about;

@@ -1,19 +1,18 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { parseDevice } from '../../../config/load-device.ts';
 import { FettleError } from '../../domain/errors.ts';
 import { writeDurably } from '../../files/durable.ts';
-import { isProtected, readSecretKey } from '../../origin/minisign-secret.ts';
 import { POLICY_FORMAT, PolicyDocument, type SignedPolicy } from '../../protocol/policy-document.ts';
+import { type KeyDeps, openSecretKey } from '../signing/key-files.ts';
+import { readGiven } from './given-file.ts';
 
 /** `fettle policy sign`: an agent.yaml as a document that devices take from afar. */
 
-export interface SignPolicy {
+export interface SignPolicy extends KeyDeps {
   /** The agent.yaml. */
   readonly file: string;
   /** The secret key's file. */
   readonly key: string;
-  readonly passwordFile?: string | undefined;
   readonly for: readonly string[];
   readonly number: number;
   readonly days: number;
@@ -26,6 +25,8 @@ export interface SignPolicy {
 }
 
 const DAY_MS = 86_400_000;
+/** Of an agent.yaml, as the document's schema has it. */
+const MOST_TEXT = 100_000;
 /** What a message can carry: it is JSON within JSON. */
 const MOST_WRITTEN = 230_000;
 
@@ -36,22 +37,18 @@ const MOST_WRITTEN = 230_000;
 export async function signPolicy(
   options: SignPolicy,
 ): Promise<{ readonly out: string; readonly document: PolicyDocument }> {
-  const text = readText(options.file);
+  const text = readGiven(options.file);
   // By the rules of such a file, however it is called here.
   const { policyKey } = parseDevice(text, resolve(options.file, '..', 'agent.yaml'));
-  const password =
-    options.passwordFile === undefined ? undefined : readText(options.passwordFile).replace(/\r?\n$/, '');
-  const secret = readText(options.key);
-  if (isProtected(secret) && password === undefined) {
-    const reason = 'it is protected by a password: name a file that has it (--password-file)';
-    throw new FettleError('key_unusable', { data: { reason } });
-  }
-  const key = await readSecretKey(secret, password);
+  const key = await openSecretKey(options.key, options);
   if (policyKey !== key.publicKey.text && !options.newKey) {
     const is = policyKey === undefined ? 'names no policyKey' : `names the policyKey ${policyKey}`;
     const reason = `${basename(options.file)} ${is}, and it would be signed with ${key.publicKey.text}: devices would not take another policy of this key. Give --new-key where that is meant`;
     throw new FettleError('bad_arguments', { data: { reason } });
   }
+  const large = () =>
+    new FettleError('bad_arguments', { data: { reason: `${basename(options.file)} is too large to be sent` } });
+  if (text.length > MOST_TEXT) throw large();
   const document = PolicyDocument.parse({
     format: POLICY_FORMAT,
     for: options.for.includes('all') ? 'all' : options.for,
@@ -64,7 +61,7 @@ export async function signPolicy(
   });
   const signed = `${JSON.stringify(document)}\n`;
   if (JSON.stringify(JSON.stringify(signed)).length > MOST_WRITTEN) {
-    throw new FettleError('bad_arguments', { data: { reason: `${basename(options.file)} is too large to be sent` } });
+    throw large();
   }
   const comment = `fettle policy number=${document.number} expires=${document.expires}`;
   const out = options.out ?? `${options.file}.${document.number}.policy.json`;
@@ -75,9 +72,4 @@ export async function signPolicy(
   };
   writeDurably(out, `${JSON.stringify(content, null, 2)}\n`, 0o644);
   return { out, document };
-}
-
-function readText(file: string): string {
-  if (!existsSync(file)) throw new FettleError('bad_arguments', { data: { reason: `there is no file ${file}` } });
-  return readFileSync(file, 'utf8');
 }

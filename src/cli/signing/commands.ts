@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Environment } from '../../../config/environment.ts';
-import type { KeyDeps } from './key-files.ts';
+import { PASSWORD_OPTION, withKeys } from './with-keys.ts';
 
 interface Context {
   readonly environment: Environment;
@@ -16,10 +16,6 @@ interface PublishFlags {
   readonly passwordFile?: string;
 }
 
-const PASSWORD = [
-  '--password-file <file>',
-  "the key's password is in it; else FETTLE_KEY_PASSWORD, else it is asked for",
-] as const;
 const print = (line: string) => console.log(line);
 const warn = (line: string) => console.error(line);
 
@@ -41,7 +37,7 @@ export function addSigningCommands(program: Command, { environment }: Context): 
     .option('--notes <text>', 'what is new')
     .option('--expires <days>', 'days until the index has to be published anew', days, 90)
     .option('--key <file>', 'sign the release and the index with this key (`fettle keygen`, or of minisign)')
-    .option(...PASSWORD)
+    .option(...PASSWORD_OPTION)
     .action(async (version: string, files: string[], flags: PublishFlags) => {
       const { describePublished, publish } = await import('../publish.ts');
       const { machineClock } = await import('../npm-tools.ts');
@@ -66,7 +62,7 @@ export function addSigningCommands(program: Command, { environment }: Context): 
     .command('keygen')
     .description('make a key that signs releases: FILE, which only you may read, and FILE.pub for everybody')
     .requiredOption('--out <file>', 'where the secret key goes; never over another')
-    .option(...PASSWORD)
+    .option(...PASSWORD_OPTION)
     .option('--no-password', 'leave the key unprotected: for a machine that publishes by itself')
     .action(async (flags: { out: string; passwordFile?: string; password: boolean }) => {
       const { keygen } = await import('./keygen.ts');
@@ -84,7 +80,7 @@ export function addSigningCommands(program: Command, { environment }: Context): 
       '--comment <text>',
       'trusted comment; of an artifact for devices: "app=NAME version=1.4.0 platform=linux-x64"',
     )
-    .option(...PASSWORD)
+    .option(...PASSWORD_OPTION)
     .action(async (files: string[], flags: { key: string; comment?: string; passwordFile?: string }) => {
       const { signFiles } = await import('./file-signatures.ts');
       const { key, comment } = flags;
@@ -97,7 +93,7 @@ export function addSigningCommands(program: Command, { environment }: Context): 
     .command('verify')
     .description('check FILE.minisig of each file, as `minisign -V` does')
     .argument('<file...>')
-    .requiredOption('--key <key>', 'a public key: its file, or RWQ… itself; may be given again', several, [])
+    .requiredOption('--key <key>', 'a public key: its file, or RWQ… itself; may be given again', several)
     .addHelpText('after', '\nA line each. Exit code 0: all are good; 1: one is not; 2: the key can not be read.')
     .action(async (files: string[], flags: { key: readonly string[] }) => {
       const { verifyFiles } = await import('./file-signatures.ts');
@@ -111,7 +107,7 @@ export function addSigningCommands(program: Command, { environment }: Context): 
     .requiredOption('--key <file>', 'the old secret key')
     .requiredOption('--new <file>', 'the new key: the secret one signs all anew; its .pub is only announced')
     .option('--revoke', 'the old key counts for nothing from then on, on devices that have read this')
-    .option(...PASSWORD)
+    .option(...PASSWORD_OPTION)
     .action(async (folder: string, flags: { key: string; new: string; revoke?: boolean; passwordFile?: string }) => {
       const { describeRotated, rotate } = await import('./rotate.ts');
       const { machineClock } = await import('../npm-tools.ts');
@@ -143,32 +139,7 @@ async function publishingKey(flags: PublishFlags, environment: Environment) {
   return key;
 }
 
-/** What reads keys, with a terminal to ask at where there is one. */
-async function withKeys<T>(
-  file: string | undefined,
-  { keyPassword }: Environment,
-  work: (deps: KeyDeps) => Promise<T>,
-): Promise<T> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) return work({ password: { file, variable: keyPassword }, warn });
-  const { createPrompts } = await import('../chats/prompts.ts');
-  const ended = new AbortController();
-  let prompts: ReturnType<typeof createPrompts> | undefined;
-  const ask = (question: string) => {
-    prompts ??= createPrompts(process.stdin, process.stderr, ended);
-    return prompts.askHidden(question);
-  };
-  try {
-    return await work({ password: { file, variable: keyPassword, ask }, warn });
-  } catch (error) {
-    // Ctrl-C at the question.
-    if (ended.signal.aborted) process.exit(130);
-    throw error;
-  } finally {
-    prompts?.close();
-  }
-}
-
-function several(text: string, before: readonly string[]): string[] {
+function several(text: string, before: readonly string[] = []): string[] {
   return [...before, text];
 }
 

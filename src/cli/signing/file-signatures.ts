@@ -20,7 +20,7 @@ export interface SignOptions extends KeyDeps {
   readonly print: (line: string) => void;
 }
 
-/** @throws {FettleError} `key_unusable`, `publish_refused` (a file that can't be read) */
+/** @throws {FettleError} `key_unusable`, `bad_arguments` (a file that can't be read) */
 export async function signFiles(options: SignOptions): Promise<void> {
   const key = await openSecretKey(options.key, options);
   for (const file of options.files) {
@@ -94,6 +94,7 @@ function readText(file: string): string {
 
 function unreadable(file: string, error: unknown): FettleError {
   const code = systemCodeOf(error);
-  const reason = code === 'ENOENT' ? `there is no file ${file}` : `${file} can't be read (${code ?? 'unknown'})`;
-  return new FettleError('publish_refused', { data: { reason }, cause: error });
+  const why = code === 'EISDIR' ? 'is a folder' : `can't be read (${code ?? 'unknown'})`;
+  const reason = code === 'ENOENT' ? `there is no file ${file}` : `${file} ${why}`;
+  return new FettleError('bad_arguments', { data: { reason }, cause: error });
 }

@@ -61,7 +61,7 @@ export async function writeKeyFiles(
   const secretText = await key.toFile(password);
   makeFolder(dirname(file));
   for (const path of [file, publicFile]) {
-    if (existsSync(path)) throw unusable(path, 'it is there already, and a key is never overwritten');
+    if (existsSync(path)) throw taken(path);
   }
   writeNew(file, secretText, 0o600);
   writeNew(publicFile, publicKeyFile(key.publicKey), 0o644);
@@ -74,15 +74,16 @@ export async function readPassword(source: PasswordSource, question: string): Pr
   if (source.file !== undefined) return readKeyText(source.file).replace(/\r?\n$/, '');
   if (source.variable !== undefined) return source.variable;
   if (source.ask) return source.ask(question);
-  const reason =
-    'it is protected by a password, and there is no terminal to ask at; give --password-file FILE, or set FETTLE_KEY_PASSWORD';
-  throw new FettleError('key_unusable', { data: { reason } });
+  const reason = 'it is protected by a password, and there is no terminal to ask at';
+  const advice = 'Give --password-file FILE, or set FETTLE_KEY_PASSWORD.';
+  throw new FettleError('key_unusable', { data: { reason, advice } });
 }
 
 function readKeyText(file: string): string {
   try {
-    const { size } = statSync(file);
-    if (size > 10_000) throw unusable(file, 'it is too large for a key');
+    const stat = statSync(file);
+    if (!stat.isFile()) throw unusable(file, 'it is no file');
+    if (stat.size > 10_000) throw unusable(file, 'it is too large for a key');
     return readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof FettleError) throw error;
@@ -105,11 +106,15 @@ function writeNew(path: string, text: string, mode: number): void {
     linkSync(temporary, path);
   } catch (error) {
     const code = systemCodeOf(error);
-    const there = 'it is there already, and a key is never overwritten';
-    throw unusable(path, code === 'EEXIST' ? there : `it can't be written (${code ?? 'unknown'})`, error);
+    throw code === 'EEXIST' ? taken(path, error) : unusable(path, `it can't be written (${code ?? 'unknown'})`, error);
   } finally {
     rmSync(temporary, { force: true });
   }
+}
+
+function taken(file: string, cause?: unknown): FettleError {
+  const data = { file, reason: 'it is there already', advice: 'A key is never overwritten: choose another name.' };
+  return new FettleError('key_unusable', { data, cause });
 }
 
 function unusable(file: string, reason: string, cause?: unknown): FettleError {
@@ -118,5 +123,5 @@ function unusable(file: string, reason: string, cause?: unknown): FettleError {
 
 function aboutFile(error: unknown, file: string): unknown {
   if (!(error instanceof FettleError) || error.data.file !== undefined) return error;
-  return unusable(file, String(error.data.reason), error);
+  return new FettleError(error.code, { data: { ...error.data, file }, cause: error });
 }

@@ -30,17 +30,18 @@ export async function keygen(options: KeygenOptions): Promise<void> {
 async function newPassword(options: KeygenOptions): Promise<string> {
   const { file, variable, ask } = options.password;
   if (file === undefined && variable === undefined && !ask) {
-    const reason =
-      'a new key needs a password: give --password-file FILE, set FETTLE_KEY_PASSWORD, or say --no-password';
-    throw new FettleError('key_unusable', { data: { reason } });
+    const reason = 'a new key needs a password, and there is no terminal to ask at';
+    const advice = 'Give --password-file FILE, set FETTLE_KEY_PASSWORD, or say --no-password.';
+    throw new FettleError('key_unusable', { data: { reason, advice } });
   }
   const password = await readPassword(options.password, 'Password for the new key: ');
   if (password === '')
     throw new FettleError('key_unusable', {
-      data: { reason: 'the password is empty; --no-password makes a key without one' },
+      data: { reason: 'the password is empty', advice: '--no-password makes a key without one.' },
     });
   if (file === undefined && variable === undefined && ask && (await ask('Once more: ')) !== password) {
-    throw new FettleError('key_unusable', { data: { reason: 'the two passwords are not the same' } });
+    const data = { reason: 'the two passwords are not the same', advice: 'Nothing was written. Try again.' };
+    throw new FettleError('key_unusable', { data });
   }
   return password;
 }

@@ -115,7 +115,8 @@ const WEBHOOK =
 const QUERY = /(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s?#"'<>]{1,2000}\?)([^\s#"'<>]+)/gi;
 const SIGNED_NAME =
   '(?:x-(?:amz|goog|oss|cos)-[\\w-]+|[\\w.-]{0,60}(?:sig|signature|sign|token|secret|key|keyid|password|passwd|auth|credential|code|ticket|session)|expires|se|sp|sv|q-[\\w-]+)';
-const SIGNED = new RegExp(`(?:^|[&;?])${SIGNED_NAME}=`, 'i');
+/** A `user_code` (RFC 8628) is made to be read by a person, who has to type or scan it. */
+const SIGNED = new RegExp(`(?:^|[&;?])(?!user_code=)${SIGNED_NAME}=`, 'i');
 /** Of an address without its beginning: only the names that nothing else has. */
 const SIGNED_PART = /([?&](?:x-(?:amz|goog|oss|cos)-[\w-]{1,40}|sig|signature|sign)=)([^\s&#"'<>]+)/gi;
 /** Parts of a JSON Web Key that are private. */
@@ -146,7 +147,8 @@ const PLACES: readonly Shape[] = [
   {
     hints: SECRET_WORDS,
     pattern: NAMED,
-    unless: ([, name = '', value = '']) => NO_VALUE.test(value) || value.length < 2 || isNoText(name, value),
+    unless: ([, name = '', value = '']) =>
+      NO_VALUE.test(value) || value.length < 2 || isNoText(name, value) || isPlace(name, value),
   },
   { hints: ['_key'], pattern: KEY_VARIABLE },
   { hints: ['-p', 'pass', 'token', 'secret', 'key'], pattern: FLAG },
@@ -157,6 +159,11 @@ const PLACES: readonly Shape[] = [
 
 /** A number, list or object of JSON: hidden, it would be JSON no more. */
 const isNoText = (name: string, value: string) => /"\s{0,4}:\s*$/.test(name) && /^(?:-?\d|[[{])/.test(value);
+
+/** `PWD=/srv/bot`, `tokenFile: bot.token`: where something is. Small letters of the first are of connection strings. */
+const isPlace = (name: string, value: string) =>
+  (/^(?:PWD|_AUTH_SOCK)["']?\s?=/.test(name) && value.startsWith('/')) ||
+  (/(?:File|_FILE|-file|_PATH)["']?\s{0,3}[:=]/.test(name) && /^["']?[\w@%+~-]*[./]/.test(value));
 
 /** Does base64 hold `user:password`? */
 function isPair(value: string): boolean {

@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { homeLayout } from '../../../config/home.ts';
@@ -103,6 +103,35 @@ test('what is secret on a machine is read from where it is', () => {
     expect(values.join('\n'), value).not.toContain(value);
 });
 
+test('where somebody works, who they are and what the machine is called are no secrets', () => {
+  const shell = {
+    ...{
+      PWD: '/srv/mybot',
+      OLDPWD: '/srv/other',
+      USER: 'robot',
+      LOGNAME: 'robot',
+      HOSTNAME: 'robot-7',
+      HOME: '/srv/me',
+    },
+    ...{ XAUTHORITY: '/srv/me/.Xauthority', SSH_AUTH_SOCK: '/tmp/ssh-XX/agent.12', TG_TOKEN_FILE: '/run/secrets/tg' },
+    GOOGLE_APPLICATION_CREDENTIALS: '/etc/bot/google.json',
+  };
+  write('fettle.yaml', `apps: {web: {env: {DB_PASSWORD: robot, ADMIN_PASSWORD: robot-7, TOKEN: ${hostname()}}}}\n`);
+  const { redact } = createDiscretion(options(shell), { keepHomes: true });
+  for (const text of [
+    ...Object.values(shell).map((value) => `${value}: a folder that no git knows`),
+    ...[`${folder}/logs/web.log of robot on robot-7`, `the machine ${hostname()}`],
+    ...['PWD=/srv/mybot', 'SSH_AUTH_SOCK=/tmp/ssh-XX/agent.12', 'tokenFile: bot.token', 'BOT_TOKEN_FILE=/run/x'],
+  ])
+    expect(redact(text)).toBe(text);
+  // Behind its name a value is hidden, whatever it is; and what only begins as a path does.
+  expect(redact('DB_PASSWORD=robot')).toBe(`DB_PASSWORD=${HIDDEN}`);
+  expect(secretValues({ PWD: 'of-a-database', API_KEY: '/9j4AAQ/SkZJRg+AB==' })).toEqual([
+    ...['of-a-database', '/9j4AAQ/SkZJRg+AB=='],
+  ]);
+  expect(redact('Server=db;Uid=me;Pwd=/9j4AAQ')).toBe(`Server=db;Uid=me;Pwd=${HIDDEN}`);
+});
+
 test('a file that is broken, a folder or very large hides what it can and throws nothing', () => {
   write('fettle.yaml', 'apps:\n  web: [unclosed\n  token: of-a-broken-file\n');
   mkdirSync(join(folder, 'discord.token'));
@@ -130,8 +159,6 @@ test('short values: by the word from 4 characters on, anywhere from 6 on, never 
     secretValues({ TOKEN: 'test', A_KEY: 'true', KEY: '123', SECRET: 'main', S_KEY: 'ab1!', AUTHOR: 'Jane Doe' }),
   ).toEqual(['ab1!']);
   expect(secretsInside('{"a":{"client_secret":"of-json"}}')).toEqual(['of-json']);
-  const folders = { PWD: '/srv/checkout-of-mine', OLDPWD: '/srv/another-folder' };
-  expect(secretValues({ ...folders, DB_PWD: 'of-the-database' })).toEqual(['of-the-database']);
 });
 
 test('homes: of others too, in addresses of files, and where one is /', () => {
