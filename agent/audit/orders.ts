@@ -22,6 +22,9 @@ export interface OrderAudit {
   catchUp(ended: readonly OutcomeMessage[]): void;
 }
 
+/** Of an address that an order names: an entry is one line of a message. */
+const MAX_FROM = 300;
+
 export function createOrderAudit(
   log: Pick<AuditLog, 'append' | 'note' | 'recent'>,
   clock: { monotonic(): number },
@@ -55,6 +58,8 @@ function entryOf(order: Order, verdict: string, sent: Sent | undefined): DeviceE
   const more = {
     to: release?.version,
     release: release?.digest,
+    // Where a hub sent the device, should it be somebody else's one day.
+    from: release?.source && `${release.source.kind} ${release.source.address}`.slice(0, MAX_FROM),
     backup: backupSeq,
     withData: withData || undefined,
     force: force || undefined,

@@ -21,6 +21,7 @@ import { cleanNpmEnvironment, createNpmOrigin, writeNpmrc } from '../../src/orig
 import { createRotationFile } from '../../src/origin/rotation-file.ts';
 import { createSeenFile } from '../../src/origin/seen.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
+import { orderedSource } from '../../src/protocol/ordered-source.ts';
 import { forgeSource } from '../../src/releases/forge-later.ts';
 import { writeArchive } from '../support/artifact.ts';
 import { type FeedServer, serveFolder } from '../support/feed-server.ts';
@@ -329,6 +330,26 @@ describe.each(['github', 'gitea'] as const)('%s', (kind) => {
       expect(await install('1.2.0', trusting())).toBe('robot');
       release(bytes, sign(bytes, 'app=robot version=1.2.0 platform=any'));
       expect(await install('1.2.0', trusting({ trust: 'signed' }))).toBe('robot');
+    });
+
+    it('is taken from where the order says, where the file names the key and no source', async () => {
+      const bytes = await archive('robot');
+      const free = AppSchema.parse({ run: './run', keys: [key] });
+      const from = async () => {
+        const of = trusting({ source: source({ tags: 'v*' }) });
+        const told = orderedSource(of.source);
+        return { ...(await order('1.2.0', of)), ...(told ? { source: told } : {}) };
+      };
+      release(bytes, sign(bytes, comment));
+      await start().acquire(context(await from(), free));
+      expect(readFileSync(join(folder, 'slot/run'), 'utf8')).toBe('robot');
+      // With the digest of the API and no signature, whoever rules the repository would rule the device.
+      rmSync(join(folder, 'slot'), { recursive: true });
+      release(bytes, undefined, `sha256:${sha256(bytes)}`);
+      await expect(start().acquire(context(await from(), free))).rejects.toMatchObject({ code: 'artifact_unverified' });
+      release(bytes, sign(bytes, 'app=other version=1.2.0 platform=linux-x64'));
+      await expect(start().acquire(context(await from(), free))).rejects.toMatchObject({ code: 'artifact_unverified' });
+      expect(nothingInstalled()).toBe(true);
     });
 
     it('by the key that took over, and by the old one no more', async () => {

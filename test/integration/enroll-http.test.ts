@@ -1,13 +1,27 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readEnvironment } from '../../config/environment.ts';
+import { homeLayout } from '../../config/home.ts';
 import type { Bundles } from '../../src/cli/enroll/bundle.ts';
 import { enrolHandler } from '../../src/cli/enroll/routes.ts';
+import { runEnroll } from '../../src/cli/enroll/run-enroll.ts';
 import { enrolScript } from '../../src/cli/enroll/script.ts';
+import { createSeenFile } from '../../src/origin/seen.ts';
+import { saveNumber } from '../../src/store/releases.ts';
 import { type DeviceStore, joinRequest, openDeviceStore } from '../support/device-store.ts';
 
 /** Joining over HTTP: what is refused, how often it may be tried, and a script that trusts nothing that it fetches. */
@@ -62,6 +76,39 @@ describe('a request to join', () => {
     expect(first).toMatchObject({ status: 200, body: { name: 'east-1', hubKey: 'hub key' } });
     expect(await post(request)).toEqual(first);
     expect(await post(joinRequest(request.token))).toMatchObject({ status: 403, body: { code: 'enroll_refused' } });
+  });
+
+  test('is told the highest number of each feed, which the device keeps: by address and by who signed', async () => {
+    const signed = `signed robot by RWQ${'A'.repeat(53)}`;
+    await saveNumber(hub.store.db, 'feed https://releases.example/robot for robot', 12);
+    await saveNumber(hub.store.db, signed, 12);
+    await saveNumber(hub.store.db, 'folder /srv/robot for robot', 90);
+    const layout = homeLayout(join(folder, 'device'), join(folder, 'runtime'));
+    const told = { 'feed https://releases.example/robot for robot': 12, [signed]: 12 };
+    const join_ = async () => {
+      const tokenFile = join(folder, 'token');
+      writeFileSync(tokenFile, await hub.invite());
+      const say = () => undefined;
+      const { signal } = new AbortController();
+      const environment = readEnvironment({ HOME: folder });
+      const how = {
+        layout,
+        environment,
+        hub: base,
+        pin: undefined,
+        newKey: false,
+        service: 'fettle',
+        start: false,
+        say,
+        signal,
+      };
+      expect(await runEnroll({ ...how, tokenFile })).toBe(0);
+      return JSON.parse(readFileSync(layout.agent.seen, 'utf8'));
+    };
+    expect(await join_()).toEqual(told);
+    // What it has seen itself since is not forgotten.
+    await createSeenFile(layout.agent.seen).saw(signed, 15);
+    expect(await join_()).toEqual({ ...told, [signed]: 15 });
   });
 
   test.each([

@@ -123,6 +123,38 @@ describe('an order is no more than the file', () => {
   });
 });
 
+describe('where releases are, for apps whose file names keys and no source', () => {
+  const key = `RWQ${'A'.repeat(53)}`;
+  const free = AgentSchema.parse({
+    apps: { robot: { keys: [key], run: 'node x' } },
+    fettle: { keys: [key] },
+  });
+  const self = { agent: selfAppConfig('agent', free.fettle) };
+  const admitted = (app: string, source: object | undefined, here = false) => {
+    policy = createPolicy(free, self, 'd-1', file(), undefined, () => here);
+    return code(order({ app, kind: 'update', release: { ...release, source } }));
+  };
+  const feed = (address: string) => ({ kind: 'feed', address });
+
+  test.each(['robot', 'agent'])('%s: https, and what is here from a hub that is here', (app) => {
+    expect(admitted(app, feed('https://releases.example/robot'))).toBe('admitted');
+    expect(admitted(app, { kind: 'github', address: 'acme/robot' })).toBe('admitted');
+    expect(admitted(app, undefined)).toMatch(/^capability_denied: updates of \w+: its file names keys and no source/);
+    for (const address of ['http://127.0.0.1:8080/x', 'https://localhost/x', 'https://0.0.0.0/x']) {
+      expect(admitted(app, feed(address))).toMatch(/^capability_denied: .*a hub elsewhere has no say/);
+      expect(admitted(app, feed(address), true)).toBe('admitted');
+    }
+    for (const more of [{ api: ['https://127.0.0.1/api'] }, { mirrors: ['https://[::1]/{path}'] }]) {
+      expect(admitted(app, { kind: 'github', address: 'acme/robot', ...more })).toMatch(/a hub elsewhere has no say/);
+    }
+    expect(admitted(app, { kind: 'folder', address: '/srv' }, true)).toMatch(/kind folder is not taken/);
+  });
+
+  test('what the file names counts: the order is not even looked at', () => {
+    expect(code(order({ kind: 'update', release: { ...release, source: feed('file:///etc') } }))).toBe('admitted');
+  });
+});
+
 describe('what becomes a name of a file has nothing of a path', () => {
   const message = (more: object) =>
     HubMessage.safeParse({ type: 'order', order: { ...order({ kind: 'update', release }), ...more } }).success;
