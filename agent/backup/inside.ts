@@ -44,8 +44,8 @@ export async function openInside(folder: string, path: string): Promise<FileHand
     throw error;
   }
   try {
-    const lies = readlinkSync(heldPath(handle));
-    if (lies.endsWith(' (deleted)')) throw gone(path);
+    // Replaced since by another, as a whole: this is what was there.
+    const lies = readlinkSync(heldPath(handle)).replace(/ \(deleted\)$/, '');
     if (!lies.startsWith(`${folder}/`)) throw leadsAway(path);
     return handle;
   } catch (error) {

@@ -95,6 +95,12 @@ function appFindings(name: string, app: AppConfig & { readonly trust?: string | 
   if (app.downgrade === 'any')
     found.push(warning(`${name}: downgrade any: a hub can bring back an old release, with its holes.`));
   if (app.scripts) found.push(warning(`${name}: scripts: installing runs scripts of every package that it needs.`));
+  if (app.build !== undefined && app.user !== undefined && app.signedBy === undefined)
+    found.push(
+      warning(
+        `${name}: build: it runs as the user of Fettle, and not as ${app.user}. Whoever can push to its references decides what it does: \`signedBy\` says whose commits count.`,
+      ),
+    );
   if (own && app.user === undefined)
     found.push(
       warning(

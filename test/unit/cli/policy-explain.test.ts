@@ -85,6 +85,12 @@ test.each<[string, string, number, RegExp]>([
   ['an old release', '{run: ./x, user: robot, downgrade: any}', 0, /Warning: web: downgrade any/],
   ["Fettle's own user", '{run: ./x}', 0, /Warning: web runs as the user of Fettle/],
   ['scripts', '{source: npm x, run: x, user: robot, scripts: true}', 0, /Warning: web: scripts/],
+  [
+    'a build',
+    '{source: git https://x.example/y, build: make, run: ./x, user: robot}',
+    0,
+    /Warning: web: build: it runs as the user of Fettle/,
+  ],
   ['no such user', '{run: ./x, user: nobody-here}', 1, /Wrong: web: this machine has no user nobody-here/],
   ['an unknown key', '{run: ./x, usr: robot}', 1, /agent\.yaml:1: apps\.web\.usr: no such key.* Did you mean user\?/],
 ])('an app: %s', (_, app, exit, expected) => {
