@@ -11,6 +11,8 @@ import { until } from '../support/until.ts';
 /** One-time codes in replies: in the database's files only until they were shown, or are worth nothing. */
 
 const CODE = 'k7k2-m9xw-dd3f-7k2m-9xwd-3fgh';
+/** Longer than what stands for it, so that a row written over it leaves some of it where nothing wipes it. */
+const LINE = `run ${CODE} ${'x'.repeat(900)} ${CODE}`;
 const GONE = 'It is not kept: ask again.';
 const START = Date.parse('2026-11-21T12:00:00Z');
 
@@ -53,7 +55,7 @@ async function put(): Promise<void> {
   const reply = {
     tone: 'info',
     title: 'A line',
-    code: `run ${CODE}`,
+    code: LINE,
     once: { until: START + 600_000, afterwards: GONE },
   } as const;
   await store.db.transaction().execute((trx) =>
@@ -77,7 +79,7 @@ const codes = () => chat.shown.map(({ message }) => message.reply.code);
 test('sent: nothing of it is left on disk, and the row stays', async () => {
   await put();
   await forgotten();
-  expect(codes()).toEqual([`run ${CODE}`]);
+  expect(codes()).toEqual([LINE]);
   expect(isOnDisk()).toBe(false);
   expect(await row()).toMatchObject({ state: 'sent', reply: JSON.stringify({ tone: 'info', title: GONE }) });
   // Who lost it is told so; it is not sent a second time.
