@@ -58,6 +58,12 @@ export function readHubIdentity(layout: HomeLayout, allowInsecure: boolean): Hub
   return parsed.data;
 }
 
+/** Is the hub, where the device dials it, on this machine? */
+export function isHubHere(layout: HomeLayout, allowInsecure: boolean): boolean {
+  const hub = readHubIdentity(layout, allowInsecure);
+  return hub !== undefined && isLoopback(new URL(hub.address).hostname);
+}
+
 /**
  * Believes the hub of the same home from now on, by the key that it has at this moment: a hub that comes with another one
  * is not believed. `undefined` where it has none yet.

@@ -2,7 +2,7 @@ import type { createConnection as connect } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Clock, RandomBytes } from '../src/domain/id.ts';
 import { createOpener, createSealer, type Opener, readJson, type Sealer, typeOf } from '../src/protocol/frames.ts';
-import { agentProof, hubProof } from '../src/protocol/handshake.ts';
+import { aboutProof, agentProof, hubProof } from '../src/protocol/handshake.ts';
 import { type OwnKey, signedBy } from '../src/protocol/key.ts';
 import { type AgentMessage, HubMessage, MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../src/protocol/messages.ts';
 import { connectionTo } from './dial.ts';
@@ -77,8 +77,8 @@ const CLOSE = { protocol: 1002, hubUnproven: 4003, badSignature: 4006 } as const
 const FAILED: readonly number[] = [4002, CLOSE.badSignature];
 /** Closes that no haste mends: a person has to do something first. */
 const REFUSED: Readonly<Record<number, string>> = {
-  4004: 'the hub holds this device: a person has to let it in again',
-  4005: 'the hub has revoked this device',
+  4004: 'the hub holds this device: its key was seen from two machines. The way out: a new line of /device enroll, with --new-key at its end',
+  4005: 'the hub has revoked this device. To let it in again: a new line of /device enroll, with --new-key at its end',
 };
 
 /** One connection after the handshake. */
@@ -147,7 +147,8 @@ export function createLink(deps: LinkDeps): Link {
         const signature = deps.key.sign(agentProof(hubNonce, nonce, id));
         // From here on: the hub can only answer later, so no order can be younger than it says.
         openedAt = deps.clock.monotonic();
-        tellBare({ type: 'hello', device: id, ...about, nonce, signature });
+        const aboutSignature = deps.key.sign(aboutProof(hubNonce, nonce, { device: id, ...about }));
+        tellBare({ type: 'hello', device: id, ...about, nonce, signature, about: aboutSignature });
       } else if (message.type === 'welcome' && hubNonce !== undefined) {
         if (!isHub(hubProof(hubNonce, nonce, deps.device.id), message.signature)) {
           deps.log('bad_signature: the hub could not prove that it is the one this device belongs to');
@@ -290,15 +291,16 @@ export function createLink(deps: LinkDeps): Link {
 }
 
 /**
- * Hub time by which a message was said at the latest, as far as the device can know. For an order it is what the order
- * says (it is signed), and how long it was on its way: both sides count from the handshake with their monotonic clocks.
- * So neither a clock that jumps, nor a device without one, nor who holds an order back makes it look young.
+ * Hub time by which a message was said at the latest, as far as the device can know. For an order, or a tool that is to be
+ * run, it is what that says (it is signed), and how long it was on its way: both sides count from the handshake with their
+ * monotonic clocks. So neither a clock that jumps, nor a device without one, nor who holds it back makes it look young.
  */
 export function orderTime(
   message: HubMessage,
   { hubOffset, openedAt, at }: { readonly hubOffset: number; readonly openedAt: number; readonly at: number },
 ): number {
-  if (message.type !== 'order' || message.now === undefined || message.after === undefined) return hubOffset + at;
+  const timed = message.type === 'order' || message.type === 'run-tool';
+  if (!timed || message.now === undefined || message.after === undefined) return hubOffset + at;
   return message.now + Math.max(0, at - openedAt - message.after);
 }
 

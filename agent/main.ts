@@ -11,14 +11,16 @@ import { openKey } from '../src/protocol/key.ts';
 import type { AgentMessage, HubMessage } from '../src/protocol/messages.ts';
 import type { Acquirer } from './acquire/index.ts';
 import { createAnswers } from './answers.ts';
+import { joinedFile } from './audit/files.ts';
 import { createDeviceAudit } from './audit/index.ts';
+import { saidBy } from './audit/said.ts';
 import { lookForCrashes, openCrashes } from './crashes.ts';
 import { readDeviceId } from './device-id.ts';
 import { discreetJournal, discreetMessage } from './discreet.ts';
 import { HEALTH_CHECKS } from './health/index.ts';
 import { createStartLogs } from './health/start-log.ts';
 import { createHeldReports } from './held-reports.ts';
-import { machineOf, readHubIdentity } from './hub-identity.ts';
+import { isHubHere, machineOf, readHubIdentity } from './hub-identity.ts';
 import type { Journal } from './journal.ts';
 import { createKeeperClient } from './keeper/client.ts';
 import { createLink, type SaidByHub } from './link.ts';
@@ -106,7 +108,9 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
     redact: options.redact,
     log,
   });
-  const policy = createPolicy(config, self.apps, device, layout.agent.orders, clock.monotonic);
+  const policy = createPolicy(config, self.apps, device, layout.agent.orders, clock.monotonic, () =>
+    isHubHere(layout, config.allowInsecure),
+  );
   const settings = openSettings(join(layout.agent.dir, 'settings.json'));
   const reports = new Map<string, { seq: number; extra: number }>();
   const held = createHeldReports<AgentMessage>((message) => link.send(message));
@@ -236,6 +240,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       }
       case 'cancel': {
         const result = updates.cancel(message.update) ?? { accepted: false, state: 'unknown' };
+        if (result.accepted) audit.sparing.note({ what: 'cancel', update: message.update, ...saidBy(said) });
         link.send({ type: 'cancel-result', update: message.update, ...result });
         return;
       }
@@ -243,6 +248,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       case 'hold': {
         const { type: asked, update } = message;
         const result = insist(update, asked) ?? { accepted: false, state: 'unknown' };
+        if (result.accepted) audit.sparing.note({ what: asked, update, ...saidBy(said) });
         link.send({ type: 'lock-answer', update, asked, ...result });
         return;
       }
@@ -257,16 +263,21 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
         return;
       case 'settings':
         try {
-          if (settings.setRetention(message.retentionDays)) updates.pruneBackups();
+          const { retentionDays: before } = settings;
+          if (!settings.setRetention(message.retentionDays)) return;
+          const after = message.retentionDays;
+          if (after !== before)
+            audit.sparing.note({ what: 'setting', setting: 'retentionDays', before, after, ...saidBy(said) });
+          updates.pruneBackups();
         } catch (error) {
           log(`the hub's settings could not be kept: ${String(error)}`);
         }
         return;
       case 'run-tool':
-        (await tools.open()).take(message, message.now ?? hubNow);
+        (await tools.open()).take(message, hubNow, { ...said, log: message.log });
         return;
       case 'policy':
-        await policies.take(message, hubNow);
+        await policies.take(message, hubNow, said);
         return;
       case 'tool-ack':
         (await tools.open()).acknowledge(message.request);
@@ -278,6 +289,17 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
       case 'welcome':
       case 'unknown':
         return;
+    }
+  }
+
+  /** What `fettle enroll` left for the log. */
+  async function lookForJoined(): Promise<void> {
+    if (!existsSync(joinedFile(layout.agent.dir))) return;
+    try {
+      const { takeJoined } = await import('./audit/enrolment.ts');
+      takeJoined(layout, audit);
+    } catch (error) {
+      log(`which hub this device was joined to could not be written down yet: ${String(error)}`);
     }
   }
 
@@ -296,6 +318,7 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   const { tools, policies } = createOnDemand({
     options,
     device: { id: device, name: deviceName() },
+    audit,
     isBusy: (app) => updates.isBusy(app),
     send: (message) => link.send(message),
     restart: () => self.restart.restart(),
@@ -330,12 +353,14 @@ export async function runAgent(options: AgentOptions): Promise<AgentEnd> {
   if (!updates.replacingSelf()) {
     await self.restart.commit().catch((error: unknown) => log(`the keeper did not take the commit: ${String(error)}`));
   }
-  if (Object.keys(config.tools).length > 0) await tools.open();
+  await lookForJoined();
+  await tools.start();
   link.start();
   local.start();
   if (options.kept && !updates.replacingSelf()) void self.followUp();
   const tick = setInterval(() => {
     local.look();
+    void lookForJoined();
     void policies.look();
     void updates.retryStranded().then(() => sendInventory());
   }, INVENTORY_MS);

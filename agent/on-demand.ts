@@ -5,6 +5,7 @@ import type { HomeLayout } from '../config/home.ts';
 import type { Clock } from '../src/domain/id.ts';
 import type { Redact } from '../src/domain/redact.ts';
 import type { AgentMessage } from '../src/protocol/messages.ts';
+import type { DeviceAudit } from './audit/index.ts';
 import { createPolicyInbox, type PolicyInbox } from './policy-inbox.ts';
 import { createToolShed, type ToolShed } from './tools/shed.ts';
 
@@ -24,12 +25,13 @@ interface Started {
 export function createOnDemand(deps: {
   readonly options: Started;
   readonly device: { readonly id: string; readonly name: string };
+  readonly audit: DeviceAudit;
   readonly isBusy: (app: string) => boolean;
   readonly send: (message: AgentMessage) => void;
   /** Has the agent begin anew. */
   readonly restart: () => Promise<void>;
 }): { readonly tools: ToolShed; readonly policies: PolicyInbox } {
-  const { options, device, send } = deps;
+  const { options, device, audit, send } = deps;
   const { layout, config, clock, log } = options;
   return {
     tools: createToolShed({
@@ -38,12 +40,13 @@ export function createOnDemand(deps: {
       folder: join(layout.agent.dir, 'tools'),
       basicEnvironment: options.basicEnvironment,
       clock,
+      audit,
       redact: options.redact,
       send: (result) => send({ type: 'tool-result', result }),
       log,
     }),
     policies: createPolicyInbox({
-      ...{ config, device, send, log, restart: deps.restart, now: clock.now },
+      ...{ config, device, audit, send, log, restart: deps.restart, now: clock.now },
       file: options.policyFile,
       parse: options.parsePolicy,
       seenFile: join(layout.agent.dir, 'policy.json'),

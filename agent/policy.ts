@@ -3,6 +3,7 @@ import { isSelf } from '../src/domain/app.ts';
 import { FettleError } from '../src/domain/errors.ts';
 import type { Order } from '../src/protocol/messages.ts';
 import { openSeenOrders } from './seen-orders.ts';
+import { admitSource } from './source-of.ts';
 
 /**
  * The device decides: an order is looked at against the device's own file, and what that file does not name does
@@ -26,6 +27,7 @@ export interface Policy {
 
 /**
  * @param self Fettle's own apps that are here; their releases come from where the file says, like any other's
+ * @param fromHere is the hub on this machine?
  * @param ordersFile order ids that were taken, kept until they expire, so that none is taken twice
  */
 export function createPolicy(
@@ -34,6 +36,7 @@ export function createPolicy(
   device: string,
   ordersFile: string,
   monotonic: () => number = () => performance.now(),
+  fromHere: () => boolean = () => false,
 ): Policy {
   const seen = openSeenOrders(ordersFile, monotonic);
   const appOf = (name: string) => {
@@ -60,7 +63,7 @@ export function createPolicy(
       if (!app) throw denied(name, `the app ${name}`);
       checkCapability(order, app, name);
       if (order.kind === 'install' || order.kind === 'update') {
-        if (!app.source) throw denied(name, `updates of ${name}, which has no source`);
+        admitSource(name, app, order.release, fromHere);
         if (!order.release) throw denied(name, 'an update to no release');
       }
       // A hub that goes back to an old database answers a second time what it has answered.

@@ -19,6 +19,8 @@ export interface RemotePolicyDeps {
   readonly isInstalled: (app: string) => boolean;
   /** @throws with a reason, where the text is no right agent.yaml */
   readonly parse: (text: string, file: string) => AgentConfig;
+  /** It is right, and about to be put in place. What this throws keeps it from that. */
+  readonly onTaken?: ((number: number) => void) | undefined;
 }
 
 /** The highest number that was taken, and of which document. `applied`: the file is in place. */
@@ -55,6 +57,7 @@ export function applyPolicy(
   checkFile(deps, about, file);
   const note = (applied: boolean) =>
     writeDurably(deps.seenFile, `${JSON.stringify({ number: about.number, digest, applied })}\n`, 0o600);
+  deps.onTaken?.(about.number);
   const before = existsSync(file) ? readFileSync(file) : Buffer.alloc(0);
   note(false);
   // Cut off in between, the copy is of what this very document put there, and says nothing of before.

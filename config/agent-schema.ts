@@ -12,7 +12,7 @@ import { anyPath, command, relativePath, size, variables } from './words.ts';
 
 export { type Health, HealthSchema } from './health-schema.ts';
 export type { Restart } from './restart-schema.ts';
-export type { Signer } from './signers.ts';
+export { type Signer, signerName } from './signers.ts';
 export { argumentText, placeholderIn, type ToolArgument, type ToolConfig } from './tools-schema.ts';
 export type { Command } from './words.ts';
 
@@ -119,7 +119,7 @@ export const AppSchema = z.strictObject({
       'What a release must have: `signed` (by one of `keys`), `source` (this device reads at the source itself what the release is), or `none`. Unless given: `signed` with `keys` and for `feed`, else `source`. See docs/signing.md.',
     ),
   keys: keys.describe(
-    'Public keys (`RWQ…`) of `fettle keygen` or minisign: releases are taken only if one of them signed.',
+    'Public keys (`RWQ…`) of `fettle keygen` or minisign: releases are taken only if one of them signed. In the agent.yaml of a device with keys and no `source`, the hub says where they are.',
   ),
   channel: z
     .string()

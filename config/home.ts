@@ -52,6 +52,8 @@ export interface HomeLayout {
     readonly rotations: string;
     readonly key: string;
     readonly port: string;
+    /** The port that devices were told, where the file names none. */
+    readonly openPort: string;
     /** Signed policies that are carried to devices. */
     readonly policies: string;
   };
@@ -165,6 +167,7 @@ export function layoutWith(home: string, runtimeFolder: string, hub?: HubPlace):
       rotations: at('hub', 'rotations.json'),
       key: at('hub', 'key'),
       port: at('hub', 'port'),
+      openPort: at('hub', 'open-port'),
       policies: at('hub', 'policies'),
     },
     agent: {

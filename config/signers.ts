@@ -27,3 +27,11 @@ export const signer = z.string().transform((text, context): Signer => {
   context.addIssue({ code: 'custom', message });
   return z.NEVER;
 });
+
+/** What people call a signer: the comment of the key, or whom the line says; else the end of the key. */
+export function signerName(of: Signer): string {
+  if (of.kind === 'openpgp') return `OpenPGP ${of.fingerprint.slice(-16)}`;
+  const [, type = '', key = '', comment = ''] = /((?:ssh|ecdsa|sk)-\S+) (\S+) ?(.*)$/.exec(of.line) ?? [];
+  const who = of.line.startsWith('* ') ? comment.trim() : (of.line.split(' ')[0] ?? '');
+  return who === '' ? `${type} …${key.slice(-12)}` : who;
+}

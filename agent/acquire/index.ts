@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { AppConfig } from '../../config/agent-schema.ts';
+import { type AppConfig, signerName } from '../../config/agent-schema.ts';
 import { describeSource, releasedAs, type Source } from '../../src/domain/app.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import { type ForgeSource, isForge } from '../../src/domain/forge.ts';
@@ -14,9 +14,10 @@ import { readFolder } from '../../src/origin/folder.ts';
 import type { GitOrigin } from '../../src/origin/git.ts';
 import type { RotationStore } from '../../src/origin/key-rotation.ts';
 import type { NpmOrigin } from '../../src/origin/npm.ts';
-import { checkNumber, type SeenNumbers } from '../../src/origin/seen.ts';
+import { checkNumber, type SeenNumbers, signedNumberKeys } from '../../src/origin/seen.ts';
 import { sourceKey } from '../../src/origin/source-key.ts';
 import type { OrderedRelease, Progress } from '../../src/protocol/messages.ts';
+import { isWhereverSigned, sourceOf } from '../source-of.ts';
 import { abortError } from './abort.ts';
 import { unpack } from './archive.ts';
 import { build } from './build.ts';
@@ -94,8 +95,15 @@ export interface AcquirerDeps {
 }
 
 /** What a confirmation was made by. */
-function demanded({ source, trust, keys }: AppConfig): string {
-  return JSON.stringify([source, trust, keys]);
+function demanded({ source, trust, keys }: AppConfig, release: OrderedRelease): string {
+  return JSON.stringify([source, trust, keys, source ? undefined : release.source]);
+}
+
+/** @throws {FettleError} `no_source` · `capability_denied` */
+function sourceFor(app: string, config: AppConfig, release: OrderedRelease): Source {
+  const source = sourceOf(app, config, release);
+  if (!source) throw new FettleError('no_source', { data: { app } });
+  return source;
 }
 
 /** How long a confirmation holds in this process. */
@@ -108,15 +116,14 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
   const turns = createTurns();
 
   const confirm: Acquirer['confirm'] = async ({ app, config, release, signal }) => {
-    const { source } = config;
-    if (!source) throw new FettleError('no_source', { data: { app } });
+    const source = sourceFor(app, config, release);
     if (signal.aborted) throw abortError(signal);
     try {
       const found = isForge(source)
         ? await readForge(source, app, config, release, signal)
         : await readOrigin(source, config, app, release, signal);
       const checked = compare(source, release, found, config.maxDownload);
-      confirmed.set(app, { release: checked, demanded: demanded(config), at: deps.clock.monotonic() });
+      confirmed.set(app, { release: checked, demanded: demanded(config, release), at: deps.clock.monotonic() });
       return checked;
     } catch (error) {
       if (signal.aborted) throw abortError(signal);
@@ -162,14 +169,16 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
     // Without an ETag there is no such answer.
     if (answer === 'unchanged') return undefined;
     const shown = describeSource(source);
+    let numbers: string | readonly string[] = sourceKey(source, releasedAs(app));
     if (trustOf(config) === 'signed') {
       // Before its number is kept: whoever can't sign must not be able to block what comes after.
       const { verifyIndex } = await import('../../src/origin/feed-signature.ts');
       const trusted = await verifyIndex(answer.index, { source: shown, keys: config.keys, rotations: deps.rotations });
       const entry = answer.index.releases.find(({ version }) => version === ordered.version);
       if (entry) trusted.signerOf(entry);
+      if (isWhereverSigned(config)) numbers = signedNumberKeys(releasedAs(app), [...config.keys, trusted.key]);
     }
-    await checkNumber(deps.seen, sourceKey(source, releasedAs(app)), shown, answer.index);
+    await checkNumber(deps.seen, numbers, shown, answer.index);
     return answer.offer.releases.find((release) => release.version === ordered.version);
   };
 
@@ -210,11 +219,10 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
       before !== undefined &&
       before.release.version === context.release.version &&
       before.release.digest === context.release.digest &&
-      before.demanded === demanded(config) &&
+      before.demanded === demanded(config, context.release) &&
       deps.clock.monotonic() - before.at < CONFIRMED_MS;
     const release = holds ? before.release : await confirm(context);
-    const { source } = config;
-    if (!source) throw new FettleError('no_source', { data: { app } });
+    const source = sourceFor(app, config, context.release);
     if (executable === undefined) return fill(source, release, context);
     const [artifact] = release.artifacts;
     if (source.kind !== 'npm' && source.kind !== 'git' && artifact && archiveEnding(artifact.path) === undefined) {
@@ -309,9 +317,11 @@ export function createAcquirer(deps: AcquirerDeps): Acquirer {
   };
 
   const trust: Acquirer['trust'] = async (app, config) => {
-    if (!config.source) return undefined;
+    if (!config.source && !isWhereverSigned(config)) return undefined;
     const level = trustOf(config);
-    if (level !== 'signed') return { level, by: [config.source.kind] };
+    if (config.source && level !== 'signed') return { level, by: [config.source.kind] };
+    // A message has room for so many and no more.
+    if (config.signedBy) return { level, by: config.signedBy.slice(0, 20).map((one) => signerName(one).slice(0, 80)) };
     const { currentKeys } = await import('../../src/origin/key-rotation.ts');
     const keys = await currentKeys(releasedAs(app), config.keys, [], deps.rotations);
     return { level, by: keys.map(({ text }) => text) };

@@ -62,3 +62,8 @@ function namesIn(folder: string): string[] {
     throw error;
   }
 }
+
+/** What `fettle enroll` leaves for the log. @param folder of the agent */
+export function joinedFile(folder: string): string {
+  return `${folder}/joined.jsonl`;
+}

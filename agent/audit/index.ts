@@ -5,13 +5,16 @@ import { readTrimmed } from '../../src/files/durable.ts';
 import type { AgentMessage } from '../../src/protocol/messages.ts';
 import { type AuditLog, openAuditLog } from './log.ts';
 import { createOrderAudit, type OrderAudit } from './orders.ts';
+import { createSparing, type Sparing } from './sparing.ts';
 import { type AuditTelling, createAuditTelling } from './telling.ts';
 
 export type { AuditLog, DeviceEntry } from './log.ts';
 
 /** The audit log of an agent: what it writes down, and what it tells the hub of it. */
-export interface DeviceAudit extends Pick<AuditLog, 'append' | 'note'> {
+export interface DeviceAudit extends Pick<AuditLog, 'append' | 'note' | 'recent'> {
   readonly orders: OrderAudit;
+  /** For refusals, and for whatever else costs a hub nothing to cause: one bound over all of them. */
+  readonly sparing: Sparing;
   readonly telling: AuditTelling;
 }
 
@@ -28,7 +31,9 @@ export function createDeviceAudit(
   const now = deps.clock.now;
   const audit = openAuditLog({ ...deps, path, now, onAppend: () => telling.appended() });
   const telling: AuditTelling = createAuditTelling({ ...deps, log: audit });
-  return { append: audit.append, note: audit.note, orders: createOrderAudit(audit, deps.clock), telling };
+  const sparing = createSparing(audit, deps.clock);
+  const { append, note, recent } = audit;
+  return { append, note, recent, orders: createOrderAudit(audit, deps.clock, sparing), sparing, telling };
 }
 
 /**

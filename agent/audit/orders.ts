@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
-import type { ChainLink } from '../../src/protocol/audit-chain.ts';
 import { orderDigest, readDeviceLine } from '../../src/protocol/audit-chain.ts';
 import type { Order } from '../../src/protocol/messages.ts';
 import type { OutcomeMessage } from '../outcome-message.ts';
 import type { AuditLog, DeviceEntry } from './log.ts';
+import { type Sent, saidBy } from './said.ts';
+import { createSparing, type Sparing } from './sparing.ts';
 
 /** What the audit log says of orders: that one came, what became of it at once, and how its update ended. */
 export interface OrderAudit {
@@ -22,51 +22,18 @@ export interface OrderAudit {
   catchUp(ended: readonly OutcomeMessage[]): void;
 }
 
-/** What a hub's order came in. */
-export interface Sent {
-  /** The message, exactly as it was signed: JSON with `order`. */
-  readonly text: string;
-  /** All that came over the connection for it; the same where nothing is around the message. */
-  readonly frame: string;
-  /** The hub's public key (PEM), to which this connection is bound. */
-  readonly key: string | undefined;
-  /** The order's entry in the hub's audit log. */
-  readonly log?: ChainLink | undefined;
-}
-
-/** More refusals than that in an hour are only counted: whoever floods the log must not drive out what is in it. */
-const REFUSALS = 120;
-const HOUR_MS = 60 * 60_000;
-
 export function createOrderAudit(
   log: Pick<AuditLog, 'append' | 'note' | 'recent'>,
   clock: { monotonic(): number },
+  sparing: Sparing = createSparing(log, clock),
 ): OrderAudit {
-  let since = Number.NEGATIVE_INFINITY;
-  let refusals = 0;
-
-  /** Tells how many were only counted. */
-  function tellCounted(): void {
-    const counted = refusals - REFUSALS;
-    if (counted > 0) log.note({ what: 'refused-more', times: counted });
-    refusals = Math.min(refusals, REFUSALS);
-  }
-
   return {
     taken(order, sent) {
-      tellCounted();
+      sparing.tellCounted();
       log.append(entryOf(order, 'taken', sent));
     },
     tookHere: (order) => log.note(entryOf(order, 'taken', undefined)),
-    refused(order, code, sent) {
-      if (clock.monotonic() - since > HOUR_MS) {
-        tellCounted();
-        since = clock.monotonic();
-        refusals = 0;
-      }
-      refusals += 1;
-      if (refusals <= REFUSALS) log.note(entryOf(order, code, sent));
-    },
+    refused: (order, code, sent) => sparing.note(entryOf(order, code, sent)),
     done: (ended) => log.note(endOf(ended)),
     catchUp(all) {
       if (all.length === 0) return;
@@ -93,13 +60,7 @@ function entryOf(order: Order, verdict: string, sent: Sent | undefined): DeviceE
     force: force || undefined,
   };
   if (!sent) return { ...what, ...more, local: local?.by ?? 'device', verdict };
-  const how = {
-    digest: digestIn(sent.text),
-    frame: sha256(sent.frame),
-    key: sent.key === undefined ? undefined : keyId(sent.key),
-    hub: sent.log,
-  };
-  return { ...what, ...more, ...how, verdict };
+  return { ...what, ...more, digest: digestIn(sent.text), ...saidBy(sent), verdict };
 }
 
 function endOf({ outcome }: OutcomeMessage): DeviceEntry {
@@ -113,17 +74,8 @@ function digestIn(text: string): string | undefined {
   return order && orderDigest(order);
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-/** A short name of a public key (PEM): the first half of its SHA-256. */
-export function keyId(publicKey: string): string {
-  const der = Buffer.from(publicKey.replace(/-----[^-]*-----|\s/g, ''), 'base64');
-  return createHash('sha256').update(der).digest('hex').slice(0, 32);
-}
-
-function entryIn(line: string): Record<string, unknown> | undefined {
+/** What a line says; `undefined` where it is no entry. */
+export function entryIn(line: string): Record<string, unknown> | undefined {
   const read = readDeviceLine(line);
   try {
     return read && (JSON.parse(read.text) as Record<string, unknown>);

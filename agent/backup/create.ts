@@ -3,6 +3,7 @@ import { chmod, lchown, open, readdir, rename, rm, utimes } from 'node:fs/promis
 import { join } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { makeFolder, syncFolder, writeDurably } from '../../src/files/durable.ts';
+import { folderOf } from './inside.ts';
 import { BackedUp, DUMP, type Manifest, readManifest, type Skipped } from './manifest.ts';
 import { hashFile, type PassMode, save } from './save.ts';
 import { SIDECARS } from './sqlite.ts';
@@ -145,15 +146,17 @@ async function pass(
   const changing: string[] = [];
   /** Companions of databases, where what is in them is in the copy already. */
   const included = new Set<string>();
-  const queue = request.roots.flatMap((root) => SIDECARS.map((suffix) => root + suffix));
+  const queue = request.roots.flatMap((root) => SIDECARS.map((suffix) => ({ root, path: root + suffix })));
   const roots = queue.length;
   for (let next = 0; next < queue.length; next += 1) {
     signal.throwIfAborted();
-    const path = queue[next] as string;
+    const { root, path } = queue[next] as (typeof queue)[number];
     if (included.has(path)) continue;
     try {
       const { shared } = request;
-      const saved = await save({ shared, work, path, known: known.get(path), listed: next >= roots, mode }, signal);
+      const folder = folderOf(shared, root);
+      const what = { shared, folder, work, path, known: known.get(path), listed: next >= roots, mode };
+      const saved = await save(what, signal);
       if (!saved) continue;
       if (saved.what === 'special') {
         skipped.push({ path, kind: saved.kind });
@@ -165,7 +168,7 @@ async function pass(
       if (saved.whole) for (const suffix of SIDECARS.slice(1)) included.add(path + suffix);
       if (saved.entry.type === 'folder') {
         const names = await readdir(join(request.shared, path));
-        queue.push(...names.sort().map((name) => join(path, name)));
+        queue.push(...names.sort().map((name) => ({ root, path: join(path, name) })));
       }
     } catch (error) {
       signal.throwIfAborted();

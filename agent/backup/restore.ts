@@ -12,10 +12,11 @@ import {
   utimesSync,
 } from 'node:fs';
 import { cp } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { FettleError, systemCodeOf, toFettleError } from '../../src/domain/errors.ts';
 import { makeFolder, syncFolder } from '../../src/files/durable.ts';
 import { syncTree } from '../install/sync-tree.ts';
+import { folderOf } from './inside.ts';
 import { type BackedUp, type Manifest, readManifest } from './manifest.ts';
 import { SIDECARS } from './sqlite.ts';
 import { verifyBackup } from './verify.ts';
@@ -28,6 +29,8 @@ export interface RestoreRequest {
   readonly roots?: readonly string[] | undefined;
   /** Where the data that is there now goes: `failed/ID` of the app. Nothing is destroyed. */
   readonly setAside: string;
+  /** Where the copy is made, on the same file system: nobody but Fettle may write there. */
+  readonly work: string;
   /** Paths that an earlier attempt has finished. */
   readonly done: readonly string[];
   /** Called after each path, before the next: the caller writes it to the journal. */
@@ -64,7 +67,7 @@ export async function restore(request: RestoreRequest, signal: AbortSignal): Pro
 }
 
 /**
- * 1 copy the backup's beside what is there · 2 make it durable · 3 move what is there aside · 4 rename the copy into
+ * 1 copy the backup's where nobody else writes · 2 make it durable · 3 move what is there aside · 4 rename the copy into
  * place. A failure in the long part (1, 2) leaves the data that was there; between the two renames lies no work.
  * Once something stands in `setAside`, what stands at the path is either nothing or the finished copy.
  */
@@ -74,18 +77,21 @@ async function restorePath(
   path: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const live = join(request.shared, path);
+  // Only a name is made there: no link of the app's user is passed, and none is written through.
+  const folder = folderOf(request.shared, path);
+  const live = join(folder, basename(path));
   const aside = join(request.setAside, path);
   const entries = manifest.entries.filter((e) => e.path === path || e.path.startsWith(`${path}/`));
   const there = exists(live);
   if (there && exists(aside)) return;
   if (!there && entries.length === 0) return;
-  const copy = `${live}.restoring`;
+  const copy = join(request.work, basename(path));
   const data = join(request.backup, 'data');
   const known = new Set(entries.map((entry) => entry.path));
   if (entries.length > 0) {
     rmSync(copy, { recursive: true, force: true });
-    mkdirSync(dirname(copy), { recursive: true });
+    makeFolder(request.work);
+    mkdirSync(folder, { recursive: true });
     try {
       await cp(join(data, path), copy, {
         recursive: true,

@@ -3,6 +3,7 @@ import { type BigIntStats, constants, createReadStream, existsSync } from 'node:
 import { copyFile, lstat, mkdir, readlink, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FettleError } from '../../src/domain/errors.ts';
+import { heldPath, openInside } from './inside.ts';
 import type { BackedUp, Skipped } from './manifest.ts';
 import { copyDatabase, databaseMode } from './sqlite.ts';
 
@@ -35,6 +36,8 @@ const TICK_MS = 20;
 export async function save(
   of: {
     readonly shared: string;
+    /** The real folder that the data's root is in. */
+    readonly folder: string;
     readonly work: string;
     readonly path: string;
     readonly known: BackedUp | undefined;
@@ -76,17 +79,15 @@ export async function save(
   if (known?.sha256 !== undefined && looksUnchanged(known, stat) && mode !== 'running' && existsSync(to)) {
     return saved({ ...known, ...common, type: 'file', size: known.size });
   }
-  if (await copiedOnline(from, to, mode, signal)) {
+  if (await copiedOnline(of.folder, from, to, mode, signal)) {
     const size = Number((await lstat(to)).size);
     const original = size === Number(stat.size) ? {} : { original: Number(stat.size) };
     return saved({ ...common, type: 'file', size, ...original, sha256: await hashFile(to) }, { whole: true });
   }
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();
-    // What it looked like before it was read: what changed since is copied again by a later pass.
-    const before = attempt === 1 ? stat : await lstat(from, { bigint: true });
     await rm(to, { recursive: true, force: true });
-    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    const before = await copyHeld(of.folder, from, to);
     const sha256 = await hashFile(to);
     const after = await lstat(from, { bigint: true });
     const stable = after.mtimeNs === before.mtimeNs && after.size === before.size && after.ino === before.ino;
@@ -102,18 +103,47 @@ export async function save(
  * A database that is being written to. In the first pass only one in WAL mode, since reading any other makes its app's writes
  * wait or fail, and the second pass copies it as it is anyway.
  */
-async function copiedOnline(from: string, to: string, mode: PassMode, signal: AbortSignal): Promise<boolean> {
+async function copiedOnline(
+  folder: string,
+  from: string,
+  to: string,
+  mode: PassMode,
+  signal: AbortSignal,
+): Promise<boolean> {
   if (mode === 'stopped') return false;
-  const database = await databaseMode(from);
+  const database = await modeInside(folder, from);
   if (database === undefined || (mode === 'first' && database !== 'wal')) return false;
   await rm(to, { recursive: true, force: true });
   try {
     await copyDatabase(from, to, signal);
+    // By its name, since its companions have names: what that led to is looked at once more.
+    await modeInside(folder, from);
     return true;
   } catch (error) {
     // The first pass only saves the second some work.
     if (mode === 'first' && error instanceof FettleError && error.code === 'backup_failed') return false;
     throw error;
+  }
+}
+
+async function modeInside(folder: string, from: string) {
+  const handle = await openInside(folder, from);
+  try {
+    return await databaseMode(heldPath(handle));
+  } finally {
+    await handle.close();
+  }
+}
+
+/** @returns what it looked like before it was read: what changed since is copied again by a later pass */
+async function copyHeld(folder: string, from: string, to: string): Promise<BigIntStats> {
+  const handle = await openInside(folder, from);
+  try {
+    const before = await handle.stat({ bigint: true });
+    await copyFile(heldPath(handle), to, constants.COPYFILE_FICLONE);
+    return before;
+  } finally {
+    await handle.close();
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { chmod, chown, open, stat } from 'node:fs/promises';
 import { FettleError, systemCodeOf } from '../../src/domain/errors.ts';
 import { type ChildResult, runChild, type Spawn } from '../../src/origin/child.ts';
@@ -15,6 +15,24 @@ const LIMIT_MS = 20_000;
  * @throws {FettleError} `not_replaceable {path, reason}` where something of it can't be kept
  */
 export async function carryOver(from: string, to: string, signal: AbortSignal, spawn?: Spawn): Promise<void> {
+  // Its folder may be another user's, who could put a link there: the file itself is given away, and nothing that a name
+  // leads to. Tools reach it by this process.
+  const handle = await open(to, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    (error: unknown) => {
+      throw systemCodeOf(error) === 'ELOOP' ? noFile(to) : error;
+    },
+  );
+  try {
+    if (!(await handle.stat()).isFile()) throw noFile(to);
+    await carryOverTo(from, `/proc/${process.pid}/fd/${handle.fd}`, signal, spawn);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** @param to a name that can't be another file's meanwhile */
+async function carryOverTo(from: string, to: string, signal: AbortSignal, spawn?: Spawn): Promise<void> {
   const label = existsSync('/sys/fs/selinux/enforce') ? ',context' : '';
   const copied = await runCp(['--attributes-only', `--preserve=mode,ownership,xattr${label}`, '--', from, to]);
   signal.throwIfAborted();
@@ -28,13 +46,6 @@ export async function carryOver(from: string, to: string, signal: AbortSignal, s
   if (old.uid !== made.uid || old.gid !== made.gid || old.mode !== made.mode) {
     throw lost(`it belongs to user ${old.uid}, group ${old.gid}, and this agent runs as user ${process.geteuid?.()}`);
   }
-  const handle = await open(to, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-
   async function runCp(args: readonly string[]): Promise<ChildResult | undefined> {
     try {
       const how = { cwd: '/', env: TOOL_ENVIRONMENT, signal, deadlineMs: LIMIT_MS, maxOutput: 10_000, spawn };
@@ -59,4 +70,8 @@ export async function carryOver(from: string, to: string, signal: AbortSignal, s
     const what = `its owner, mode or attributes can't be kept (${reason.slice(0, 300)})`;
     return new FettleError('not_replaceable', { data: { path: from, reason: what, advice } });
   }
+}
+
+function noFile(path: string): FettleError {
+  return new FettleError('artifact_invalid', { data: { reason: `${path} is no file any more: it was changed` } });
 }

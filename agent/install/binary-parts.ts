@@ -6,6 +6,8 @@ export interface BinaryParts {
   file(slot: string): string;
   /** Is what is installed no slot: put there by hand, or before Fettle? Then `current` names the slot that it would be. */
   isStranger(): boolean;
+  /** The newest version that `current` and last-good were noted with; `undefined` where none is known. */
+  noted(): string | undefined;
   /**
    * Makes what is installed a slot of its own and `current`, beside what it is: nothing is replaced. Where the slot is
    * there already, its file is brought beside the executable again, should that have moved. Idempotent.

@@ -1,7 +1,8 @@
 import {
-  chmodSync,
   closeSync,
   constants,
+  fchmodSync,
+  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -13,6 +14,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import type { AppFolder } from '../../config/home.ts';
 import { FettleError } from '../../src/domain/errors.ts';
+import { newestFirst, readVersion } from '../../src/domain/version.ts';
 import { makeFolder, readLink, switchLink, syncFile, syncFolder, writeDurably } from '../../src/files/durable.ts';
 import {
   besideOf,
@@ -140,6 +142,14 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
     target,
     file,
     isStranger: () => installed()?.stranger !== undefined,
+    noted: () => {
+      const slots = [linked(folder.current), linked(folder.lastGood)].filter((slot) => slot !== undefined);
+      const versions = slots.map((slot) => readSlotRecord(slotFolder(slot))?.version);
+      const known = versions.filter(
+        (one) => one !== undefined && one !== UNKNOWN_VERSION && readVersion(one) !== undefined,
+      );
+      return newestFirst(known as string[])[0];
+    },
     async adopt(slot, version, now, signal) {
       signal.throwIfAborted();
       const at = target();
@@ -216,8 +226,7 @@ export function openBinary(folder: AppFolder, path: string, deps: BinaryDeps = {
       }
       signal.throwIfAborted();
       if (old === undefined) {
-        chmodSync(beside, 0o755);
-        syncFile(beside);
+        makeExecutable(beside);
       } else {
         await carryOver(old, beside, signal, deps.spawn);
       }
@@ -302,6 +311,17 @@ function isExecutableOf(pid: number, file: { readonly dev: bigint; readonly ino:
 
 function isFile(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+/** A link that somebody else put there is not followed. */
+function makeExecutable(path: string): void {
+  const handle = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    fchmodSync(handle, 0o755);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 function isScript(path: string): boolean {

@@ -1,6 +1,8 @@
 import { constants, type Stats } from 'node:fs';
 import { copyFile, lchown, lstat, mkdir, readdir, readlink, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { FettleError } from '../../src/domain/errors.ts';
+import { copyInside, folderOf, heldPath, openInside } from '../backup/inside.ts';
 import { SIDECARS } from '../backup/sqlite.ts';
 import { copyDatabase, isDatabase } from './copy-database.ts';
 
@@ -27,7 +29,7 @@ export async function copyForRehearsal(of: RehearsalCopy): Promise<void> {
   const { slot, shared, keep, to, signal } = of;
   const kept = new Set(keep);
   await copyFolder('');
-  for (const path of keep) await copyKept(path);
+  for (const path of keep) await copyKept(path, path);
 
   async function copyFolder(path: string): Promise<void> {
     signal.throwIfAborted();
@@ -53,7 +55,7 @@ export async function copyForRehearsal(of: RehearsalCopy): Promise<void> {
     else await symlink(written.startsWith('/') ? join(to, leads.slice(slot.length)) : written, target);
   }
 
-  async function copyKept(path: string): Promise<void> {
+  async function copyKept(root: string, path: string): Promise<void> {
     signal.throwIfAborted();
     const from = join(shared, path);
     const target = join(to, path);
@@ -62,33 +64,45 @@ export async function copyForRehearsal(of: RehearsalCopy): Promise<void> {
       const stat = await lstat(from);
       if (stat.isDirectory()) {
         await makeFolder(from, target);
-        for (const name of await readdir(from)) await copyKept(join(path, name));
+        for (const name of await readdir(from)) await copyKept(root, join(path, name));
       } else if (stat.isSymbolicLink()) {
         const written = await readlink(from);
         if (!written.startsWith('/') && isIn(resolve(dirname(from), written), shared)) await symlink(written, target);
       } else if (stat.isFile()) {
-        await copyData(from, target, stat);
+        await copyData(folderOf(shared, root), from, target, stat);
       }
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      // `backup_failed`: a link put there in this moment leads out of the data.
+      const leftOut = error instanceof FettleError ? error.code === 'backup_failed' : isGone(error);
+      if (!leftOut) throw error;
     }
   }
 
-  async function copyData(from: string, target: string, stat: Stats): Promise<void> {
+  async function copyData(folder: string, from: string, target: string, stat: Stats): Promise<void> {
     if (isEnvironmentFile(from)) {
       await writeFile(target, '', { mode: stat.mode & 0o7777 });
-    } else if (await isDatabase(from)) {
+    } else if (await isDatabaseInside(folder, from)) {
       await copyDatabase(from, target);
     } else if (await isCompanion(from)) {
       // Of a database, whose copy is whole without it.
       return;
     } else {
-      await clone(from, target, stat);
-      return;
+      await copyInside(folder, from, target);
     }
     await giveTo(target, stat);
   }
 }
+
+async function isDatabaseInside(folder: string, path: string): Promise<boolean> {
+  const handle = await openInside(folder, path);
+  try {
+    return await isDatabase(heldPath(handle));
+  } finally {
+    await handle.close();
+  }
+}
+
+const isGone = (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
 /** `.env`, `bot.env`, `.env.production`. */
 export function isEnvironmentFile(path: string): boolean {

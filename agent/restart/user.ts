@@ -2,18 +2,21 @@ import { spawnSync } from 'node:child_process';
 import {
   accessSync,
   chmodSync,
+  closeSync,
   constants,
   existsSync,
   lchownSync,
   lstatSync,
+  openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { AppConfig } from '../../config/agent-schema.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { isSelf } from '../../src/domain/app.ts';
-import { FettleError } from '../../src/domain/errors.ts';
+import { FettleError, systemCodeOf } from '../../src/domain/errors.ts';
 import { syncFolder } from '../../src/files/durable.ts';
 
 /** A user of this machine, as passwd has it. */
@@ -91,9 +94,34 @@ export function makeReachable(layout: HomeLayout, app: string, user: User, keep:
   // What Fettle itself keeps is elsewhere.
   if (isSelf(app)) return;
   own(shared, user, false);
-  for (const kept of keep) {
-    for (let at = dirname(join(shared, kept)); at.length > shared.length; at = dirname(at)) own(at, user, false);
-    own(join(shared, kept), user, true);
+  if (!existsSync(shared)) return;
+  // The folder's own name is ours, and may be a link; what is in it is the user's.
+  const folder = realpathSync(shared);
+  for (const kept of keep) ownKept(folder, kept.split('/'), user);
+}
+
+/** Down to a kept path, folder by folder. The user may put a link where one was: it leads nowhere from here. */
+function ownKept(folder: string, [name = '', ...rest]: readonly string[], user: User): void {
+  within(folder, (inside) => {
+    const path = join(inside, name);
+    own(path, user, rest.length === 0);
+    if (rest.length > 0) ownKept(path, rest, user);
+  });
+}
+
+/** Works in a folder that was opened, under whatever name it is by then. A link is none, wherever it leads. */
+function within(folder: string, work: (inside: string) => void): void {
+  let handle: number;
+  try {
+    handle = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCodeOf(error) ?? '')) return;
+    throw error;
+  }
+  try {
+    work(`/proc/self/fd/${handle}`);
+  } finally {
+    closeSync(handle);
   }
 }
 
@@ -125,11 +153,17 @@ function readable(path: string, user: User): void {
   if (stat.isDirectory()) syncFolder(path);
 }
 
-/** Gives what is Fettle's to the user. What has another owner by now is left as it is. */
+/**
+ * Gives what is Fettle's to the user. What has another owner by now is left as it is, and so is a file that has a second
+ * name: that one may be anywhere.
+ */
 function own(path: string, user: User, whole: boolean): void {
   const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (!stat || stat.uid !== (process.geteuid?.() ?? 0)) return;
-  if (whole && stat.isDirectory()) for (const name of readdirSync(path)) own(join(path, name), user, true);
+  if (!stat || stat.uid !== (process.geteuid?.() ?? 0) || (stat.isFile() && stat.nlink > 1)) return;
+  if (whole && stat.isDirectory())
+    within(path, (inside) => {
+      for (const name of readdirSync(inside)) own(join(inside, name), user, true);
+    });
   lchownSync(path, user.uid, user.gid);
 }
 

@@ -2,6 +2,8 @@ import type { ToolConfig } from '../../config/agent-schema.ts';
 import { FettleError } from '../../src/domain/errors.ts';
 import type { Clock } from '../../src/domain/id.ts';
 import type { HubMessage, ToolResult } from '../../src/protocol/messages.ts';
+import type { Sent } from '../audit/said.ts';
+import { createToolAudit, type ToolLog } from '../audit/tools.ts';
 import { problemOf } from '../updater/task.ts';
 import { argvFor } from './arguments.ts';
 import { type Entry, openLedger } from './ledger.ts';
@@ -14,14 +16,18 @@ export interface Tools {
   /**
    * Runs it, or says again what became of it. Never throws: a refusal is a result, and is remembered as one.
    * @param hubNow hub time, for the order's lifetime
+   * @param sent how it came, for the audit log
    */
-  take(order: RunTool, hubNow: number): void;
+  take(order: RunTool, hubNow: number, sent?: Sent): void;
   /** What the hub has not acknowledged, for a connect. */
   results(): readonly ToolResult[];
   acknowledge(request: string): void;
   /** Ends what runs. */
   stop(): Promise<void>;
 }
+
+/** What is to be said of an end. */
+type Ending = Omit<ToolResult, 'request' | 'tool' | 'output' | 'ms'> & { readonly output?: string };
 
 /** At the same time on one device. */
 const AT_ONCE = 4;
@@ -37,15 +43,18 @@ export function createTools(deps: {
   readonly folder: string;
   readonly basicEnvironment: Readonly<Record<string, string>>;
   readonly clock: Clock;
+  readonly audit: ToolLog;
   readonly redact: (text: string) => string;
   readonly send: (result: ToolResult) => void;
   readonly log: (line: string) => void;
 }): Tools {
   const { clock, log } = deps;
   const ledger = openLedger(deps.folder);
+  const audit = createToolAudit(deps.audit);
   const shutdown = new AbortController();
   const running = new Map<string, Promise<void>>();
   // What an agent before this one had begun: whether it ended, and how, nobody can say. It is not run again.
+  audit.catchUp(ledger.list().flatMap(({ result, acknowledgedAt }) => (result && !acknowledgedAt ? [result] : [])));
   for (const entry of ledger.list()) {
     if (!entry.result) end(entry, { state: 'unknown', problem: problem('tool_end_unknown', entry.tool) });
   }
@@ -55,20 +64,23 @@ export function createTools(deps: {
     return problemOf(new FettleError(code, { data: { tool } }), tool);
   }
 
-  function end(entry: Entry, how: Omit<ToolResult, 'request' | 'tool' | 'output' | 'ms'> & { output?: string }): void {
-    const result: ToolResult = {
-      request: entry.request,
-      tool: entry.tool,
-      ms: Math.max(0, clock.now() - entry.startedAt),
-      output: '',
-      ...how,
-    };
+  function end(entry: Entry, how: Ending): void {
+    const result = resultOf(entry, how);
+    keep(entry, result);
+    audit.ended(result);
+    deps.send(result);
+  }
+
+  function resultOf({ request, tool, startedAt }: Entry, how: Ending): ToolResult {
+    return { request, tool, ms: Math.max(0, clock.now() - startedAt), output: '', ...how };
+  }
+
+  function keep(entry: Entry, result: ToolResult): void {
     try {
       ledger.write({ ...entry, result });
     } catch (error) {
       log(`${entry.request}: its result could not be written down: ${String(error)}`);
     }
-    deps.send(result);
   }
 
   /** @throws {FettleError} what keeps it from being run */
@@ -83,6 +95,9 @@ export function createTools(deps: {
     const tool = Object.hasOwn(deps.tools, name) ? deps.tools[name] : undefined;
     if (!tool) throw denied(`the tool ${name}`);
     if (capability && !capability.tools.includes(name)) throw denied(`the tool ${name} by an order for something else`);
+    // Looked at here, and not only at the hub: what that knows of this file may be of before.
+    if (tool.role === 'admin' && order.role !== undefined && order.role !== 'admin')
+      throw new FettleError('not_allowed', { data: { needed: 'admin', has: order.role } });
     return { tool, argv: argvFor(name, tool, order.args) };
   }
 
@@ -112,18 +127,20 @@ export function createTools(deps: {
   }
 
   return {
-    take(order, hubNow) {
+    take(order, hubNow, sent) {
       const { request, tool: name } = order;
       const known = ledger.get(request);
       if (known) {
+        audit.refused(order, 'known', sent);
         deps.send(known.result ?? { request, tool: known.tool, state: 'running', output: '', ms: 0 });
         return;
       }
       const entry: Entry = { v: 1, request, tool: name, startedAt: clock.now() };
-      const refuse = (error: unknown): ToolResult => ({
-        ...{ request, tool: name, state: 'refused', output: '', ms: 0 },
-        problem: problemOf(error, name),
-      });
+      const refuse = (error: unknown): ToolResult => {
+        const problem = problemOf(error, name);
+        audit.refused(order, problem.code, sent);
+        return { request, tool: name, state: 'refused', output: '', ms: 0, problem };
+      };
       const waiting = ledger.list().filter(({ result, acknowledgedAt }) => result && acknowledgedAt === undefined);
       if (running.size >= AT_ONCE || waiting.length >= MOST_WAITING || ledger.list().length >= MOST_KNOWN) {
         // Not remembered: nothing was done, and there may be room later.
@@ -135,13 +152,17 @@ export function createTools(deps: {
         admitted = admit(order, hubNow);
       } catch (error) {
         log(`${request}: refused: ${String(error)}`);
-        end(entry, { state: 'refused', problem: problemOf(error, name) });
+        const result = refuse(error);
+        keep(entry, result);
+        deps.send(result);
         return;
       }
       try {
+        // Before it is remembered: what is, is not asked for a second time, and would be nowhere in the audit log.
+        audit.taken(order, sent);
         ledger.write(entry);
       } catch (error) {
-        // What can't be remembered is not run: it could be run again.
+        // What can't be remembered is not run: it could be run again. What nobody could find out later is not, either.
         deps.send(refuse(error));
         return;
       }

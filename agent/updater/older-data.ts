@@ -1,4 +1,4 @@
-import { lstatSync, renameSync, rmSync } from 'node:fs';
+import { lstatSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { FettleError, toFettleError } from '../../src/domain/errors.ts';
 import { makeFolder, syncFolder } from '../../src/files/durable.ts';
@@ -105,6 +105,7 @@ export async function placeData(task: Task, placing: Placing, signal: AbortSigna
       backup: join(folder.backups, String(placing.seq)),
       roots: placing.roots,
       setAside: join(folder.dir, asideBefore(task)),
+      work: join(folder.tmp, 'restoring'),
       done: entry.restored,
       onDone: (path) => task.note({ restored: [...task.entry.restored, path] }),
     },
@@ -131,7 +132,6 @@ export function putBack(task: Task, { roots, present }: Placing): void {
     const live = join(folder.shared, path);
     const before = join(folder.dir, asideBefore(task), path);
     const after = join(folder.dir, written, path);
-    rmSync(`${live}.restoring`, { recursive: true, force: true });
     // Not moved, or back already: what is there is the data from before.
     if (present.includes(path) && !exists(before)) continue;
     if (exists(live)) {

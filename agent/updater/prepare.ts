@@ -1,10 +1,11 @@
 import { dirname } from 'node:path';
 import { FettleError } from '../../src/domain/errors.ts';
-import { compareVersions } from '../../src/domain/version.ts';
+import { compareVersions, readVersion } from '../../src/domain/version.ts';
 import { makeFolder } from '../../src/files/durable.ts';
 import type { OrderedRelease } from '../../src/protocol/messages.ts';
 import { copyFirst, nextSequence } from '../backup/create.ts';
 import { NOTHING_HEARS } from '../health/notify.ts';
+import { UNKNOWN_VERSION } from '../install/binary.ts';
 import { unfitModule } from '../install/native.ts';
 import { writtenIntoSlot } from '../install/slot-contents.ts';
 import { rehearseApp } from '../rehearsal/index.ts';
@@ -83,9 +84,13 @@ export async function received(task: Task, signal: AbortSignal): Promise<void> {
         throw new FettleError('release_blocked', { data: { app, version: release.version } });
       }
       const lastGood = slots.lastGood();
-      const older = fromVersion !== null && compareVersions(release.version, fromVersion) < 0;
+      // Of an executable that was put there by hand and does not say its version, or none that can be compared: what was noted before. With nothing to go
+      // by, any older release could be had by ordering it then.
+      const said = fromVersion !== null && fromVersion !== UNKNOWN_VERSION && readVersion(fromVersion) !== undefined;
+      const floor = said ? fromVersion : (slots.binary?.noted() ?? null);
+      const older = floor !== null && compareVersions(release.version, floor) < 0;
       if (older && config.downgrade !== 'any' && to !== lastGood) {
-        throw new FettleError('downgrade_refused', { data: { app, from: fromVersion, to: release.version } });
+        throw new FettleError('downgrade_refused', { data: { app, from: floor, to: release.version } });
       }
       await slots.binary?.refuse(to, signal);
       const origin = await deps.acquirer.confirm({ app, config, release, signal });

@@ -267,6 +267,7 @@ async function bringDataBack(task: Task, signal: AbortSignal, onLinked: () => vo
       shared: folder.shared,
       backup,
       setAside: join(folder.dir, setAside),
+      work: join(folder.tmp, 'restoring'),
       done: entry.restored,
       onDone: (path) => task.note({ restored: [...task.entry.restored, path] }),
       onLinked,

@@ -18,6 +18,7 @@ import {
   sentAnswers,
 } from '../store/outbox.ts';
 import type { Database } from '../store/schema.ts';
+import { forgetShown } from '../store/shown-once.ts';
 import { boundedReply } from './bounds.ts';
 import type { Adapter, Delivery, Outgoing, Reply, Route } from './contract.ts';
 
@@ -141,7 +142,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
 
   /** Starts at most one message a chat, and sets the timer for what is not due yet. */
   async function lookForWork(): Promise<void> {
-    let nextMs = Number.POSITIVE_INFINITY;
+    let nextMs = await forgetShown(db, clock.now());
     /** Chats whose oldest new message is waiting: later ones must not overtake it. */
     const blocked = new Set<string>();
     const before = waits;
@@ -206,6 +207,8 @@ export function createOutbox(deps: OutboxDeps): Outbox {
   async function deliver(open: OpenMessage, adapter: Adapter): Promise<void> {
     const message = await readMessage(db, open.key);
     if (!message || (message.state !== 'pending' && message.state !== 'dirty')) return;
+    // It was tried while the list was being read: when it is due is another question now.
+    if (message.attempts !== open.attempts) return;
     const editing = message.state === 'dirty' && message.ref !== null;
     if (editing && (!adapter.capabilities.edit || !message.editable)) {
       await markUneditable(db, message, clock.now());
@@ -387,5 +390,6 @@ export function redactReply(reply: Reply, redact: Redact): Reply {
     ...(reply.code === undefined ? {} : { code: redact(reply.code) }),
     ...(reply.buttons ? { buttons: reply.buttons.map((b) => ({ ...b, label: redact(b.label) })) } : {}),
     ...(reply.hints ? { hints: many(reply.hints) } : {}),
+    ...(reply.once ? { once: reply.once } : {}),
   };
 }

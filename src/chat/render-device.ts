@@ -17,7 +17,7 @@ const EN = (news: DeviceNews): { title: string; text: string } => {
     case 'cloned':
       return {
         title: `${news.name}: one key on two machines`,
-        text: `Its key was seen from a second machine: a copied disk, or a stolen key. Both are held, nothing is updated there. If the home was moved or copied: make a new line for each (/device enroll), paste it there with --new-key at its end, then /device revoke ${news.name}.`,
+        text: `Its key was seen from a second machine: a copied disk, or a stolen key. Both are held, nothing is updated there. If the home was moved or copied: on each, paste a new line of /device enroll with \` --new-key\` at its end, then /device revoke ${news.name}.`,
       };
   }
 };
@@ -36,7 +36,7 @@ const ZH: typeof EN = (news) => {
     case 'cloned':
       return {
         title: `${news.name}：一把密钥出现在两台机器上`,
-        text: `在另一台机器上看到了它的密钥：可能是复制的磁盘，也可能是密钥被盗。两台都已暂停，不会更新。如果是迁移或复制了目录：为每台用 /device enroll 生成一条新命令，在末尾加上 --new-key 后在该设备上执行，然后 /device revoke ${news.name}。`,
+        text: `在另一台机器上看到了它的密钥：可能是复制的磁盘，也可能是密钥被盗。两台都已暂停，不会更新。如果是迁移或复制了目录：为每台各用 /device enroll 生成一条新命令，在末尾加上 \` --new-key\` 后粘贴执行，然后 /device revoke ${news.name}。`,
       };
   }
 };

@@ -181,6 +181,7 @@ function rolledBack(facts: Facts): Reply {
       dataAfter(facts),
       ...gaps(facts),
     ],
+    ...trusted(update, messages),
     ...log(outcome, update.app, messages, audience),
     ...hints(why?.next),
     buttons: [tryAgain(update, messages), showLog(update, messages)],
@@ -231,6 +232,7 @@ function rollbackFailed(facts: Facts): Reply {
       ...aside(facts),
       ...gaps(facts),
     ],
+    ...trusted(update, messages),
     ...log(outcome, update.app, messages, audience),
     hints: [cards.rescue(update.app)],
     buttons: [
@@ -262,6 +264,12 @@ function timedOut(facts: Facts): Reply {
     ...(update.note?.code === 'device_offline' ? {} : hints(why?.next)),
     buttons: [{ ...tryAgain(update, messages), style: 'primary' }],
   };
+}
+
+/** Of a release that was taken and ran. One that was refused was perhaps none of what the device demands. */
+function trusted(update: UpdateLike, messages: Messages) {
+  const fields = trustField(update, messages);
+  return fields.length > 0 ? { fields } : {};
 }
 
 function reason({ outcome, update, messages }: Facts) {

@@ -1,11 +1,21 @@
 import type { Command } from 'commander';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
+import { unitName } from './unit-name.ts';
 
 interface Context {
   readonly layout: () => HomeLayout;
   readonly environment: Environment;
   readonly config: () => string | undefined;
+}
+
+interface EnrollGiven {
+  readonly hub: string;
+  readonly pin?: string;
+  readonly tokenFile: string;
+  readonly newKey?: boolean;
+  readonly name: string;
+  readonly start: boolean;
 }
 
 const print = (line: string) => console.log(line);
@@ -56,7 +66,8 @@ export function addDeviceCommands(program: Command, { layout, environment, confi
     .option('--pin <sha256>', 'of a hub with a certificate of its own: sha256//… as the line has it')
     .option('--token-file <file>', 'the one-time token; - reads it from standard input', '-')
     .option('--new-key', 'make a new key first: the way out where one key was seen on two machines, or was revoked')
-    .option('--no-start', 'only join; `fettle up --detach` starts it')
+    .option('--name <name>', 'what its service is called, where another Fettle has this one', unitName, 'fettle')
+    .option('--no-start', 'join and start nothing; `fettle up --detach` does')
     .addHelpText(
       'after',
       `
@@ -66,14 +77,14 @@ has the key, and the same key gets the same answer.
 
 Exit code 0: it is a device of that hub; 2: it is not, and why.`,
     )
-    .action(async (given: { hub: string; pin?: string; tokenFile: string; newKey?: boolean; start: boolean }) => {
+    .action(async (given: EnrollGiven) => {
       const { runEnroll } = await import('./enroll/run-enroll.ts');
       const told = new AbortController();
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => told.abort());
       process.exitCode = await runEnroll({
         ...{ layout: layout(), environment, say: print, signal: told.signal },
         ...{ hub: given.hub, pin: given.pin, tokenFile: given.tokenFile },
-        ...{ newKey: given.newKey === true, start: given.start },
+        ...{ newKey: given.newKey === true, start: given.start, service: given.name },
       });
     });
 

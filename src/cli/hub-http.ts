@@ -89,7 +89,7 @@ export async function createHubListener(deps: ListenerDeps): Promise<HubListener
     async listen(fromEnvironment, fromFile) {
       port = await listenOnLoopback(local, layout, fromEnvironment, fromFile);
       if (open && at) {
-        openPort = await take(open, at.port, at.host);
+        openPort = await listenForDevices(open, at, deps);
         deps.log(`devices reach the hub at ${reach().address}`);
       }
       return port;
@@ -174,6 +174,28 @@ async function listenOnLoopback(
     }
   }
   throw new FettleError('port_in_use', { data: { port: wanted } });
+}
+
+/**
+ * 0 means the same here. Devices have been told that port: where it is taken by now, those that joined before do not find
+ * the hub at another, which the log says.
+ */
+async function listenForDevices(
+  server: Server,
+  at: { readonly host: string; readonly port: number },
+  { layout, log }: Pick<ListenerDeps, 'layout' | 'log'>,
+): Promise<number> {
+  if (at.port !== 0) return take(server, at.port, at.host);
+  const kept = Number(readTrimmed(layout.hub.openPort));
+  const known = Number.isInteger(kept) && kept > 0;
+  const again = known ? await take(server, kept, at.host).catch(() => undefined) : undefined;
+  const port = again ?? (await take(server, 0, at.host));
+  if (!known) writeDurably(layout.hub.openPort, `${port}\n`);
+  else if (port !== kept)
+    log(
+      `port ${kept}, which devices were told, is taken by another program: until the hub has it again, only devices that join now find it, at ${port}. Name a port in hub.listen`,
+    );
+  return port;
 }
 
 /** @throws {FettleError} `port_in_use {port, reason}`, also for an address that is not this machine's */

@@ -10,6 +10,7 @@ import { settingsCatalogue, settingsOfFile } from '../../config/settings-schema.
 import { createOutbox } from '../chat/outbox.ts';
 import { createRouter } from '../chat/router.ts';
 import { COMMANDS, createCommandTable } from '../commands/index.ts';
+import { createRefusedConnections } from '../devices/refused.ts';
 import { FettleError } from '../domain/errors.ts';
 import { createLogLines } from '../domain/log-lines.ts';
 import { createRedactor } from '../domain/redact.ts';
@@ -145,6 +146,7 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     announcer,
     gateway: reachable,
     settings,
+    sourceOf: (name) => apps.find((app) => app.name === name)?.source,
     mayAsk: people.isOperator,
     onMissing: (device, report) => requests.installMissing(device, report),
     onChange: () => handsOff.soon(),
@@ -185,7 +187,8 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
     ...{ db, clock, random, announcer, outbox, layout, log: logLine },
     ...{ listener: () => listener, gateway: () => gateway, engine: () => engine },
   });
-  const policies = createPolicyOffers({ folder: layout.hub.policies, gateway: reachable, log: logLine });
+  const refusals = createRefusedConnections({ db, clock, nameOf: fleet.nameOf, log: logLine });
+  const policies = createPolicyOffers({ db, clock, folder: layout.hub.policies, gateway: reachable, log: logLine });
   const toolDesk = createToolDesk({ db, clock, gateway: reachable, outbox, log: logLine });
   const services = createServices({
     db,
@@ -262,18 +265,19 @@ export async function startHub({ layout, environment, config }: RoleOptions): Pr
       ready(peer) {
         deviceSettings.connected(peer.device);
         toolDesk.connected(peer.device);
-        policies.connected({ ...named(fleet, peer), host: peer.name });
+        void policies.connected({ ...named(fleet, peer), host: peer.name });
       },
+      refused: (device, why, from) => refusals.refused({ device, why, from }),
       disconnected: (peer, epoch, why) => engine.disconnected(peer, epoch, why),
       async message(peer, epoch, told) {
         const message = discreetMessage(told, redact);
         if (message.type === 'log') logs.answer(peer.device, message);
         else if (message.type === 'backups') backups.answer(peer.device, message);
         else if (message.type === 'audit') await deviceAudit.received(named(fleet, peer), message);
-        else if (message.type === 'policy-result') policies.answer(named(fleet, peer), message);
+        else if (message.type === 'policy-result') await policies.answer(named(fleet, peer), message);
         else if (message.type === 'tool-result') await toolDesk.answer(named(fleet, peer), message.result);
         else {
-          if (message.type === 'inventory') toolDesk.told(named(fleet, peer), message.tools ?? []);
+          if (message.type === 'inventory') await toolDesk.told(named(fleet, peer), message.tools ?? []);
           await engine.received(named(fleet, peer), epoch, message);
         }
       },

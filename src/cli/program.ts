@@ -14,6 +14,7 @@ import { addPolicyCommands } from './policy/commands.ts';
 import { addRoleCommands } from './role-commands.ts';
 import { showError } from './show-error.ts';
 import { addSigningCommands } from './signing/commands.ts';
+import { unitName } from './unit-name.ts';
 import { VERSION } from './version.ts';
 
 /** The command line for people. Each subcommand loads only what it needs. */
@@ -333,12 +334,6 @@ function unknownCommand(args: readonly string[], known: readonly string[]): stri
   const nearest = closest(word, known);
   const hint = distance(word, nearest) <= 3 ? ` Did you mean \`fettle ${nearest}\`?` : '';
   return `There is no command \`${word}\`.${hint} \`fettle --help\` shows all.`;
-}
-
-function unitName(text: string): string {
-  if (!/^[a-z][a-z0-9_-]{0,30}$/.test(text))
-    throw new InvalidArgumentError('Expected lower-case letters, digits, - and _.');
-  return text;
 }
 
 function several(text: string, before: readonly string[]): string[] {

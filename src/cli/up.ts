@@ -14,7 +14,6 @@ import { readTail } from '../../agent/updater/log-tail.ts';
 import type { Environment } from '../../config/environment.ts';
 import type { HomeLayout } from '../../config/home.ts';
 import { type LoadedConfig, loadConfig, parseConfig } from '../../config/load.ts';
-import { loadDeviceConfig } from '../../config/load-device.ts';
 import { FettleError } from '../domain/errors.ts';
 import { makeFolder, writeDurably } from '../files/durable.ts';
 import { openKey } from '../protocol/key.ts';
@@ -164,13 +163,13 @@ async function prepareDevice(
 ): Promise<LoadedConfig> {
   const { layout, environment, say } = options;
   const file = options.config ?? agentFile(layout);
-  loadDeviceConfig(file);
+  const loaded = loadConfig(file);
   say(`Fettle ${VERSION}, home ${layout.home}, a device`);
   const self = await installSelf(layout, AbortSignal.timeout(5 * 60_000), ['agent']);
   if (self.before !== undefined) say(`This build takes over from ${self.before}.`);
   writeDurably(layout.keeper.start, startStub(layout), 0o700);
   writeNpmSettings(environment, layout.agent.dir);
-  return { file, config: parseConfig('', file) };
+  return loaded;
 }
 
 /** Has the keeper an agent that stays? Whether the hub can be reached is no reason to wait. */

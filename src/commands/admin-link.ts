@@ -7,6 +7,7 @@ const TEXT = {
     how: (code: string, role: string) =>
       `Within 10 minutes, send me /admin link ${code} in a direct message from your other account. It becomes yours, with your role here (${role}).`,
     never: 'Give it to nobody: whoever sends it is you from then on.',
+    gone: 'The code was for one reading and is not kept: /admin link gives another.',
     joined: (name: string, role: string) => `This account is ${name}'s now, ${role}`,
     before: (role: string) => `It was ${role} before; the role of whoever made the code counts.`,
     accounts: (accounts: string) => `One person now: ${accounts}. The admins are told.`,
@@ -18,6 +19,7 @@ const TEXT = {
     how: (code: string, role: string) =>
       `请在 10 分钟内，用您的另一个账号私聊发送 /admin link ${code}。该账号将归您所有，角色与您在这里的相同（${role}）。`,
     never: '不要给任何人：谁发送它，谁就成了您。',
+    gone: '关联码只显示一次，不予保留：请用 /admin link 重新生成。',
     joined: (name: string, role: string) => `这个账号现在属于 ${name}，角色为 ${role}`,
     before: (role: string) => `它原来的角色是 ${role}；以生成关联码的人的角色为准。`,
     accounts: (accounts: string) => `现在是同一个人：${accounts}。已通知管理员。`,
@@ -54,7 +56,10 @@ export const adminLink = defineCommand({
     const text = TEXT[language];
     if (code === undefined) {
       const made = await services.people.newLink(context, direct);
-      return { reply: { tone: 'info', title: text.code(made.code), text: [text.how(made.code, role), text.never] } };
+      const once = { until: made.expiresAt, afterwards: text.gone };
+      return {
+        reply: { tone: 'info', title: text.code(made.code), text: [text.how(made.code, role), text.never], once },
+      };
     }
     const joined = await services.people.link(code, context, direct);
     return {

@@ -108,7 +108,7 @@ async function toolWords({ before, services }: At): Promise<readonly string[]> {
   const devices = await services.tools.list();
   const [tool] = before;
   if (before.at(-1) === 'on') return devices.map(({ name }) => name);
-  if (tool === undefined) return [...new Set(devices.flatMap(({ tools }) => tools.map(({ name }) => name)))];
-  const found = devices.flatMap(({ tools }) => tools.filter(({ name }) => name === tool));
+  if (tool === undefined) return [...new Set(devices.flatMap(({ tools = [] }) => tools.map(({ name }) => name)))];
+  const found = devices.flatMap(({ tools = [] }) => tools.filter(({ name }) => name === tool));
   return [...new Set(found.flatMap(({ args }) => args[before.length - 1]?.values ?? [])), 'on'];
 }

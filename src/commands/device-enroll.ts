@@ -9,9 +9,10 @@ const TEXT = {
   en: {
     title: (name: string | undefined, count: number) =>
       count > 1 ? `A line for ${count} devices` : name === undefined ? 'A line for one device' : `A line for ${name}`,
-    paste: 'Paste it on the device. Do it as root, or leave out sudo for a Fettle of your own user.',
+    paste: 'Paste it into a shell of the device. Leave out its sudo for a Fettle of your own user alone.',
     until: (ahead: string, count: number) =>
       count > 1 ? `It is good for ${count} devices, ${ahead} at the latest.` : `It works once, ${ahead} at the latest.`,
+    gone: 'The line was for one reading and is not kept: /device enroll gives another.',
     secret: 'Whoever has it can join as a device: give it to nobody else.',
     loopback:
       "Only this machine can reach the hub: for other devices set hub.listen with hub.tls, or hub.publicUrl, in the hub's file.",
@@ -23,9 +24,10 @@ const TEXT = {
         : name === undefined
           ? '供一台设备使用的命令'
           : `供 ${name} 使用的命令`,
-    paste: '粘贴到设备上执行。请用 root；若只为当前用户安装 Fettle，可去掉 sudo。',
+    paste: '粘贴到设备的终端里执行。去掉其中的 sudo，则只为当前用户安装 Fettle。',
     until: (ahead: string, count: number) =>
       count > 1 ? `可供 ${count} 台设备使用，最晚 ${ahead}。` : `只能用一次，最晚 ${ahead}。`,
+    gone: '这条命令只显示一次，不予保留：请用 /device enroll 重新生成。',
     secret: '谁有这条命令，谁就能作为设备加入：不要给别人。',
     loopback:
       '目前只有本机能访问 hub：要让其他设备加入，请在 hub 的配置中设置 hub.listen 和 hub.tls，或 hub.publicUrl。',
@@ -103,6 +105,8 @@ export const deviceEnroll = defineCommand({
           ...(made.loopbackOnly ? [text.loopback] : []),
         ],
         code: made.line,
+        hints: ['/device list'],
+        once: { until: made.expiresAt, afterwards: text.gone },
       },
     };
   },

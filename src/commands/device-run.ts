@@ -9,7 +9,7 @@ import type { ToolsOfDevice } from './tools-services.ts';
 
 const EN = {
   title: 'Tools of the devices',
-  none: 'No device that is connected names any tool. A device names them in its own file, under `tools:`.',
+  none: 'No device that this hub has heard of names any tool. A device names them in its own file, under `tools:`.',
   columns: ['device', 'tool', 'arguments', 'who'],
   hint: '/device run TOOL ARGUMENTS on DEVICE',
   later: (tool: string, device: string) => `${tool} runs on ${device}`,
@@ -17,7 +17,7 @@ const EN = {
 };
 const ZH: typeof EN = {
   title: '设备上的工具',
-  none: '已连接的设备都没有声明工具。设备在自己的文件的 `tools:` 下声明。',
+  none: '已知的设备都没有声明工具。设备在自己的文件的 `tools:` 下声明。',
   columns: ['设备', '工具', '参数', '角色'],
   hint: '/device run 工具 参数 on 设备',
   later: (tool, device) => `${tool} 正在 ${device} 上运行`,
@@ -70,23 +70,25 @@ export const deviceRun = defineCommand({
 });
 
 async function run(
-  { services, who, route, eventId, language, signal }: CommandContext,
+  context: CommandContext,
   device: { readonly id: string; readonly name: string },
   tool: string,
   args: readonly string[],
 ): Promise<CommandResult> {
+  const { services, who, route, eventId, language, signal } = context;
   const text = TEXT[language];
   const asker = { who, route, eventId };
-  const ended = await services.tools.run({ device, tool, args, asker, language }, signal);
+  const role = roleAllows(context.role, 'admin') ? 'admin' : 'operator';
+  const ended = await services.tools.run({ device, tool, args, asker, language, role }, signal);
   if (ended === 'later') {
     return { reply: { tone: 'busy', title: text.later(tool, device.name), text: [text.told] } };
   }
   return { reply: toolReply({ ...ended, device: device.name }, language), failed: !toolIsGood(ended) };
 }
 
-/** @throws {FettleError} `bad_arguments` where it is not clear which device, or there is no such one · `capability_denied` */
+/** @throws {FettleError} `bad_arguments` where it is not clear which device, or there is no such one · `capability_denied` · `tools_unknown` */
 function find(known: readonly ToolsOfDevice[], tool: string, named: string | undefined) {
-  const reportOf = (device: ToolsOfDevice) => device.tools.find(({ name }) => name === tool);
+  const reportOf = (device: ToolsOfDevice) => device.tools?.find(({ name }) => name === tool);
   const wanted = named?.toLowerCase();
   const fitting = known.filter((device) =>
     wanted === undefined ? reportOf(device) : device.name.toLowerCase() === wanted || device.id === wanted,
@@ -104,8 +106,14 @@ function find(known: readonly ToolsOfDevice[], tool: string, named: string | und
     });
   }
   if (!device) {
+    const near = nearestOf(tool, [...new Set(known.flatMap(({ tools = [] }) => tools.map(({ name }) => name)))]);
+    const silent = known.filter(({ tools }) => tools === undefined).map(({ name }) => name);
+    if (near.length === 0 && silent.length > 0) {
+      // Nobody can say yet that there is no such tool.
+      const devices = silent.slice(0, 5).join(', ');
+      throw new FettleError('tools_unknown', { data: { tool: tool.slice(0, 40), devices }, retryable: true });
+    }
     // What no device names does not exist; asking one of them would only say so again.
-    const near = nearestOf(tool, [...new Set(known.flatMap(({ tools }) => tools.map(({ name }) => name)))]);
     const meant = near.length > 0 ? ` (${near.join(', ')}?)` : '';
     throw new FettleError('capability_denied', {
       data: { app: tool.slice(0, 40), what: `the tool ${tool.slice(0, 40)}${meant}` },
@@ -121,7 +129,12 @@ function find(known: readonly ToolsOfDevice[], tool: string, named: string | und
 function listReply({ language }: CommandContext, known: readonly ToolsOfDevice[]) {
   const text = TEXT[language];
   const rows = known.flatMap((device) =>
-    device.tools.map((tool) => [device.name, tool.name, tool.args.map(argumentWord).join(' ') || '–', tool.role]),
+    (device.tools ?? []).map((tool) => [
+      device.name,
+      tool.name,
+      tool.args.map(argumentWord).join(' ') || '–',
+      tool.role,
+    ]),
   );
   if (rows.length === 0) return { tone: 'info' as const, title: text.title, text: [text.none] };
   return { tone: 'info' as const, title: text.title, table: { columns: text.columns, rows }, hints: [text.hint] };

@@ -15,7 +15,7 @@ const TEXT = {
     local: "It is the hub's own machine.",
     cloned:
       'Its key was seen from two machines: a copied disk or home, or a stolen key. Neither may connect, nothing is updated there.',
-    way: 'The way out: a new line for each (/device enroll), pasted there with --new-key at its end; then revoke this one.',
+    way: 'The way out: for each a new line of /device enroll, pasted there with ` --new-key` at its end; then revoke this one.',
     revoked: 'Its key is worth nothing, for ever. Its apps run on as they were.',
     columns: ['app', 'version', 'health'],
     noApps: 'It has reported no app yet.',
@@ -30,7 +30,7 @@ const TEXT = {
     by: (ago: string, who: string) => `${ago}，由 ${who} 邀请`,
     local: '这是 hub 所在的机器。',
     cloned: '它的密钥出现在两台机器上：可能是复制的磁盘或目录，也可能是密钥被盗。两台都不能连接，也不会更新。',
-    way: '解决办法：为每台用 /device enroll 生成一条新命令，在末尾加上 --new-key 后在该设备上执行；然后吊销这一台。',
+    way: '解决办法：为每台各用 /device enroll 生成一条新命令，在命令末尾加上 ` --new-key` 后粘贴执行；然后吊销这条旧记录。',
     revoked: '它的密钥已永久作废。其上的应用照常运行。',
     columns: ['应用', '版本', '状态'],
     noApps: '它还没有报告任何应用。',

@@ -4,7 +4,7 @@ import type { Asker } from './asker.ts';
 
 /** Tools that devices' own files name, as far as commands need them. */
 export interface DeviceTools {
-  /** By device, as each told it when it was last connected since the hub's start. */
+  /** By device, as each told it when it was last connected. */
   list(): Promise<readonly ToolsOfDevice[]>;
   /** What this event has asked for already, where its end is not told: the command runs anew after a crash. */
   begun(asker: Asker): Promise<Pick<ToolOrder, 'device' | 'tool' | 'args'> | undefined>;
@@ -20,7 +20,8 @@ export interface DeviceTools {
 export interface ToolsOfDevice {
   readonly id: string;
   readonly name: string;
-  readonly tools: readonly ToolReport[];
+  /** `undefined`: it has never said. */
+  readonly tools: readonly ToolReport[] | undefined;
 }
 
 export interface ToolOrder {
@@ -30,4 +31,6 @@ export interface ToolOrder {
   readonly args: readonly string[];
   readonly asker: Asker;
   readonly language: Language;
+  /** The asker's, for the device's own file: it may want an admin. */
+  readonly role: 'operator' | 'admin';
 }

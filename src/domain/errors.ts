@@ -28,6 +28,7 @@ export const DEVICE_CODES = [
   'tls_unusable',
   'tool_refused',
   'tool_end_unknown',
+  'tools_unknown',
   'policy_refused',
 ] as const;
 

@@ -41,6 +41,15 @@ export interface Reply {
   readonly buttons?: readonly Button[] | undefined;
   /** What to type next, shown small. */
   readonly hints?: readonly string[] | undefined;
+  /** It has words that are worth something for a while, such as a one-time code. */
+  readonly once?: ShownOnce | undefined;
+}
+
+/** Of words that are not kept: what stands in their place once they were shown, or are worth nothing any more. */
+export interface ShownOnce {
+  /** Milliseconds since 1970. */
+  readonly until: number;
+  readonly afterwards: string;
 }
 
 export interface Field {

@@ -16,6 +16,8 @@ export interface Trusting {
   readonly source?: Source | undefined;
   readonly trust?: TrustLevel | undefined;
   readonly keys: readonly string[];
+  /** Of `git`: whose signature commits must have. */
+  readonly signedBy?: readonly unknown[] | undefined;
 }
 
 /** Sources of artifacts, each with a signature; packages and commits have ways of their own. */
@@ -23,14 +25,18 @@ export function isSignable(kind: Source['kind']): boolean {
   return kind !== 'npm' && kind !== 'git';
 }
 
-/** What is written, else `signed` where there are keys and for whatever comes from an address, else `source`. */
-export function trustOf({ source, trust, keys }: Trusting): TrustLevel {
+/**
+ * What is written, else `signed` where there are keys and for whatever comes from an address, else `source`. Commits that
+ * somebody must have signed are `signed`, whatever else is written.
+ */
+export function trustOf({ source, trust, keys, signedBy }: Trusting): TrustLevel {
+  if (source?.kind === 'git' && signedBy !== undefined) return 'signed';
   return trust ?? (keys.length > 0 || source?.kind === 'feed' ? 'signed' : 'source');
 }
 
 /** What is wrong with an app's trust, by key; in words that follow "expected". */
 export function trustProblem(app: Trusting): { readonly key: 'trust' | 'keys'; readonly expected: string } | undefined {
-  const { source, trust, keys } = app;
+  const { source, trust, keys, signedBy } = app;
   if (keys.length > 0 && trust !== undefined && trust !== 'signed') {
     return {
       key: 'trust',
@@ -40,10 +46,11 @@ export function trustProblem(app: Trusting): { readonly key: 'trust' | 'keys'; r
   if (source && !isSignable(source.kind)) {
     const way = source.kind === 'npm' ? "a package has its registry's signature" : 'commits have `refs` and `signedBy`';
     if (keys.length > 0) return { key: 'keys', expected: `none for a source \`${source.kind}\`: ${way}` };
-    if (trust === 'signed') return { key: 'trust', expected: `\`source\` or \`none\` for \`${source.kind}\`: ${way}` };
+    if (trust === 'signed' && signedBy === undefined)
+      return { key: 'trust', expected: `\`source\` or \`none\` for \`${source.kind}\`: ${way}` };
     return undefined;
   }
-  if (source && trustOf(app) === 'signed' && keys.length === 0) {
+  if ((source ? trustOf(app) : trust) === 'signed' && keys.length === 0) {
     return { key: 'keys', expected: KEYS_NEEDED };
   }
   return undefined;

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock, RandomBytes } from '../domain/id.ts';
 import { createOpener, createSealer, type Opener, readJson, type Sealer, typeOf } from '../protocol/frames.ts';
-import { agentProof, hubProof } from '../protocol/handshake.ts';
+import { aboutProof, agentProof, hubProof } from '../protocol/handshake.ts';
 import { type OwnKey, signedBy } from '../protocol/key.ts';
 import { AgentMessage, type HubMessage, MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../protocol/messages.ts';
 import { createDoor, RETRY_AFTER_S } from './door.ts';
@@ -28,6 +28,8 @@ export interface GatewayEvents {
   connected(peer: Peer): Promise<number | Exclude<DeviceState, 'active'>>;
   /** It has been welcomed: from here on messages reach it. Never throws. */
   ready?(peer: Peer): void;
+  /** A connection was turned away: it could not prove that it is the device, or that may not connect. Never throws. */
+  refused?(device: string, why: 'unproven' | Exclude<DeviceState, 'active'>, from: string): Promise<void>;
   message(peer: Peer, epoch: number, message: AgentMessage): Promise<void>;
   /** @param why `bad_signature`: the device refused what came as said by this hub, so it has not heard it. */
   disconnected(peer: Peer, epoch: number, why?: 'bad_signature'): Promise<void>;
@@ -121,11 +123,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
       return turnAway(`503 Service Unavailable\r\nRetry-After: ${RETRY_AFTER_S}`);
     }
     socket.once('close', leave);
-    wss.handleUpgrade(request, socket, head, (made) => greet(made, leave));
+    const from = request.socket.remoteAddress ?? '';
+    wss.handleUpgrade(request, socket, head, (made) => greet(made, from, leave));
   };
   for (const server of deps.servers) server.on('upgrade', upgrade);
 
-  function greet(socket: WebSocket, leave: () => void): void {
+  function greet(socket: WebSocket, from: string, leave: () => void): void {
     const nonce = Buffer.from(deps.random(24)).toString('base64');
     let session: Session | undefined;
     let missed = 0;
@@ -146,9 +149,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
       if (session) session.over = true;
       socket.close(code, reason);
     };
-    const refuse = (device: string, state: Exclude<DeviceState, 'active'>) => {
+    const refuse = async (device: string, state: Exclude<DeviceState, 'active'>) => {
       logStranger(`${device} is ${state}: not let in`);
       close(CLOSE[state], `this device is ${state}`);
+      await deps.events.refused?.(device, state, from);
     };
 
     const hear = async (text: string): Promise<void> => {
@@ -171,19 +175,23 @@ export function createGateway(deps: GatewayDeps): Gateway {
     };
 
     async function admit(hello: Extract<AgentMessage, { type: 'hello' }>): Promise<void> {
-      const { device, name, platform, version, machine } = hello;
+      const { device, name, platform, version } = hello;
       const known = await deps.deviceKey(device);
       const isSigned = signedBy(known?.publicKey ?? '');
-      if (!known || !isSigned(agentProof(nonce, hello.nonce, device), hello.signature)) {
+      const isItself = isSigned(agentProof(nonce, hello.nonce, device), hello.signature);
+      // Whoever is between could otherwise say of any device that it is on a second machine.
+      const isTold = hello.about !== undefined && isSigned(aboutProof(nonce, hello.nonce, hello), hello.about);
+      if (!known || !isItself || (hello.about !== undefined && !isTold)) {
         logStranger(`a connection that calls itself ${JSON.stringify(device)} could not prove it`);
         close(CLOSE.unproven, 'device not proven');
+        await deps.events.refused?.(device, 'unproven', from);
         return;
       }
       clearTimeout(hurry);
       leave();
       // Said only to whoever holds the key: nobody else learns what became of a device.
       if (known.state !== 'active') return refuse(device, known.state);
-      const peer: Peer = { device, name, platform, version, machine };
+      const peer: Peer = { device, name, platform, version, machine: isTold ? hello.machine : undefined };
       const epoch = await deps.events.connected(peer);
       if (typeof epoch === 'string') return refuse(device, epoch);
       if (socket.readyState !== socket.OPEN) return deps.events.disconnected(peer, epoch);
@@ -302,7 +310,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       return false;
     }
     const after = deps.clock.monotonic() - welcomedAt;
-    const frame = sealer.seal(message.type === 'order' ? { ...message, after } : message);
+    const frame = sealer.seal(isTimed(message) ? { ...message, after } : message);
     if (frame === undefined) {
       deps.log(`${message.type} for ${peer.device} is larger than a message may be: not sent`);
       return false;
@@ -335,6 +343,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
       while (settling.size > 0) await Promise.allSettled([...settling]);
     },
   };
+}
+
+/** What is carried out only within its time. */
+function isTimed({ type }: HubMessage): boolean {
+  return type === 'order' || type === 'run-tool';
 }
 
 /** `unknown`: well-formed, of a type that a newer agent has. `unreadable`: not what any version says. */

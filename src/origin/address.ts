@@ -1,4 +1,4 @@
-import { isLoopback } from '../domain/loopback.ts';
+import { isLoopback, leadsHere } from '../domain/loopback.ts';
 
 /** Which addresses Fettle fetches from: https; http only to this machine itself. Pure. */
 
@@ -23,7 +23,7 @@ export function followRedirect(from: URL, location: string | null | undefined): 
   const to = new URL(location, from);
   const problem = addressProblem(to.href);
   if (problem !== undefined) return `it redirects to ${showAddress(to)}: ${problem}`;
-  if (isLoopback(to.hostname) && !isLoopback(from.hostname)) return 'it redirects to this machine itself';
+  if (leadsHere(to.hostname) && !leadsHere(from.hostname)) return 'it redirects to this machine itself';
   return to;
 }
 

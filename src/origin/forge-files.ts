@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describeSource } from '../domain/app.ts';
 import { FettleError, systemCodeOf } from '../domain/errors.ts';
 import { type ForgeSource, mirrored } from '../domain/forge.ts';
-import { isLoopback } from '../domain/loopback.ts';
+import { leadsHere } from '../domain/loopback.ts';
 import { addressProblem, followRedirect, MAX_REDIRECTS, networkReason } from './address.ts';
 import { authorization, type ForgeDeps, readBytes } from './forge-api.ts';
 import type { ForgeAsset, ForgeRelease } from './forge-releases.ts';
@@ -40,7 +40,7 @@ export function fileAddresses(
   };
   const page = check(asset.url);
   // A server elsewhere has no say in what is asked of this machine's own services.
-  if (isLoopback(page.hostname) && !isLoopback(new URL(base).hostname)) {
+  if (leadsHere(page.hostname) && !leadsHere(new URL(base).hostname)) {
     throw invalid(`the server says that it is at ${page.origin}, which is this machine itself (a Gitea's ROOT_URL?)`);
   }
   const token = tokenOf(deps, source, base);

@@ -15,10 +15,26 @@ export interface SeenNumbers {
 }
 
 /**
+ * The names of an app's index numbers by who signs, for a device that leaves it to the order where the index lies: whoever
+ * changes the address does not begin anew. By each key, so that naming one more does not either.
+ */
+export function signedNumberKeys(app: string, keys: readonly string[]): string[] {
+  return [...new Set(keys)].map((key) => `signed ${app} by ${key}`);
+}
+
+/**
+ * @param keys one, or several that stand for the same: the highest counts, and all are kept
  * @throws {FettleError} `source_rolled_back` {source, number, seen}
  */
-export async function checkNumber(seen: SeenNumbers, key: string, source: string, index: Index): Promise<void> {
-  const highest = await seen.highest(key);
+export async function checkNumber(
+  seen: SeenNumbers,
+  keys: string | readonly string[],
+  source: string,
+  index: Index,
+): Promise<void> {
+  const names = typeof keys === 'string' ? [keys] : keys;
+  const numbers = (await Promise.all(names.map((key) => seen.highest(key)))).filter((one) => one !== undefined);
+  const highest = numbers.length === 0 ? undefined : Math.max(...numbers);
   if (highest !== undefined && index.number < highest) {
     throw new FettleError('source_rolled_back', {
       data: {
@@ -29,7 +45,7 @@ export async function checkNumber(seen: SeenNumbers, key: string, source: string
       },
     });
   }
-  if (highest === undefined || index.number > highest) await seen.saw(key, index.number);
+  for (const key of names) await seen.saw(key, index.number);
 }
 
 /** Numbers in a JSON file (0600). A file that can't be read as one stops with an error: guessing would forget. */

@@ -30,6 +30,20 @@ export function orderDigest(order: Order | object): string {
   return createHash('sha256').update(JSON.stringify(order)).digest('hex');
 }
 
+/** The same for a tool that was asked for: over what is the same however often it is asked. */
+export function toolDigest({ request, device, tool, args }: AskedTool): string {
+  return createHash('sha256')
+    .update(JSON.stringify([request, device, tool, args]))
+    .digest('hex');
+}
+
+export interface AskedTool {
+  readonly request: string;
+  readonly device: string;
+  readonly tool: string;
+  readonly args: readonly string[];
+}
+
 /** An entry of a device's log as it is on its line. */
 export interface DeviceLine {
   readonly n: number;

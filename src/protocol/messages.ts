@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { TRUST_LEVELS } from '../domain/trust.ts';
 import { UPDATE_KINDS, UPDATE_STATES } from '../domain/update.ts';
 import { BackupReport, Restored, StrangeBackup } from './backups.ts';
+import { OrderedSource } from './ordered-source.ts';
 import { ToolReport, ToolResult } from './tools.ts';
 import { at, id, name, Problem, version } from './words.ts';
 
@@ -45,6 +46,8 @@ export const OrderedRelease = z.object({
   version: orderedVersion,
   channel: z.string().max(40),
   digest: z.string().regex(/^sha(256|512)-[A-Za-z0-9+/=_-]{1,200}$/),
+  /** Where the hub reads it. For a device whose own file names keys and no source; any other passes it over. */
+  source: OrderedSource.optional(),
 });
 export type OrderedRelease = z.infer<typeof OrderedRelease>;
 
@@ -222,7 +225,13 @@ export const HubMessage = z.discriminatedUnion('type', [
     capability: Capability.optional(),
     notBefore: at,
     expiresAt: at,
+    /** As of an order. */
     now: at.optional(),
+    after: z.number().nonnegative().optional(),
+    /** What the asker is at the hub: a tool may be for admins alone. Absent: an older hub has looked itself. */
+    role: z.enum(['operator', 'admin']).optional(),
+    /** This request's entry in the hub's audit log. */
+    log: link.optional(),
   }),
   z.object({ type: z.literal('tool-ack'), request: id }),
   // A file of the device that somebody else than the hub has signed (policy-document.ts).
@@ -246,6 +255,8 @@ export const AgentMessage = z.discriminatedUnion('type', [
       .string()
       .regex(/^[0-9a-f]{64}$/)
       .optional(),
+    /** Over all of this (`aboutProof`). Without it, an agent of before, nothing is made of `machine`. */
+    about: z.string().max(200).optional(),
   }),
   z.object({
     type: z.literal('inventory'),

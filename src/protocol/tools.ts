@@ -41,3 +41,9 @@ export const ToolResult = z.object({
   problem: Problem.optional(),
 });
 export type ToolResult = z.infer<typeof ToolResult>;
+
+/** How it came out, in one word or two, as both audit logs have it: `ended 0`, `ended by a signal`, or a code. */
+export function toolEnd({ state, code, problem }: Pick<ToolResult, 'state' | 'code' | 'problem'>): string {
+  if (state === 'ended') return typeof code === 'number' ? `ended ${code}` : 'ended by a signal';
+  return problem?.code ?? state;
+}

@@ -3,7 +3,7 @@ import type { Offer } from '../domain/release.ts';
 import { hexSha256, type ReadIndex } from '../origin/feed-format.ts';
 import type { FeedTrust } from '../origin/feed-signature.ts';
 import type { RotationStore } from '../origin/key-rotation.ts';
-import { checkNumber, type SeenNumbers } from '../origin/seen.ts';
+import { checkNumber, type SeenNumbers, signedNumberKeys } from '../origin/seen.ts';
 import { sourceKey } from '../origin/source-key.ts';
 import type { SourceAnswer } from './release-source.ts';
 
@@ -27,8 +27,12 @@ export async function feedAnswer(
 ): Promise<SourceAnswer> {
   const shown = describeSource(source);
   const trust = { source: shown, keys, rotations };
-  const offer = keys.length === 0 ? read.offer : await signedOffer(read, trust);
+  const { offer, key } = keys.length === 0 ? { ...read, key: undefined } : await signedOffer(read, trust);
   await checkNumber(seen, sourceKey(source, app), shown, read.index);
+  // Devices that leave it to orders where releases are know a number by who signed. They start from what is here.
+  if (key !== undefined && source.kind === 'feed') {
+    for (const name of signedNumberKeys(app, [...keys, key])) await seen.saw(name, read.index.number);
+  }
   return { offer, etag: noteEtag(read.etag, keys), expiresAt: Date.parse(read.index.expires) };
 }
 
@@ -48,7 +52,7 @@ function markOf(keys: readonly string[]): string {
 }
 
 /** The releases that a trusted key signed. That the newest of a channel is none of them is an error, which says why. */
-async function signedOffer({ index, offer }: ReadIndex, trust: FeedTrust): Promise<Offer> {
+async function signedOffer({ index, offer }: ReadIndex, trust: FeedTrust): Promise<{ offer: Offer; key: string }> {
   const { verifyIndex } = await import('../origin/feed-signature.ts');
   const trusted = await verifyIndex(index, trust);
   const pointed = new Set(Object.values(offer.channels));
@@ -61,5 +65,6 @@ async function signedOffer({ index, offer }: ReadIndex, trust: FeedTrust): Promi
       if (pointed.has(entry.version)) throw error;
     }
   }
-  return { ...offer, releases: offer.releases.filter(({ version }) => signed.has(version)) };
+  const releases = offer.releases.filter(({ version }) => signed.has(version));
+  return { offer: { ...offer, releases }, key: trusted.key };
 }

@@ -20,6 +20,6 @@ export async function rowOfDevice(
   if (!row) return 'unknown';
   if (row.device === peer.device && row.order_id !== null) return row;
   const whose = row.device === peer.device ? 'was never ordered of it' : `is of ${row.device}`;
-  log(`${peer.device} (${peer.name}) said ${said} of ${id}, which ${whose}: refused`);
+  log(`capability_denied: ${peer.device} (${peer.name}) said ${said} of ${id}, which ${whose}: refused`);
   return 'foreign';
 }

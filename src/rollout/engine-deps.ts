@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Outbox } from '../chat/outbox.ts';
+import type { Source } from '../domain/app.ts';
 import type { Clock, RandomBytes } from '../domain/id.ts';
 import type { SettingsReader } from '../domain/settings.ts';
 import type { Gateway } from '../gateway/gateway.ts';
@@ -18,6 +19,8 @@ export interface EngineDeps {
   readonly announcer: Announcer;
   readonly gateway: () => Pick<Gateway, 'send' | 'isConnected'>;
   readonly settings: Pick<SettingsReader, 'current'>;
+  /** Where this hub reads an app's releases: orders say it. Unless given, they don't. */
+  readonly sourceOf?: ((app: string) => Source | undefined) | undefined;
   /** An app that the device's file wants installed, and that nobody has asked for yet. Never throws. */
   readonly onMissing: (device: string, report: AppReport) => Promise<void>;
   /** An update ended, or a device reported: what may be done by itself may be another thing now. */

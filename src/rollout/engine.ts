@@ -119,7 +119,8 @@ export function createEngine(deps: EngineDeps): Engine {
       if (row.state !== 'queued' || row.cancel_requested === 1 || !deps.gateway().isConnected(row.device)) continue;
       const now = clock.now();
       const orderId = shortId('o', deps.random, 10);
-      const message = orderOf(row, { id: orderId, now, backup: deps.settings.current().backup });
+      const { backup } = deps.settings.current();
+      const message = orderOf(row, { id: orderId, now, backup, source: deps.sourceOf?.(row.app) });
       const patch = { order_id: orderId, progress: null, deadline_at: now + (stateOf('sent').deadlineMs ?? ORDER_MS) };
       const log = await change(async (trx) => {
         const move = { id: row.id, from: ['queued'], to: 'sent', at: now, actor: 'hub', patch } as const;
@@ -369,7 +370,9 @@ export function createEngine(deps: EngineDeps): Engine {
           return onOutcome(peer, message.outcome);
         case 'local-outcome':
           if ((await change((trx) => takeLocalOutcome(trx, peer, message, deps.announcer, clock.now()))) === 'foreign')
-            return logForeign(`${peer.device} told an outcome of ${message.outcome.update}, another device's: refused`);
+            return logForeign(
+              `capability_denied: ${peer.device} told an outcome of ${message.outcome.update}, another device's: refused`,
+            );
           deps.gateway().send(peer.device, { type: 'outcome-ack', update: message.outcome.update });
           return onChange();
         case 'cancel-result':

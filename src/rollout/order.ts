@@ -1,7 +1,9 @@
 import type { Kysely } from 'kysely';
+import type { Source } from '../domain/app.ts';
 import type { ErrorData } from '../domain/errors.ts';
 import { type ChainLink, orderDigest } from '../protocol/audit-chain.ts';
 import type { HubMessage, Outcome, Problem } from '../protocol/messages.ts';
+import { orderedSource } from '../protocol/ordered-source.ts';
 import { addAudit } from '../store/audit.ts';
 import type { Database } from '../store/schema.ts';
 import type { UpdateRow } from '../store/updates.ts';
@@ -15,12 +17,25 @@ export type OrderMessage = Extract<HubMessage, { type: 'order' }>;
 /** What a device is told to do about an update. Pure. */
 export function orderOf(
   row: UpdateRow,
-  { id, now, backup }: { readonly id: string; readonly now: number; readonly backup: boolean },
+  {
+    id,
+    now,
+    backup,
+    source,
+  }: {
+    readonly id: string;
+    readonly now: number;
+    readonly backup: boolean;
+    /** Where the app's releases are. */
+    readonly source?: Source | undefined;
+  },
 ): OrderMessage {
+  const told = orderedSource(source);
+  const where = told ? { source: told } : {};
   const release =
     row.digest === null || row.to_version === null
       ? {}
-      : { release: { version: row.to_version, channel: row.channel ?? 'stable', digest: row.digest } };
+      : { release: { version: row.to_version, channel: row.channel ?? 'stable', digest: row.digest, ...where } };
   return {
     type: 'order',
     now,

@@ -26,6 +26,8 @@ export async function openStore(path: string): Promise<OpenStore> {
   sqlite.pragma('journal_mode = WAL');
   sqlite.pragma('synchronous = FULL');
   sqlite.pragma('foreign_keys = ON');
+  // What was deleted or replaced is nowhere in the file, and so in none of its copies.
+  sqlite.pragma('secure_delete = ON');
   const db: Store = new Kysely<Database>({ dialect: new SqliteDialect({ database: sqlite }) });
   try {
     const applied = await migrate(db, sqlite);

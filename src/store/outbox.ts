@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { Reply, Route } from '../domain/reply.ts';
+import type { Reply, Route, ShownOnce } from '../domain/reply.ts';
 import type { Database, OutboxTable } from './schema.ts';
 
 /**
@@ -30,7 +30,9 @@ const UNEDITABLE = 'uneditable';
  * skipped: only the newest is kept.
  */
 export async function putMessage(trx: Kysely<Database>, message: NewMessage): Promise<void> {
-  const reply = JSON.stringify(message.reply);
+  const { once: forget, ...shown } = message.reply;
+  const reply = JSON.stringify(shown);
+  const once = forget === undefined ? null : JSON.stringify(forget);
   const flags = { final: message.final ? 1 : 0, failed: message.failed ? 1 : 0 };
   const existing = await trx
     .selectFrom('outbox')
@@ -55,13 +57,14 @@ export async function putMessage(trx: Kysely<Database>, message: NewMessage): Pr
         updated_at: message.now,
         sent_at: null,
         last_error: null,
+        once,
       })
       .execute();
     return;
   }
   const same = existing.reply === reply && existing.final === flags.final && existing.failed === flags.failed;
   if (same) return;
-  const change = { reply, ...flags, answers: message.answers ?? existing.answers, updated_at: message.now };
+  const change = { reply, once, ...flags, answers: message.answers ?? existing.answers, updated_at: message.now };
   const again = existing.state === 'dead' && existing.last_error !== UNEDITABLE;
   await trx
     .updateTable('outbox')
@@ -283,7 +286,7 @@ export async function markUneditable(db: Kysely<Database>, message: StoredMessag
   await db.transaction().execute(async (trx) => {
     const row = await trx
       .selectFrom('outbox')
-      .select(['reply', 'final', 'failed', 'answers'])
+      .select(['reply', 'final', 'failed', 'answers', 'once'])
       .where('key', '=', message.key)
       .executeTakeFirst();
     if (!row) return;
@@ -294,10 +297,11 @@ export async function markUneditable(db: Kysely<Database>, message: StoredMessag
       .where('key', '=', message.key)
       .execute();
     if (!final) return;
+    const once = row.once === null ? {} : { once: JSON.parse(row.once) as ShownOnce };
     await putMessage(trx, {
       key: `${message.key}/again`,
       route: message.route,
-      reply: JSON.parse(row.reply) as Reply,
+      reply: { ...(JSON.parse(row.reply) as Reply), ...once },
       answers: row.answers ?? undefined,
       final: true,
       failed: row.failed === 1,

@@ -148,9 +148,13 @@ export async function readNumber(db: Kysely<Database>, source: string): Promise<
   return value === undefined ? undefined : Number(value);
 }
 
-/** The highest index number of each feed, by its key: what another device may start from. */
+/** The highest index number of each feed, by its key, and by whose signature it has: what another device may start from. */
 export async function feedNumbers(db: Kysely<Database>): Promise<Readonly<Record<string, number>>> {
-  const rows = await db.selectFrom('meta').selectAll().where('key', 'like', `${NUMBER}feed %`).execute();
+  const rows = await db
+    .selectFrom('meta')
+    .selectAll()
+    .where(({ eb, or }) => or(['feed', 'signed'].map((kind) => eb('key', 'like', `${NUMBER}${kind} %`))))
+    .execute();
   return Object.fromEntries(rows.map(({ key, value }) => [key.slice(NUMBER.length), Number(value)]));
 }
 

@@ -223,6 +223,8 @@ export interface OutboxTable {
   last_error: string | null;
   /** Handed out then, and nobody knows whether it arrived; null: it was not, or it is known. */
   sending_since: Generated<number | null>;
+  /** `ShownOnce` as JSON, where the reply is not to be kept; null where it may be, or is forgotten. */
+  once: Generated<string | null>;
 }
 
 /** A setting that somebody made in a chat; it wins over the configuration. */

@@ -29,7 +29,7 @@ const SECRETS = [
   `${HOME}/agent/hub.pub`,
   `${HOME}/keeper/keep.json`,
   `${HOME}/keeper/environment`,
-  `${HOME}/agent.yaml`,
+  `${HOME}/agent.yaml.before`,
   `${HOME}/fettle.yaml~`,
   `${HOME}/apps/other/shared/data/store`,
   `${HOME}/logs/hub.log`,
@@ -84,7 +84,7 @@ if (role === 'hub') {
     home = machineHome(machine, HOME);
     machine.write(`${HOME}/fettle.yaml`, CONFIG(), 0o600);
     // As an editor leaves them.
-    for (const name of ['agent.yaml', 'fettle.yaml~']) machine.write(`${HOME}/${name}`, 'apps: {}\n', 0o644);
+    for (const name of ['agent.yaml.before', 'fettle.yaml~']) machine.write(`${HOME}/${name}`, 'apps: {}\n', 0o644);
     machine.write(`${HOME}/telegram.token`, '1:secret\n', 0o600);
     for (const [name, version] of [
       ['web', '1.0.0'],

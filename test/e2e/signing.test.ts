@@ -1,5 +1,15 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -110,4 +120,57 @@ test('publish signs statement and index; rotate hands over; a signed feed is not
     readFileSync(at('feed/index.json'), 'utf8').replace(/"number": \d+/, '"number": 99'),
   );
   expect(publish('1.2.0', '--key', 'new')).toMatchObject({ code: 2, err: /changed after it was signed/ });
+});
+
+test('a checkout publishes Fettle itself with a key of its own, made once', { timeout: 120_000 }, () => {
+  const root = join(import.meta.dirname, '../..');
+  const git = (...args: string[]) => execFileSync('git', ['-C', at('checkout'), ...args], { encoding: 'utf8' });
+  execFileSync('git', ['clone', '--quiet', '--depth', '1', `file://${root}`, at('checkout')]);
+  cpSync(join(root, 'dist'), at('checkout/dist'), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), at('checkout/node_modules'));
+  const before = git('status', '--porcelain');
+  execFileSync('npm', ['pack', '--ignore-scripts', '--silent'], { cwd: at('checkout') });
+  const [archive = ''] = readdirSync(at('checkout')).filter((name) => /^fettle-.*\.tgz$/.test(name));
+  const publish = (version: string) =>
+    spawnSync(
+      process.execPath,
+      [
+        'dist/main.js',
+        'publish',
+        version,
+        archive,
+        '--app',
+        'fettle',
+        '--to',
+        at('releases'),
+        '--notes',
+        'What is new',
+      ],
+      { cwd: at('checkout'), encoding: 'utf8', env: { PATH: process.env.PATH, HOME: dir } },
+    );
+  const keys = ['9.1.0', '9.2.0'].map((version) => {
+    const { status, stdout, stderr } = publish(version);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toContain("this checkout's development key");
+    expect(stdout).toMatch(/Signed with key RW/);
+    return /fettle: \{keys: \[(RW[QRST]\S{53})\]\}/.exec(stdout)?.[1] ?? '';
+  });
+  expect(new Set(keys).size).toBe(1);
+  const pub = at('checkout/.fettle/development.key.pub');
+  expect(readFileSync(pub, 'utf8').split('\n')[1]).toBe(keys[0]);
+  expect(statSync(at('checkout/.fettle/development.key')).mode & 0o777).toBe(0o600);
+  for (const version of ['9.1.0', '9.2.0']) {
+    const statement = `releases/releases/${version}/statement.json`;
+    expect(JSON.parse(readFileSync(at(statement), 'utf8'))).toMatchObject({ app: 'fettle', version });
+    expect(fettle(['verify', '--key', keys[0] ?? '', statement])).toMatchObject({ code: 0 });
+    expect(fettle(['verify', '--key', 'k.pub', statement]).code).toBe(1);
+    expect(minisign(['-V', '-p', pub, '-m', statement]).status).toBe(0);
+  }
+  // Neither git nor a package takes the key along.
+  rmSync(at(`checkout/${archive}`));
+  expect(git('status', '--porcelain')).toBe(before);
+  execFileSync('npm', ['pack', '--ignore-scripts', '--silent'], { cwd: at('checkout') });
+  const packed = execFileSync('tar', ['-tzf', archive], { cwd: at('checkout'), encoding: 'utf8' });
+  expect(packed).toContain('package/dist/main.js');
+  expect(packed).not.toContain('.fettle');
 });

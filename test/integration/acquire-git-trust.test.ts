@@ -255,3 +255,16 @@ describe('signedBy, with OpenPGP', () => {
     expect(await take(ordered(byEve), { signedBy: [eve] }, 'main')).toMatch(/this machine's gpg does not have/);
   });
 });
+
+test('what a device says of it: signed and by whom, or what the repository says', async () => {
+  const of = (more: object) => AppSchema.parse({ source: `git ${server.url}/site/.git`, run: 'x', ...more });
+  const ssh = `ssh-ed25519 ${'A'.repeat(68)}`;
+  const signedBy = [`${ssh} ada@example.org`, `bob@example.org ${ssh}`, ssh, 'AB12'.repeat(10)];
+  await expect(acquirer.trust('site', of({ signedBy }))).resolves.toEqual({
+    level: 'signed',
+    by: ['ada@example.org', 'bob@example.org', `ssh-ed25519 …${'A'.repeat(12)}`, `OpenPGP ${'AB12'.repeat(4)}`],
+  });
+  // Whatever else is written: it is demanded.
+  await expect(acquirer.trust('site', of({ signedBy, trust: 'none' }))).resolves.toMatchObject({ level: 'signed' });
+  await expect(acquirer.trust('site', of({}))).resolves.toEqual({ level: 'source', by: ['git'] });
+});

@@ -263,6 +263,52 @@ describe('a new key', () => {
   });
 });
 
+describe('a device that leaves it to the order where releases are', () => {
+  const free = (keys = [KEY.publicKey.text]): AppConfig => AppSchema.parse({ keys, run: 'node x.js' });
+  const from = (release: Ordered, address = server.url) => ({ ...release, source: { kind: 'feed', address } });
+
+  it('knows an old index by who signed it, at any address, whatever keys come to the file beside', async () => {
+    const next = generateMinisignKey();
+    const one = await put('1.0.0');
+    const copy = join(folder, 'copy');
+    mkdirSync(copy);
+    writeFileSync(join(copy, 'index.json'), readFileSync(join(feed, 'index.json')));
+    await put('1.1.0');
+    await rotate({ folder: feed, from: KEY, to: next, revoke: false, clock });
+    const two = await put('1.2.0', next);
+    const elsewhere = await serveFolder(copy);
+    try {
+      await expect(confirm(from(one, elsewhere.url), free())).resolves.toBeDefined();
+      await expect(confirm(from(two), free())).resolves.toMatchObject({ version: '1.2.0' });
+      for (const more of [[], [generateMinisignKey().publicKey.text], [next.publicKey.text]]) {
+        acquirer = start();
+        const use = free([KEY.publicKey.text, ...more]);
+        await refused(confirm(from(one, elsewhere.url), use), 'source_rolled_back', /number 1, but number 4 has been/);
+      }
+      // Who named the new key alone starts from there as well.
+      await expect(confirm(from(two), free([next.publicKey.text]))).resolves.toBeDefined();
+      const seen = createSeenFile(join(folder, 'seen.json'));
+      await expect(seen.highest(`signed site by ${next.publicKey.text}`)).resolves.toBe(4);
+    } finally {
+      await elsewhere.close();
+    }
+  });
+
+  it('asks where its own file says, where that says anything', async () => {
+    const one = await put('1.0.0');
+    const elsewhere = await serveFolder(join(folder, 'nothing'));
+    try {
+      await expect(confirm(from(one, elsewhere.url))).resolves.toBeDefined();
+      expect(elsewhere.requests).toEqual([]);
+      await expect(confirm(one, free())).rejects.toMatchObject({ code: 'no_source' });
+      const loose = AppSchema.parse({ run: 'node x.js' });
+      await expect(confirm(from(one), loose)).rejects.toMatchObject({ code: 'no_source' });
+    } finally {
+      await elsewhere.close();
+    }
+  });
+});
+
 it('the hub offers what its own keys signed, and says why it offers nothing', async () => {
   const source = createFeedSource({
     seen: createSeenFile(join(folder, 'hub-seen.json')),
@@ -286,4 +332,9 @@ it('the hub offers what its own keys signed, and says why it offers nothing', as
   await expect(read([KEY.publicKey.text], signed === 'unchanged' ? undefined : signed.etag)).resolves.toBe('unchanged');
   await expect(read([KEY.publicKey.text])).resolves.toMatchObject({ offer: { releases: [{ version: '1.0.0' }] } });
   await expect(read([generateMinisignKey().publicKey.text])).rejects.toMatchObject({ code: 'artifact_unverified' });
+  // What devices are given when they join: by address, and by who signed; of what nobody signed by address alone.
+  expect(JSON.parse(readFileSync(join(folder, 'hub-seen.json'), 'utf8'))).toEqual({
+    [`feed ${server.url}/ for site`]: 2,
+    [`signed site by ${KEY.publicKey.text}`]: 2,
+  });
 });

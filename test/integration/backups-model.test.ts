@@ -130,7 +130,10 @@ test.each([1, 2, 3])('sixty days, seed %i: what is kept is exactly what the rule
           if (!chosen) break;
           await backUp(running, running, chosen.seq);
           const request = { shared, backup: join(folder, String(chosen.seq)), done: [], onDone: () => undefined };
-          await restore({ ...request, setAside: join(home, 'replaced', `${day}-${event}`) }, signal);
+          await restore(
+            { ...request, work: join(home, 'work'), setAside: join(home, 'replaced', `${day}-${event}`) },
+            signal,
+          );
           expect(read()).toBe(chosen.data);
           prune();
         }

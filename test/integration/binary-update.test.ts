@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openBinary } from '../../agent/install/binary.ts';
+import { publish } from '../../src/cli/publish.ts';
 import { type Device, makeDevice } from '../support/device.ts';
 import { until } from '../support/until.ts';
 
@@ -62,6 +63,32 @@ describe('one executable on a device', () => {
       running: '1.0.0',
     });
     expect(await device.version()).toBe('1.0.0');
+  }, 60_000);
+
+  test('that says no version any more is not taken for older than what was noted', async () => {
+    await device.close();
+    device = await makeDevice({ binary: true, app: { downgrade: 'last-good' } });
+    const { home } = device.layout;
+    robot = join(home, 'opt', 'robot');
+    const made = readFileSync(join(home, 'made', '1.1.0', 'robot'), 'utf8');
+    const path = join(home, 'made', 'robot');
+    writeFileSync(path, made.replaceAll('1.1.0', '0.9.0'));
+    const clock = { now: () => Date.now(), monotonic: () => performance.now() };
+    const files = [{ platform: 'any', path }];
+    await publish({ folder: join(home, 'releases'), app: 'app', version: '0.9.0', files, clock });
+    await device.startAgent();
+    expect(await device.outcome(await device.order('install', '1.0.0'))).toMatchObject({ state: 'succeeded' });
+    expect(await device.outcome(await device.order('update', '1.1.0'))).toMatchObject({ state: 'succeeded' });
+    // By hand, in its place: it serves, and tells nobody which version it is.
+    rmSync(robot);
+    writeFileSync(robot, made.replaceAll('1.1.0', 'of today'), { mode: 0o755 });
+    await device.keeper.ask('restart', { app: 'app' });
+    await until('the other program to serve', async () => (await device.version()) === 'of today', 20_000);
+    expect((await device.outcome(await device.order('update', '0.9.0'))).problem).toMatchObject({
+      code: 'downgrade_refused',
+      data: { from: '1.1.0', to: '0.9.0' },
+    });
+    expect(await device.version()).toBe('of today');
   }, 60_000);
 
   test('is put back by the keeper where the agent never comes back', async () => {

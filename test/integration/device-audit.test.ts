@@ -69,6 +69,14 @@ test('put back from a backup: it goes on as another branch, told once; what was 
   await robot.tell();
   expect(await findings()).toEqual([['d-robot', 'cut', 4]]);
   expect(hub.told.map(({ title }) => title)).toEqual(['The audit log of robot is not the one it was']);
+  expect(hub.toldInChinese).toEqual([
+    {
+      tone: 'bad',
+      title: 'robot 的审计日志与以前不一致',
+      text: ['日志到第 4 条为止，而之前上报的更多。可能是设备从备份恢复，或日志被截断。'],
+      hints: [expect.stringContaining('`fettle audit verify`')],
+    },
+  ]);
   expect(await copiedLines(1)).toEqual(before);
   expect((await copiedLines(2)).slice(1)).toEqual(robot.lines().slice(4));
 });
@@ -132,4 +140,22 @@ test('a device that tells without end fills nothing: so much at once, and findin
   }
   expect(await findings()).toHaveLength(10);
   expect(hub.told).toHaveLength(10);
+});
+
+test('an entry that was changed before the hub heard of it: the card says which, in both languages', async () => {
+  await updates(2);
+  const lines = robot.lines();
+  robot.write(lines.map((line, i) => (i === 2 ? line.replace('succeeded', 'rolled-back') : line)));
+  robot.restart();
+  await robot.tell();
+  expect(await findings()).toEqual([['d-robot', 'broken', 3]]);
+  expect(hub.told.map(({ title, text }) => [title, ...(text ?? [])])).toEqual([
+    [
+      'The audit log of robot is not the one it was',
+      'Entry 3 does not fit the one before it: one of them was changed.',
+    ],
+  ]);
+  expect(hub.toldInChinese.map(({ title, text }) => [title, ...(text ?? [])])).toEqual([
+    ['robot 的审计日志与以前不一致', '第 3 条与前一条对不上：其中一条被改动过。'],
+  ]);
 });

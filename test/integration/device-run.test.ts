@@ -18,6 +18,7 @@ import { connectDevice } from '../../src/store/devices.ts';
 import { openStore } from '../../src/store/open.ts';
 import { createFakeChat } from '../support/fake-chat.ts';
 import { createWorld, type World } from '../support/services.ts';
+import { entriesOf, toolLog } from '../support/tool-log.ts';
 import { until } from '../support/until.ts';
 
 /** `/device run` with a real store and real tools; between them only the messages, as JSON. */
@@ -40,7 +41,9 @@ let online: Set<string>;
 let chat: ReturnType<typeof createFakeChat>;
 let outbox: ReturnType<typeof createOutbox>;
 let sent: string[];
+let waitYoungMs: number;
 
+const auditOf = (id: string) => join(folder, `${id}-audit.log`);
 const peer = (id: string) => ({ device: id, name: `robot-${id.slice(2)}`, platform: 'linux-x64', version: '1.0.0' });
 
 beforeEach(async () => {
@@ -50,6 +53,7 @@ beforeEach(async () => {
   agents = new Map();
   online = new Set();
   sent = [];
+  waitYoungMs = 100;
   chat = createFakeChat('fake');
   const log = () => undefined;
   outbox = createOutbox({ db: store.db, clock, adapters: [chat], redact: createRedactor(), random: () => 0, log });
@@ -64,17 +68,21 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+function sentOf(heard: Extract<HubMessage, { type: 'run-tool' }>) {
+  return { text: '', frame: '', key: undefined, log: heard.log };
+}
+
 /** Of a hub that begins anew, nothing but the store is left. */
 function newHub(): void {
   desk = createToolDesk({
-    ...{ db: store.db, clock, outbox, log: () => undefined, waitMs: 1_500 },
+    ...{ db: store.db, clock, outbox, log: () => undefined, waitMs: 1_500, waitYoungMs },
     gateway: () => ({
       send(device, message) {
         const tools = agents.get(device);
         if (!tools || !online.has(device)) return false;
         const heard = HubMessage.parse(JSON.parse(JSON.stringify(message)));
         sent.push(heard.type);
-        if (heard.type === 'run-tool') setImmediate(() => tools.take(heard, Date.now()));
+        if (heard.type === 'run-tool') setImmediate(() => tools.take(heard, Date.now(), sentOf(heard)));
         if (heard.type === 'tool-ack') tools.acknowledge(heard.request);
         return true;
       },
@@ -82,7 +90,8 @@ function newHub(): void {
   });
 }
 
-async function connect(id: string): Promise<void> {
+/** @param tells says what it has, as an agent does soon after it is welcomed */
+async function connect(id: string, tells = true): Promise<void> {
   await connectDevice(store.db, { ...peer(id), id }, Date.now());
   online.add(id);
   const file = parseDevice(FILE, join(folder, 'agent.yaml'));
@@ -91,6 +100,7 @@ async function connect(id: string): Promise<void> {
     createTools({
       ...{ tools: file.tools, device: id, folder: join(folder, id), clock, log: () => undefined },
       basicEnvironment: { PATH: process.env.PATH ?? '' },
+      audit: toolLog(auditOf(id), id),
       redact: (text) => text,
       // What is said while nobody hears is lost, as on a connection.
       send: (result) => {
@@ -100,7 +110,7 @@ async function connect(id: string): Promise<void> {
   agents.set(id, tools);
   for (const result of tools.results()) await desk.answer(peer(id), result);
   desk.connected(id);
-  desk.told(peer(id), toolReports(file.tools));
+  if (tells) await desk.told(peer(id), toolReports(file.tools));
 }
 
 async function say(text: string, eventId: string = randomUUID(), role: 'operator' | 'admin' = 'operator') {
@@ -120,7 +130,7 @@ async function say(text: string, eventId: string = randomUUID(), role: 'operator
     return [title, ...lines, code].join('|');
   } catch (error) {
     const { code, data } = error as FettleError;
-    return `${code} ${String(data.what ?? data.fits ?? data.device ?? '')}`.trim();
+    return `${code} ${String(data.what ?? data.fits ?? data.device ?? data.devices ?? '')}`.trim();
   }
 }
 
@@ -157,6 +167,48 @@ test('runs what a device names, where only one has it or it is said which; audit
     'fake:ada robot-2 hello world',
     'fake:ada robot-2 hello world',
   ]);
+  // How each ended, by whose word; what never left is the hub's own word.
+  const ends = await listAudit(store.db, { action: 'tool-end' });
+  expect(ends.map(({ by, after, result }) => `${by} ${after}: ${result}`).reverse()).toEqual([
+    'device:d-1 hello: ended 0',
+    'device:d-1 bad: ended 4',
+    'device:d-1 hello: tool_refused',
+    'device:d-1 reboot: capability_denied',
+    'device:d-1 reset: ended 0',
+    'device:d-2 hello: ended 0',
+    'fettle hello: device_offline',
+  ]);
+  // Both sides name a request by one digest, and the device wrote down where the hub's log stood.
+  const [asked] = entriesOf(auditOf('d-1')).filter(({ what }) => what === 'tool');
+  expect(asked?.digest).toBe(audit.at(-1)?.data?.digest);
+  expect(asked?.hub).toMatchObject({ seq: 1 });
+});
+
+test('a hub that begins anew knows what devices have, and waits a while for one that dials anew', async () => {
+  await connect('d-1');
+  online.delete('d-1');
+  newHub();
+  // The device is away for longer: that is said, and nothing was run.
+  expect(await say('/device run hello world')).toBe('device_offline robot-1');
+  expect(await say('/device run')).toContain('Tools of the devices');
+  expect(await say('/device run hallo')).toBe('capability_denied the tool hallo (hello?)');
+  waitYoungMs = 15_000;
+  newHub();
+  const asked = say('/device run hello world');
+  const isOpen = Promise.race([asked.then(() => false), new Promise((resolve) => setTimeout(resolve, 50, true))]);
+  expect(await isOpen).toBe(true);
+  await connect('d-1', false);
+  expect(await asked).toMatch(/^hello on robot-1: done/);
+  expect(entriesOf(auditOf('d-1')).filter(({ what }) => what === 'tool')).toHaveLength(1);
+});
+
+test('where a device has not said yet what it has, that is said; named, it decides itself, by the role as well', async () => {
+  await connect('d-1', false);
+  expect(await say('/device run hello world')).toBe('tools_unknown robot-1');
+  expect(await say('/device run reset on robot-1')).toBe('not_allowed');
+  expect(await say('/device run reset on robot-1', undefined, 'admin')).toMatch(/^reset on robot-1: done/);
+  expect(await say('/device run hello world on robot-1')).toMatch(/^hello on robot-1: done/);
+  expect(await say('/device run reboot on robot-1')).toBe('capability_denied the tool reboot');
 });
 
 test('a hub that begins anew asks again, before the device says what it has, and nothing is run twice', async () => {

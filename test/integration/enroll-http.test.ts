@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -98,9 +98,9 @@ test('the bundle is for who has a token', async () => {
 });
 
 describe('the script', () => {
-  const run = (text: string, token: string | undefined, shell = 'sh') =>
+  const run = (text: string, token: string | undefined, shell = 'sh', path = process.env.PATH ?? '') =>
     new Promise<{ code: number; err: string }>((resolve) => {
-      const env = { PATH: process.env.PATH ?? '', HOME: folder, FETTLE_HOME: join(folder, 'home') };
+      const env = { PATH: path, HOME: folder, FETTLE_HOME: join(folder, 'home') };
       const child = execFile(shell, ['-s', '--', ...(token ? [token] : [])], { env }, (error, _, err) =>
         resolve({ code: error ? Number(error.code) : 0, err }),
       );
@@ -117,6 +117,27 @@ describe('the script', () => {
     }
     expect(await hub.devices.list()).toEqual([]);
   });
+
+  test.skipIf(!existsSync('/usr/bin/wget'))(
+    'takes wget where there is no curl, which can check no fingerprint (needs wget)',
+    async () => {
+      const tools = join(folder, 'bin');
+      mkdirSync(tools);
+      for (const name of ['sh', 'uname', 'ldd', 'grep', 'id', 'mkdir', 'rm', 'cut', 'cat', 'sha256sum', 'wget'])
+        for (const from of ['/usr/bin', '/bin'])
+          if (existsSync(join(from, name)) && !existsSync(join(tools, name)))
+            symlinkSync(join(from, name), join(tools, name));
+      const token = await hub.invite();
+      const { code, err } = await run(await script(), token, 'sh', tools);
+      expect([code, err]).toEqual([2, expect.stringContaining('is not what the hub named')]);
+      expect((await run(await script(), WRONG, 'sh', tools)).err).toContain('is the token right');
+      const pinned = { base, pin: 'sha256//x=', platform: `linux-${process.arch}`, sha256: 'a'.repeat(64) };
+      expect(await run(enrolScript(pinned), token, 'sh', tools)).toEqual({
+        code: 2,
+        err: expect.stringContaining('install curl'),
+      });
+    },
+  );
 
   test('does nothing where it is cut off anywhere, or has no token', async () => {
     const text = await script();

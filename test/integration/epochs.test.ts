@@ -21,7 +21,9 @@ beforeEach(async () => {
   chat = createFakeChat();
   hub = await startEngineHub(home, chat);
 });
-afterEach(async () => {
+afterEach(async ({ task }) => {
+  if (process.env.FETTLE_PRINT)
+    process.stdout.write(`    ${task.result?.state === 'fail' ? 'FAILED ' : 'holds  '} ${task.name}\n`);
   await hub.stop();
   rmSync(home, { recursive: true, force: true });
 });
@@ -128,6 +130,7 @@ test("a device that speaks of another's update is refused and logged, whatever i
     'an outcome',
     'an outcome',
   ]);
+  expect(said.every((line) => line.includes('capability_denied: '))).toBe(true);
   expect(hub.answers(id)).toEqual([]);
 });
 

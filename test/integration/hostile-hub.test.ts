@@ -255,6 +255,19 @@ describe('orders that lie', () => {
       return verdict(order({ id: taken, release: releases['1.1.0'] }));
     }));
 
+  test('a tool that was asked for in time, and held back on its way: order_expired', () =>
+    lie('a tool that is held back on its way', 'order_expired', async () => {
+      const request = `t-${randomBytes(4).toString('hex')}`;
+      // Said with the welcome, by both clocks, and good for a moment; that was a while ago.
+      const now = Date.now();
+      const times = { notBefore: now, expiresAt: now + 1, now, after: 0 };
+      await hub.say({ type: 'run-tool', request, device: id, tool: 'hello', args: [], ...times });
+      const answer = await until('an answer', () =>
+        hub.heard.find((said) => said.type === 'tool-result' && said.result.request === request),
+      );
+      return answer.type === 'tool-result' ? `${answer.result.problem?.code}` : '';
+    }));
+
   test.each<[string, Parameters<typeof order>[0]]>([
     ['an app that is a path', { app: '../other' }],
     ['an update whose name is a path', { update: '../../fettle' }],

@@ -120,6 +120,35 @@ test('a self-signed hub is known by its pin; the agent of its own home goes on w
   expect(far.told[0]?.message).toEqual({ type: 'cancel', update: 'u-1' });
 });
 
+test('with port 0 devices find the hub where they were told, also after its next start', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'fettle-hub-'));
+  try {
+    const start = (log: string[] = []) => startTestHub({ listen: '127.0.0.1:0', tls: 'self-signed' }, { home, log });
+    hub = await start();
+    const { address } = hub.listener.reach();
+    await hub.stop();
+    hub = await start();
+    expect(hub.listener.reach().address).toBe(address);
+    await hub.stop();
+    // Somebody else has it: the hub serves all the same, and says who is left alone.
+    const other = createServer();
+    const port = Number(new URL(address).port);
+    await new Promise<void>((resolve) => other.listen(port, '127.0.0.1', resolve));
+    const log: string[] = [];
+    hub = await start(log);
+    expect(hub.listener.reach().address).not.toBe(address);
+    expect(log.join('\n')).toContain(`port ${port}, which devices were told, is taken by another program`);
+    await hub.stop();
+    await new Promise((resolve) => other.close(resolve));
+    hub = await start();
+    expect(hub.listener.reach().address).toBe(address);
+  } finally {
+    await hub?.stop();
+    hub = undefined;
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
 test('another certificate is found out before anything of ours is sent, and none is believed without a pin', async () => {
   hub = await startTestHub({ listen: '127.0.0.1:0', tls: 'self-signed' });
   const { certificate = '' } = hub.listener.reach();

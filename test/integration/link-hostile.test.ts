@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { connect } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { createSealer } from '../../src/protocol/frames.ts';
@@ -14,8 +14,8 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-async function startHub(): Promise<TestHub> {
-  const hub = await startTestHub();
+async function startHub(events?: Parameters<typeof startTestHub>[1]): Promise<TestHub> {
+  const hub = await startTestHub({}, events);
   ends.push(() => hub.stop());
   return hub;
 }
@@ -233,4 +233,50 @@ test('what is too large is sent with less in it, and says so', async () => {
   expect(inventory.apps.length).toBeGreaterThan(200);
   expect(inventory.apps.some(({ update }) => update === 'u-1')).toBe(true);
   expect(agent.link.connected()).toBe(true);
+});
+
+test('nobody between can say of a device that it is on a second machine', async () => {
+  const seen: (string | undefined)[] = [];
+  const hub = await startHub({
+    events: {
+      connected: async ({ machine }) => seen.push(machine),
+      message: async () => undefined,
+      disconnected: async () => undefined,
+    },
+  });
+  const second = 'b'.repeat(64);
+  const through = async (change: (hello: Record<string, unknown>) => object) => {
+    const between = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => SUBPROTOCOL });
+    let code = 0;
+    between.on('connection', (agent) => {
+      const onwards = new WebSocket(addressOf(hub), SUBPROTOCOL);
+      const opened = new Promise((resolve) => onwards.once('open', resolve));
+      onwards.on('message', (data) => agent.send(data.toString()));
+      onwards.on('close', (at) => {
+        code = at;
+      });
+      agent.on('message', async (data) => {
+        const said = JSON.parse(data.toString()) as Record<string, unknown>;
+        await opened;
+        onwards.send(JSON.stringify(said.type === 'hello' ? change(said) : said));
+      });
+      agent.on('close', () => onwards.close());
+    });
+    await new Promise((resolve) => between.once('listening', resolve));
+    const address = `ws://127.0.0.1:${(between.address() as AddressInfo).port}/agent`;
+    const before = seen.length;
+    const agent = startTestAgent(hub, 'd-1', { hub: () => ({ address, key: hub.key.publicKey }) });
+    try {
+      return await until('an answer of the hub', () =>
+        seen.length > before ? `let in: ${seen.at(-1) ?? 'no machine'}` : code > 1_000 ? `closed: ${code}` : undefined,
+      );
+    } finally {
+      agent.stop();
+      between.close();
+    }
+  };
+  expect(await through((hello) => hello)).toBe('let in: no machine');
+  expect(await through((hello) => ({ ...hello, machine: second }))).toBe('closed: 4001');
+  expect(await through((hello) => ({ ...hello, version: '9.9.9' }))).toBe('closed: 4001');
+  expect(await through(({ about: _, ...hello }) => ({ ...hello, machine: second }))).toBe('let in: no machine');
 });

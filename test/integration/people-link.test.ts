@@ -39,6 +39,21 @@ describe('joined accounts', () => {
     expect((await ask('discord:11', `/admin link ${await codeOf('telegram:11')}`)).title).toContain('joined already');
   });
 
+  test('a code that was shown is nowhere in the database', async () => {
+    await start();
+    await claim('telegram:11', 'Ann');
+    const code = await codeOf('telegram:11');
+    await pass(MINUTE);
+    const { db } = hub.store;
+    const kept = [
+      await db.selectFrom('outbox').selectAll().execute(),
+      await db.selectFrom('inbox').selectAll().execute(),
+    ];
+    expect(JSON.stringify(kept)).toContain('The code was for one reading and is not kept');
+    expect(JSON.stringify([...kept, await audit()])).not.toContain(code);
+    expect((await ask('discord:11', `/admin link ${code}`)).title).toBe("This account is Ann's now, admin");
+  });
+
   test('raise nobody who made the code, and lower nobody who types it', async () => {
     await start();
     await claim('telegram:11', 'Ann');

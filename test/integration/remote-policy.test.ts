@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -8,10 +8,13 @@ import { parseDevice } from '../../config/load-device.ts';
 import { pushPolicy } from '../../src/cli/policy/push.ts';
 import { signPolicy } from '../../src/cli/policy/sign.ts';
 import type { FettleError } from '../../src/domain/errors.ts';
+import { makeFolder } from '../../src/files/durable.ts';
 import { createPolicyOffers } from '../../src/gateway/policies.ts';
 import { generateMinisignKey, type MinisignSecretKey } from '../../src/origin/minisign-secret.ts';
 import type { HubMessage } from '../../src/protocol/messages.ts';
 import { type PolicyDocument, readSignedPolicy, type SignedPolicy } from '../../src/protocol/policy-document.ts';
+import { listAudit } from '../../src/store/audit.ts';
+import { openStore } from '../../src/store/open.ts';
 import { until } from '../support/until.ts';
 
 /** A device's file from afar: real keys, real files, the commands' own documents. */
@@ -189,7 +192,11 @@ describe('the hub', () => {
     const sent: { device: string; message: HubMessage }[] = [];
     const log: string[] = [];
     const online = new Set<string>();
+    makeFolder(layout.hub.dir);
+    const store = await openStore(layout.hub.db);
     const offers = createPolicyOffers({
+      db: store.db,
+      clock: { now: () => Date.now(), monotonic: () => performance.now() },
       folder: layout.hub.policies,
       gateway: () => ({
         isConnected: (device) => online.has(device),
@@ -200,9 +207,7 @@ describe('the hub', () => {
       }),
       log: (line) => log.push(line),
     });
-    expect(() => pushPolicy(layout, join(folder, 'x'))).toThrow(/has no hub/);
-    mkdirSync(layout.hub.dir, { recursive: true });
-    writeFileSync(layout.hub.db, '');
+    expect(() => pushPolicy(homeLayout(join(folder, 'no-hub'), folder), join(folder, 'x'))).toThrow(/has no hub/);
     const push = async (number: number, whom: string[]) => {
       await signed(number, { for: whom });
       pushPolicy(layout, join(folder, `${number}.signed`));
@@ -212,9 +217,10 @@ describe('the hub', () => {
     await push(2, ['robot-7']);
     await push(3, ['robot-8']);
     writeFileSync(join(layout.hub.policies, 'broken.json'), '{');
+    const peer = (device: string, name: string) => ({ device, name, platform: 'x', version: '1.0.0' });
     const connect = (device: string, name: string) => {
       online.add(device);
-      offers.connected({ device, name, platform: 'x', version: '1.0.0' });
+      return offers.connected(peer(device, name));
     };
     const numbers = () =>
       sent.map(({ device, message }) =>
@@ -222,17 +228,10 @@ describe('the hub', () => {
           ? `${device} ${(JSON.parse(message.document) as PolicyDocument).number}`
           : message.type,
       );
-    connect('d-1', 'robot-7');
-    connect('d-2', 'robot-8');
-    connect('d-3', 'robot-9');
+    await connect('d-1', 'robot-7');
+    await connect('d-2', 'robot-8');
+    await connect('d-3', 'robot-9');
     expect(numbers()).toEqual(['d-1 2', 'd-2 3', 'd-3 1']);
-    // However it is called here, it goes by its host name; by the name here it says no itself.
-    online.add('d-4');
-    offers.connected({ device: 'd-4', name: 'east', host: 'robot-8', platform: 'x', version: '1.0.0' });
-    offers.connected({ device: 'd-4', name: 'robot-7', host: 'robot-9', platform: 'x', version: '1.0.0' });
-    expect(numbers().splice(3)).toEqual(['d-4 3', 'd-4 2']);
-    sent.splice(3);
-    online.delete('d-4');
     expect(log.join()).toMatch(/broken\.json is no signed policy/);
     offers.start();
     online.delete('d-3');
@@ -240,6 +239,32 @@ describe('the hub', () => {
     await until('the new one', () => numbers().length === 5);
     expect(numbers().slice(3)).toEqual(['d-1 4', 'd-2 4']);
     offers.stop();
+    const result = { type: 'policy-result', accepted: true, number: 4, changed: true } as const;
+    const refused = {
+      ...result,
+      accepted: false,
+      problem: { code: 'policy_refused', data: { reason: 'r' }, retryable: false },
+    };
+    for (let i = 0; i < 2; i += 1) {
+      await connect('d-1', 'robot-7');
+      await offers.answer(peer('d-1', 'robot-7'), { ...result, changed: i === 0 });
+      await offers.answer(peer('d-2', 'robot-8'), refused);
+    }
+    await offers.answer(peer('d-9', 'stranger'), result);
+    // Each offer and each answer once, though they come at each connect.
+    const entries = [...(await listAudit(store.db))].reverse();
+    expect(
+      entries.map(({ by, action, target, after, result, data }) => [by, action, target, after, result, data?.why]),
+    ).toEqual([
+      ['fettle', 'policy-offer', 'd-1', '2', undefined, undefined],
+      ['fettle', 'policy-offer', 'd-2', '3', undefined, undefined],
+      ['fettle', 'policy-offer', 'd-3', '1', undefined, undefined],
+      ['fettle', 'policy-offer', 'd-1', '4', undefined, undefined],
+      ['fettle', 'policy-offer', 'd-2', '4', undefined, undefined],
+      ['device:d-1', 'policy', 'd-1', '4', 'done', undefined],
+      ['device:d-2', 'policy', 'd-2', '4', 'policy_refused', 'r'],
+    ]);
+    await store.close();
     expect(readdirSync(layout.hub.policies).sort()).toEqual(['1.json', '2.json', '3.json', '4.json', 'broken.json']);
   });
 });

@@ -15,6 +15,7 @@ import { createTools, type RunTool, type Tools } from '../../agent/tools/index.t
 import { parseDevice } from '../../config/load-device.ts';
 import { createRedactor } from '../../src/domain/redact.ts';
 import { HubMessage, type ToolResult } from '../../src/protocol/messages.ts';
+import { entriesOf, toolLog } from '../support/tool-log.ts';
 import { until } from '../support/until.ts';
 
 /** Tools of a device's file, run as real processes by what a hub sends. */
@@ -41,16 +42,19 @@ tools:
   env: {run: [/usr/bin/env]}
   once: {run: [/bin/sh, -c, 'echo run >> runs'], cwd: .}
   none: {run: [/no/such/program]}
+  reset: {run: [/bin/sh, -c, 'echo run >> runs'], cwd: ., role: admin}
   kill: {run: [/bin/sh, -c, 'kill -9 $$']}
 `;
 
+const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const make = () =>
   createTools({
     tools: parseDevice(FILE, join(folder, 'agent.yaml')).tools,
     device: 'd-1',
     folder: join(folder, 'ledger'),
     basicEnvironment: { PATH: '/usr/bin:/bin', HOME: folder, LANG: 'C', XDG_RUNTIME_DIR: '/run/x' },
-    clock: { now: () => Date.now(), monotonic: () => performance.now() },
+    clock,
+    audit: toolLog(join(folder, 'audit.log'), 'd-1'),
     redact: createRedactor({ secrets: ['very-secret-4711'], homes: [folder] }),
     send: (result) => results.push(result),
     log: () => undefined,
@@ -259,6 +263,83 @@ describe('an order', () => {
     await until('its end', () => results.some((r) => r.request === asked.request && r.state === 'ended'));
     expect(runs()).toBe(5);
   });
+});
+
+describe('the audit log', () => {
+  const told = () =>
+    entriesOf(join(folder, 'audit.log'))
+      .filter(({ what }) => what !== 'begun')
+      .map(({ what, request, tool, args, verdict, result }) => [what, request, tool, args ?? '', verdict ?? result]);
+
+  test('has a request before it runs, its end, and what was refused, with the code', async () => {
+    const ran = await run('say', ['hello', 'world']);
+    const failed = await run('both');
+    const denied = await run('reboot', ['now']);
+    const refused = await run('count', ['../../11']);
+    const gone = await run('none');
+    expect(told()).toEqual([
+      ['tool', ran.request, 'say', 'hello world', 'taken'],
+      ['tool-end', ran.request, 'say', '', 'ended 0'],
+      ['tool', failed.request, 'both', '', 'taken'],
+      ['tool-end', failed.request, 'both', '', 'ended 3'],
+      ['tool', denied.request, 'reboot', 'now', 'capability_denied'],
+      ['tool', refused.request, 'count', '../../11', 'tool_refused'],
+      ['tool', gone.request, 'none', '', 'taken'],
+      ['tool-end', gone.request, 'none', '', 'start_failed'],
+    ]);
+    expect(readFileSync(join(folder, 'audit.log'), 'utf8')).not.toContain('very-secret');
+  });
+
+  test('is written first: what it can not take is not run, and is not remembered as begun', async () => {
+    mkdirSync(join(folder, 'audit.log'));
+    const asked = order('once');
+    tools.take(asked, NOW);
+    expect(results.at(-1)).toMatchObject({ state: 'refused', problem: { code: 'io_failed' } });
+    expect([runs(), existsSync(join(folder, 'ledger'))]).toEqual([0, false]);
+    rmSync(join(folder, 'audit.log'), { recursive: true });
+    tools.take(asked, NOW);
+    await until('its end', () => results.some((r) => r.state === 'ended'));
+    // What was refused meanwhile was noted, and is there now.
+    expect(told().map(([what, , , , how]) => [what, how])).toEqual([
+      ['tool', 'io_failed'],
+      ['tool', 'taken'],
+      ['tool-end', 'ended 0'],
+    ]);
+  });
+
+  test('gets the end that a crash came before, once', async () => {
+    await run('once');
+    const path = join(folder, 'audit.log');
+    const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
+    expect(lines.at(-1)).toContain('tool-end');
+    // As if it had died between its note of the result and its log.
+    writeFileSync(
+      path,
+      lines
+        .slice(0, -1)
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
+    for (let i = 0; i < 2; i += 1) tools = make();
+    expect(told().map(([what]) => what)).toEqual(['tool', 'tool-end']);
+  });
+
+  test('counts what is refused beyond a bound, instead of being filled with it', async () => {
+    for (let i = 0; i < 200; i += 1) tools.take(order('reboot'), NOW);
+    expect(told()).toHaveLength(120);
+    for (const { request } of tools.results()) tools.acknowledge(request);
+    await run('once');
+    expect(entriesOf(join(folder, 'audit.log')).find(({ what }) => what === 'refused-more')).toMatchObject({
+      times: 80,
+    });
+  });
+});
+
+test('a tool for admins is run for an admin alone, whatever the hub knew of the file', async () => {
+  expect((await run('reset', [], { role: 'operator' })).problem).toMatchObject({ code: 'not_allowed' });
+  expect(runs()).toBe(0);
+  expect(await run('reset', [], { role: 'admin' })).toMatchObject({ state: 'ended', code: 0 });
+  expect(runs()).toBe(1);
 });
 
 describe('the file', () => {

@@ -31,6 +31,8 @@ export interface AuditHub {
   readonly store: OpenStore;
   /** What the admins were told. */
   readonly told: Reply[];
+  /** The same in Chinese. */
+  readonly toldInChinese: Reply[];
   /** The hub's process ends, its files stay; and it is there again. */
   stop(): Promise<void>;
   start(): Promise<void>;
@@ -72,6 +74,7 @@ export async function makeAuditHub(): Promise<
   makeFolder(layout.hub.dir);
   const key = openKey(layout.hub.key).publicKey;
   const told: Reply[] = [];
+  const toldInChinese: Reply[] = [];
   let store = await openStore(layout.hub.db);
   let made = 0;
 
@@ -82,6 +85,7 @@ export async function makeAuditHub(): Promise<
       announcer: {
         async announce(_, { reply }) {
           told.push(reply('en', 'UTC'));
+          toldInChinese.push(reply('zh', 'UTC'));
           return true;
         },
       },
@@ -192,6 +196,7 @@ export async function makeAuditHub(): Promise<
   return {
     layout,
     told,
+    toldInChinese,
     get store() {
       return store;
     },

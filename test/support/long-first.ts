@@ -7,6 +7,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const LONG = [
   'test/e2e/chat-faults.test.ts',
   'test/e2e/trust-offline.test.ts',
+  'test/e2e/enrol-service.test.ts',
+  'test/e2e/clones.test.ts',
   'test/e2e/self-update.test.ts',
   'test/e2e/chat-self-update.test.ts',
   'test/e2e/chat-telegram.test.ts',

@@ -76,11 +76,11 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   }),
   device_cloned: (d) => ({
     text: `The key of ${device(d)} is used on two machines: both are held.`,
-    next: 'Make a new line for each (/device enroll) and paste it there with --new-key at its end. Then /device revoke the old one.',
+    next: 'On each: paste a new line of /device enroll, with ` --new-key` at its end. Then /device revoke the old one.',
   }),
   device_revoked: (d) => ({
     text: `${device(d)} was revoked: its key is worth nothing any more.`,
-    next: 'To let it in again: /device enroll, and paste that line on the device with --new-key at its end.',
+    next: 'To let it in again: /device enroll, and paste that line on the device with ` --new-key` at its end.',
   }),
   device_is_local: (d) => ({
     text: `${device(d)} is the hub's own machine: it can't be revoked.`,
@@ -111,6 +111,10 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   tool_end_unknown: (d) => ({
     text: `${t(d.tool)} was begun, and how it ended is not known: the device's agent stopped meanwhile.`,
     next: 'It is not run again by itself. Look at the device, then ask anew.',
+  }),
+  tools_unknown: (d) => ({
+    text: `Which tools ${t(d.devices)} has is not known yet: it has not told this hub. No other device has ${t(d.tool)}.`,
+    next: 'Ask again when it is connected; /device list shows it.',
   }),
   policy_refused: (d) => ({
     text: `The device did not take the policy${because(d)}.`,

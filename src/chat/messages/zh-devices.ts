@@ -80,11 +80,11 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   }),
   device_cloned: (d) => ({
     text: `${device(d)} 的密钥在两台机器上使用：两台都已暂停。`,
-    next: '请为每台生成一条新命令（/device enroll），在末尾加上 --new-key 后在该设备上执行；然后 /device revoke 旧的那台。',
+    next: '为每台各用 /device enroll 生成一条新命令，在末尾加上 ` --new-key` 后粘贴执行，然后 /device revoke 旧的那台。',
   }),
   device_revoked: (d) => ({
     text: `${device(d)} 已被吊销，它的密钥已作废。`,
-    next: '要重新加入：/device enroll，然后把该命令末尾加上 --new-key 在设备上执行。',
+    next: '要重新加入：用 /device enroll 生成新命令，在末尾加上 ` --new-key` 后粘贴到设备上执行。',
   }),
   device_is_local: (d) => ({
     text: `${device(d)} 是 hub 所在的机器，不能吊销。`,
@@ -113,6 +113,10 @@ export const deviceProblems: Record<DeviceCode, ProblemWriter> = {
   tool_end_unknown: (d) => ({
     text: `${t(d.tool)} 已经开始运行，但结果未知：设备上的 agent 在此期间停止了。`,
     next: '它不会自动再次运行。请检查设备，然后重新发起。',
+  }),
+  tools_unknown: (d) => ({
+    text: `还不知道 ${t(d.devices)} 有哪些工具：它尚未连接过。其他设备都没有 ${t(d.tool)}。`,
+    next: '等它连接后再试；/device list 会显示它的状态。',
   }),
   policy_refused: (d) => ({
     text: `设备没有接受该策略${because(d)}。`,

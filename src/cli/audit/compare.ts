@@ -1,3 +1,4 @@
+import { type ComparedTools, compareTools, joinedAt } from './compare-tools.ts';
 import type { Entry } from './device-log.ts';
 import { day, type Finding, note, wrong } from './finding.ts';
 import type { HubLog } from './hub-log.ts';
@@ -8,6 +9,7 @@ export interface Compared {
   readonly received: number;
   readonly explained: number;
   readonly results: number;
+  readonly tools: ComparedTools;
   readonly findings: readonly Finding[];
 }
 
@@ -23,10 +25,21 @@ const UNKNOWN =
 export function compare(
   hub: HubLog,
   device: { readonly id: string; readonly name: string },
-  entries: readonly Entry[],
+  all: readonly Entry[],
 ): Compared {
   const { name } = device;
   const findings: Finding[] = [];
+  const since = joinedAt(all);
+  const entries = all.filter(({ n }) => n >= since);
+  const older = all.filter(({ n, what }) => n < since && (what === 'order' || what === 'tool'));
+  if (older.length > 0)
+    findings.push(
+      note(
+        name,
+        'before_joining',
+        `${older.length} orders and tools are from before it was joined to this hub (entry ${since}): they are not compared.`,
+      ),
+    );
   const orders = entries.filter(({ what, values }) => what === 'order' && values.local === undefined);
   const links = entries.flatMap(({ values, at, n }) => {
     const link = values.hub as { seq?: unknown; hash?: unknown } | undefined;
@@ -88,8 +101,9 @@ export function compare(
   const onlyCounted = entries.some(({ what }) => what === 'refused-more');
   const mine = [...hub.orders.values()].filter((order) => order.device === device.id);
   let explained = 0;
+  const earlier = new Set(older.map(({ values }) => values.order));
   for (const order of mine) {
-    if (got.has(order.id)) continue;
+    if (got.has(order.id) || earlier.has(order.id)) continue;
     const about = `Order ${order.id} for ${order.app} (${day(order.at)})`;
     const end = hub.ends.get(order.update);
     const denied = hub.denied.has(order.id);
@@ -109,7 +123,10 @@ export function compare(
   }
 
   const results = compareResults(hub, name, entries, got, seenUpTo, findings);
-  return { sent: mine.length, received: mine.filter(({ id }) => got.has(id)).length, explained, results, findings };
+  const tools = compareTools(hub, device, entries, seenUpTo);
+  findings.push(...tools.findings);
+  const received = mine.filter(({ id }) => got.has(id)).length;
+  return { sent: mine.length, received, explained, results, tools, findings };
 }
 
 function compareResults(

@@ -23,6 +23,25 @@ export interface HubEnd {
   readonly byDevice: boolean;
 }
 
+/** A tool that was asked for. */
+export interface SentTool {
+  readonly seq: number;
+  readonly at: number;
+  readonly request: string;
+  readonly device: string;
+  readonly tool: string;
+  readonly digest: string;
+}
+
+/** How it ended, as the hub's log has it: the last word. */
+export interface HubToolEnd {
+  readonly seq: number;
+  readonly at: number;
+  readonly result: string;
+  /** The device said so; else the hub gave it up. */
+  readonly byDevice: boolean;
+}
+
 export interface HubLog {
   readonly entries: number;
   readonly hashes: ReadonlyMap<number, string>;
@@ -32,6 +51,10 @@ export interface HubLog {
   /** Orders that the device refused. */
   readonly denied: ReadonlySet<string>;
   readonly ends: ReadonlyMap<string, HubEnd>;
+  readonly tools: ReadonlyMap<string, SentTool>;
+  readonly toolEnds: ReadonlyMap<string, HubToolEnd>;
+  /** `DEVICE DIGEST` of each policy that was offered. */
+  readonly policies: ReadonlySet<string>;
   readonly findings: readonly Finding[];
 }
 
@@ -42,6 +65,9 @@ export function readHubLog(reader: AuditReader): HubLog {
   const unanswered = new Set<string>();
   const denied = new Set<string>();
   const ends = new Map<string, HubEnd>();
+  const tools = new Map<string, SentTool>();
+  const toolEnds = new Map<string, HubToolEnd>();
+  const policies = new Set<string>();
   const findings: Finding[] = [];
   let previous = CHAIN_START;
   let seq = 0;
@@ -115,9 +141,15 @@ export function readHubLog(reader: AuditReader): HubLog {
     else if (row.action === 'order-denied' && row.after !== null) denied.add(row.after);
     else if ((row.action === 'update-end' || row.action === 'update-here') && row.after !== null && row.result !== null)
       ends.set(row.after, { seq, at, state: row.result, byDevice: row.by.startsWith('device:') });
+    else if (row.action === 'tool' && data.request !== undefined) {
+      const { request, device = '', tool = '', digest = '' } = data;
+      tools.set(request, { seq, at, request, device, tool, digest });
+    } else if (row.action === 'tool-end' && row.target !== null && row.result !== null)
+      toolEnds.set(row.target, { seq, at, result: row.result, byDevice: row.by.startsWith('device:') });
+    else if (row.action === 'policy-offer') policies.add(`${row.target} ${data.digest}`);
   }
 
-  return { entries, hashes, orders, unanswered, denied, ends, findings };
+  return { entries, hashes, orders, unanswered, denied, ends, tools, toolEnds, policies, findings };
 }
 
 function dataOf(text: string | null): Partial<Record<string, string>> {

@@ -208,7 +208,10 @@ function oneDevice(
     findings.filter(({ code }) => code.startsWith('entry_')),
   );
   const { sent, received, explained, results } = result;
-  const line = `${chain.line}; ${sent} orders sent, ${received} received, ${explained} explained; ${results} results agree`;
+  const { tools } = result;
+  const used =
+    tools.asked === 0 ? '' : `; ${tools.asked} tools asked for, ${tools.received} received, ${tools.results} agree`;
+  const line = `${chain.line}; ${sent} orders sent, ${received} received, ${explained} explained; ${results} results agree${used}`;
   return { summary: { ...chain, line }, findings };
 }
 

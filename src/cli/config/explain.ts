@@ -2,9 +2,11 @@ import { closest } from 'fastest-levenshtein';
 import { stringify } from 'yaml';
 import { openSlots } from '../../../agent/install/slots.ts';
 import { words } from '../../../agent/restart/command-line.ts';
-import type { AppConfig } from '../../../config/agent-schema.ts';
+import { isWhereverSigned } from '../../../agent/source-of.ts';
+import { type AppConfig, signerName } from '../../../config/agent-schema.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { parseConfig } from '../../../config/load.ts';
+import { isAgentFile } from '../../../config/load-device.ts';
 import { readFile, whereIs } from '../../../config/parse.ts';
 import { describeSource, type Source } from '../../domain/app.ts';
 import { FettleError } from '../../domain/errors.ts';
@@ -149,10 +151,10 @@ function inline(value: unknown): string {
 }
 
 function trustText(config: AppConfig): string {
-  const { source, keys } = config;
+  const { source, keys, signedBy } = config;
   switch (trustOf(config)) {
     case 'signed':
-      return `only what ${keys.join(' or ')} signed`;
+      return `only what ${[...keys, ...(signedBy ?? []).map(signerName)].join(' or ')} signed`;
     case 'source':
       return source ? `what ${describeSource(source)} says itself, asked by this device` : 'nothing: it has no source';
     case 'none':
@@ -163,7 +165,7 @@ function trustText(config: AppConfig): string {
 function explainApp({ layout, file, json, print }: ExplainOptions, app: string): void {
   const config = parseConfig(readFile(file), file).apps[app] as AppConfig;
   const lines = [
-    ['releases', config.source ? releasesText(config.source, config) : 'none: it is kept running, and never updated'],
+    ['releases', config.source ? releasesText(config.source, config) : unsourcedText(config, file)],
     ['trust', trustText(config)],
     ['installed', installedText(layout, app, config)],
     ['starts', startText(config)],
@@ -190,6 +192,13 @@ function explainApp({ layout, file, json, print }: ExplainOptions, app: string):
 
 const command = (of: NonNullable<AppConfig['run']>) => words(of).join(' ');
 const size = (bytes: number) => (bytes >= 1e9 ? `${bytes / 1e9} GB` : `${bytes / 1e6} MB`);
+
+/** A device's file may leave it to the hub; a hub's own may not. */
+function unsourcedText(config: AppConfig, file: string): string {
+  return isAgentFile(file) && isWhereverSigned(config)
+    ? `wherever the hub's order says, channel ${config.channel}`
+    : 'none: it is kept running, and never updated';
+}
 
 function releasesText(source: Source, { channel, build }: AppConfig): string {
   return `${describeSource(source)}, channel ${channel}${build === undefined ? '' : `; made by \`${build}\``}`;

@@ -1,10 +1,12 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { words } from '../../../agent/restart/command-line.ts';
+import { isWhereverSigned } from '../../../agent/source-of.ts';
 import type { AppConfig } from '../../../config/agent-schema.ts';
 import { CHAT_PLATFORMS, readChatSecret, secretPlace } from '../../../config/chat-secrets.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import type { HubConfig } from '../../../config/hub-schema.ts';
+import { isAgentFile } from '../../../config/load-device.ts';
 import { isForge } from '../../domain/forge.ts';
 import { APP_ID } from '../chats/platforms.ts';
 import type { AskProgram } from '../init/ask.ts';
@@ -40,12 +42,14 @@ export async function machineFindings(config: HubConfig, deps: MachineDeps): Pro
     ofRun(app, of, deps, at);
     await ofUser(of, deps, at);
     await ofUnit(of, deps, at);
-    if (!of.source)
+    if (!of.source && !(isAgentFile(deps.file) && isWhereverSigned(of)))
       at(
         'source',
         'note',
         'there is none: it is kept running, but never updated',
-        'Add `source: npm NAME`, or another.',
+        of.keys.length > 0
+          ? 'Add `source: feed URL`, or another: only the agent.yaml of a device elsewhere can leave it to the hub.'
+          : 'Add `source: npm NAME`, or another.',
       );
     const { http, tcp, command, log, notify } = of.healthy;
     if (http === undefined && tcp === undefined && command === undefined && log === undefined && !notify)
@@ -106,7 +110,7 @@ function ofFiles(app: AppConfig, at: At): void {
     if (!stat)
       at(
         'binary',
-        app.source ? 'note' : 'wrong',
+        app.source || isWhereverSigned(app) ? 'note' : 'wrong',
         `${binary} is not there`,
         'Put the executable there, or mend the path.',
       );

@@ -1,8 +1,10 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { withData } from '../../../agent/install/index.ts';
+import { isWhereverSigned } from '../../../agent/source-of.ts';
 import { refuseUnmovable } from '../../../agent/updater/movable.ts';
 import type { AppConfig } from '../../../config/agent-schema.ts';
+import { isAgentFile } from '../../../config/load-device.ts';
 import { FettleError } from '../../domain/errors.ts';
 import { type Check, type Facts, type Finding, note, ok, wrong } from './contract.ts';
 
@@ -27,7 +29,7 @@ export const configuration: Check = {
           `Add \`healthy: {http: "http://127.0.0.1:PORT/"}\` to apps.${name}.`,
         );
       }
-      if (!app.source)
+      if (!app.source && !(isAgentFile(configFile) && isWhereverSigned(app)))
         yield note(
           `${name} has no \`source\`: it is kept running, but never updated`,
           `Add \`source:\` to apps.${name}.`,

@@ -1,6 +1,7 @@
 import type { Environment } from '../../../config/environment.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { machineClock } from '../npm-tools.ts';
+import { audit } from './audit.ts';
 import { backups } from './backups.ts';
 import { chats } from './chats.ts';
 import { configuration } from './configuration.ts';
@@ -33,6 +34,7 @@ const CHECKS: readonly Check[] = [
   devices,
   chats,
   database,
+  audit,
   sources,
 ];
 

@@ -2,16 +2,20 @@ import { existsSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { noteJoined, takeJoined } from '../../../agent/audit/enrolment.ts';
+import { openDeviceAudit } from '../../../agent/audit/index.ts';
 import { HubFile, hubFile, machineOf } from '../../../agent/hub-identity.ts';
 import { createKeeperClient } from '../../../agent/keeper/client.ts';
+import { takeLock } from '../../../agent/keeper/lock.ts';
 import type { Environment } from '../../../config/environment.ts';
-import type { HomeLayout } from '../../../config/home.ts';
+import { type HomeLayout, readServiceRecord } from '../../../config/home.ts';
 import { FettleError } from '../../domain/errors.ts';
 import { isLoopback } from '../../domain/loopback.ts';
 import { makeFolder, readTrimmed, writeDurably } from '../../files/durable.ts';
 import { createSeenFile } from '../../origin/seen.ts';
 import { openKey } from '../../protocol/key.ts';
 import { agentFile } from '../enrolled.ts';
+import { machineClock } from '../npm-tools.ts';
 import { isHeld } from '../service/hand-over.ts';
 import { managerFor, requireManager } from '../service/manager.ts';
 import { askHub, refusalOf } from './ask-hub.ts';
@@ -30,7 +34,9 @@ export interface EnrollOptions {
   readonly pin: string | undefined;
   readonly tokenFile: string;
   readonly newKey: boolean;
-  /** Only joins. */
+  /** Its unit's name, unless it has a service already. */
+  readonly service: string;
+  /** False: it is installed and joined, and nothing runs. */
   readonly start: boolean;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
@@ -70,10 +76,35 @@ export async function runEnroll(options: EnrollOptions): Promise<number> {
   if (answer.status !== 200) throw refusalOf(answer);
   const parsed = Answer.safeParse(parseJson(answer.body));
   if (!parsed.success) throw new FettleError('hub_unreachable', { data: { reason: 'its answer can’t be read' } });
+  const { device, name, address, hubKey } = parsed.data;
+  const uid = process.getuid?.();
+  noteJoined(layout, { device, name, address, hubKey, ownKey: publicKey, newKey: options.newKey, uid });
   await keep(options, keyFile, parsed.data);
+  writeJoined(layout);
   say(`This device is ${parsed.data.name} of the hub at ${new URL(parsed.data.address).host}.`);
-  if (!options.start) return 0;
-  return startHere(options);
+  return options.start ? startHere(options) : installHere(options);
+}
+
+/** Fettle in this home, and the command that starts it: what the line unpacked is gone afterwards. */
+async function installHere({ layout, environment, say }: EnrollOptions): Promise<number> {
+  const { prepareAll } = await import('../up.ts');
+  await prepareAll({ layout, environment, config: agentFile(layout), say, running: isHeld(layout) });
+  say(`Nothing was started: ${writeCommand(layout, process.geteuid?.() === 0)} up --detach starts it.`);
+  return 0;
+}
+
+/** An agent that lives writes it into its audit log itself. */
+function writeJoined(layout: HomeLayout): void {
+  try {
+    const lock = takeLock(layout.agent.lock);
+    try {
+      takeJoined(layout, openDeviceAudit({ layout, clock: machineClock, log: () => undefined }));
+    } finally {
+      lock.release();
+    }
+  } catch {
+    // It stays noted, and the agent takes it at its start.
+  }
 }
 
 /** Writes what was answered; what is there already is the same. */
@@ -108,12 +139,14 @@ async function startHere(options: EnrollOptions): Promise<number> {
     config: agentFile(layout),
     user: !system,
     separate: false,
-    // There is no hub here that could have one of its own.
-    oneUser: true,
+    oneUser: false,
     dryRun: false,
     say,
   };
-  const manager = { ...service, name: 'fettle', signal };
+  // One that has a service already keeps it, whatever it is called.
+  const record = readServiceRecord(layout.home);
+  const name = record?.units[0]?.replace(/(-agent)?\.service$/, '') ?? options.service;
+  const manager = { ...service, name, signal };
   let how: 'service' | 'background' = 'service';
   if (existsSync('/run/systemd/system'))
     await requireManager(managerFor(manager), !system).catch(() => {
@@ -124,7 +157,8 @@ async function startHere(options: EnrollOptions): Promise<number> {
     const { runInstallService } = await import('../service/install.ts');
     const wasHeld = isHeld(layout);
     await runInstallService(manager);
-    if (wasHeld) await restartAgent(layout);
+    // What takes over from the background starts the agent again anyway, and its socket is another then.
+    if (wasHeld && record) await restartAgent(layout);
   } else if (isHeld(layout)) {
     await restartAgent(layout);
     say('It runs already, and goes on with this hub.');
@@ -222,9 +256,8 @@ const STARTING = `# This device's own file: what Fettle may do here. The hub can
 #
 # apps:
 #   robot:
-#     source: feed https://releases.example/robot
-#     keys: [RWQ…]        # who may release it: docs/signing.md
 #     binary: /opt/robot/robot
+#     keys: [RWQ...]      # whose releases are taken; the hub says where they are
 #     restart: systemd robot
 #     healthy: {http: "http://127.0.0.1:8080/version", version: .version}
 

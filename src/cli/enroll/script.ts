@@ -51,7 +51,7 @@ platform() {
   esac
 }
 
-# PATH-ON-HUB FILE. The token goes into a header and no command line; the pin is checked before anything is sent.
+# PATH-ON-HUB FILE. The token goes into a header, in no address; the pin is checked before anything is sent.
 get() {
   if command -v curl >/dev/null 2>&1; then
     if [ -n "$PIN" ]; then set -- "$1" "$2" --insecure --pinnedpubkey "$PIN"; else set -- "$1" "$2"; fi
@@ -61,7 +61,7 @@ get() {
       curl --config - --fail --silent --show-error --connect-timeout 20 --retry 3 --output "$file" "$@" "$HUB$path" || return 1
   elif command -v wget >/dev/null 2>&1; then
     [ -z "$PIN" ] || fail 'the hub has a certificate of its own, which only curl can check here: install curl'
-    wget -q -O "$2" --header "x-fettle-token: $TOKEN" "$HUB$1" || return 1
+    wget -q -T 60 -O "$2" --header "x-fettle-token: $TOKEN" "$HUB$1" || return 1
   else
     fail 'curl is needed: install it (apt-get install curl)'
   fi

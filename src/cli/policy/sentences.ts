@@ -1,4 +1,5 @@
 import { words } from '../../../agent/restart/command-line.ts';
+import { isWhereverSigned } from '../../../agent/source-of.ts';
 import { type AppConfig, argumentText, type DeviceConfig, type ToolConfig } from '../../../config/agent-schema.ts';
 import type { HomeLayout } from '../../../config/home.ts';
 import { describeSource, type Source } from '../../domain/app.ts';
@@ -17,14 +18,20 @@ export function appSentences(name: string, app: AppConfig, layout: HomeLayout): 
     ...releases(name, app),
     ...runs(app),
     writes(name, app, layout),
-    app.source === undefined
+    app.source === undefined && !isWhereverSigned(app)
       ? 'A hub can have it restarted and rolled back, a backup put back, and read the end of its log.'
-      : `A hub can have it updated to a release of that source (${app.downgrade === 'any' ? 'also an older one' : 'never to one that is older, but back to the last good one'}), restarted and rolled back, a backup put back, and read the end of its log.`,
+      : `A hub can have it updated to ${app.source ? 'a release of that source' : 'such a release'} (${app.downgrade === 'any' ? 'also an older one' : 'never to one that is older, but back to the last good one'}), restarted and rolled back, a backup put back, and read the end of its log.`,
   ];
 }
 
 function releases(name: string, app: AppConfig): string[] {
   const { source, channel, build } = app;
+  if (source === undefined && isWhereverSigned(app)) {
+    return [
+      `Releases come from wherever the hub says, channel ${channel}: https, and no service of this machine unless the hub is on it, too.`,
+      signedByKeys(name, app.keys),
+    ];
+  }
   if (source === undefined) return ['It is kept running, and never updated: it has no source.'];
   const built =
     build === undefined ? [] : [`Each release is built with \`${build}\`, by a shell, as the user of Fettle.`];
@@ -43,9 +50,7 @@ function trust(name: string, app: AppConfig & Trust, source: Source): string[] {
     ];
   }
   if (app.keys !== undefined && app.keys.length > 0) {
-    return [
-      `Each release must be signed for ${name} by ${app.keys.length === 1 ? 'the key' : 'one of the keys'} ${list(app.keys)}.`,
-    ];
+    return [signedByKeys(name, app.keys)];
   }
   if (app.trust === 'none')
     return ['Nobody has to sign, and nothing is checked beyond the digest that the source names.'];
@@ -55,6 +60,9 @@ function trust(name: string, app: AppConfig & Trust, source: Source): string[] {
       : 'No key is named: whoever can write there decides what would run here.',
   ];
 }
+
+const signedByKeys = (name: string, keys: readonly string[]) =>
+  `Each release must be signed for ${name} by ${keys.length === 1 ? 'the key' : 'one of the keys'} ${list(keys)}.`;
 
 function signerText(signer: NonNullable<AppConfig['signedBy']>[number]): string {
   if (signer.kind === 'openpgp') return `OpenPGP ${signer.fingerprint}`;
@@ -116,9 +124,11 @@ export function hubSentences({ updates, policyKey, tools, fettle }: DeviceConfig
       ? 'It can run no tool: none is named.'
       : `It can run ${named.length === 1 ? 'one tool' : `${named.length} tools`}: ${list(named)}.`,
     `Backups that are younger than ${durationText(updates.keepBackups)} stay, whatever it says.`,
-    fettle.source === undefined
-      ? 'Fettle itself is not updated from afar: no source is named for it.'
-      : `Fettle itself is updated from ${describeSource(fettle.source)}.`,
+    fettle.source === undefined && fettle.keys.length > 0
+      ? `Fettle itself is updated from wherever the hub says, to what ${list(fettle.keys)} signed.`
+      : fettle.source === undefined
+        ? 'Fettle itself is not updated from afar: no source is named for it.'
+        : `Fettle itself is updated from ${describeSource(fettle.source)}.`,
     policyKey === undefined
       ? 'Nothing from afar can replace this file.'
       : `This file can be replaced from afar by whoever has the secret half of ${policyKey}, and by nobody else.`,

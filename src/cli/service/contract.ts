@@ -58,6 +58,8 @@ export interface ServicePlan {
   readonly loaded: LoadedConfig;
   readonly environment: string;
   readonly running: RunningNow;
+  /** Its hub is elsewhere: agent and apps alone. */
+  readonly device: boolean;
 }
 
 /** The hub's own user; `undefined` where it shares Fettle's. */

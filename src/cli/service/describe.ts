@@ -32,16 +32,16 @@ export function* describe(plan: ServicePlan): Generator<string> {
   yield `${manager.command} daemon-reload`;
   yield `${manager.command} enable ${names}`;
   if (running.how === 'detached')
-    yield 'take over from `fettle up --detach`: hub and agent are started again, apps run on';
+    yield `take over from \`fettle up --detach\`: ${plan.device ? 'the agent is' : 'hub and agent are'} started again, apps run on`;
   yield `${manager.command} start ${names}`;
   if (options.user) yield `(loginctl enable-linger ${owner.name} lets it run without a login; that is yours to decide)`;
 }
 
 /** Who shares a user with Fettle, and what the hub can't do any more. */
 export function* usersLines(plan: ServicePlan, loaded: LoadedConfig): Generator<string> {
-  const { options, owner, apart, layout } = plan;
+  const { options, owner, apart, layout, device } = plan;
   const place = placeOf(plan);
-  if ('together' in apart && !options.user)
+  if ('together' in apart && !options.user && !device)
     yield `The hub runs as ${owner.name}, as the agent does: ${apart.together}.`;
   if (place) for (const line of hubLacks(layout, loaded, place)) yield `Note: ${line}.`;
   const kept = Object.entries(loaded.config.apps).filter(

@@ -72,7 +72,14 @@ async function planFor(options: ServiceOptions, manager: Manager): Promise<Servi
   const { layout: now, name, user, separate, environment } = options;
   const owner = ownerOf(now.home);
   const place = hubPlace(name);
-  const together = user ? 'it is a service of your own' : whyTogether(options, owner, place);
+  const device = isEnrolled(now);
+  if (device && separate)
+    throw refused('its hub is on another machine, and needs no unit here', 'Leave out --separate');
+  const together = device
+    ? 'it is elsewhere'
+    : user
+      ? 'it is a service of your own'
+      : whyTogether(options, owner, place);
   const apart = together === undefined ? place : { together };
   const layout = layoutWith(now.home, manager.runtime, together === undefined ? place : undefined);
   if (user && owner.uid !== process.geteuid?.())
@@ -89,10 +96,10 @@ async function planFor(options: ServiceOptions, manager: Manager): Promise<Servi
       `${others.join(' and ')} ${others.length === 1 ? 'is' : 'are'} there`,
       '`fettle install-service --uninstall` first',
     );
-  const file = options.config ?? (isEnrolled(layout) ? agentFile(layout) : layout.config);
+  const file = options.config ?? (device ? agentFile(layout) : layout.config);
   const loaded = existsSync(file) ? loadConfig(file) : { file, config: parseConfig('', file) };
   const unitPlan: UnitPlan = {
-    ...{ name, user, separate, layout, owner, apart: together === undefined ? place : undefined },
+    ...{ name, user, separate, layout, owner, device, apart: together === undefined ? place : undefined },
     apps: loaded.config.apps,
     hubArguments: [
       join(layout.app('hub').current, '.fettle', 'node'),
@@ -103,7 +110,7 @@ async function planFor(options: ServiceOptions, manager: Manager): Promise<Servi
   };
   const units = unitsFor(unitPlan);
   return {
-    ...{ options, manager, owner, units, apart, layout, loaded },
+    ...{ options, manager, owner, units, apart, layout, loaded, device },
     changed: units.filter((unit) => readText(join(manager.folder, unit.name)) !== unit.text),
     environment: environmentText(environment, user, owner),
     running: await runningNow(now, await isActive(manager, names[0] ?? '')),
@@ -147,7 +154,8 @@ function* after(plan: ServicePlan, loaded: LoadedConfig): Generator<string> {
   const names = units.map(({ name }) => name).join(' and ');
   if (running.how === 'service' && changed.length > 0)
     yield `What has changed counts from the next start: \`${manager.command} restart ${names.replace(' and ', ' ')}\` (stops the apps, and starts them)`;
-  yield `Fettle runs as ${names} and starts with the machine. \`fettle chat\` opens the chat, \`${manager.command} stop ${units[0]?.name}\` stops everything.`;
+  const look = plan.device ? '`fettle status` shows how this device is' : '`fettle chat` opens the chat';
+  yield `Fettle runs as ${names} and starts with the machine. ${look}, \`${manager.command} stop ${units[0]?.name}\` stops everything.`;
   yield* usersLines(plan, loaded);
   if (options.user && !existsSync(join('/var/lib/systemd/linger', owner.name)))
     yield `When ${owner.name} logs out, it is stopped, and it starts at the next login only: \`loginctl enable-linger ${owner.name}\` changes that.`;

@@ -9,6 +9,8 @@ export interface UnitPlan {
   readonly name: string;
   readonly user: boolean;
   readonly separate: boolean;
+  /** Its hub is elsewhere. */
+  readonly device?: boolean;
   readonly layout: HomeLayout;
   /** Who owns the home, and so who everything runs as. */
   readonly owner: { readonly name: string; readonly root: boolean };
@@ -46,8 +48,8 @@ type Sections = Readonly<Record<'Unit' | 'Service' | 'Install', readonly Line[]>
 
 /** The keeper, and everything that it keeps: other people's programs, so what is forbidden is what no app may need. */
 function keeperUnit(plan: UnitPlan, name: string): Sections {
-  const { layout, user, separate } = plan;
-  const what = separate ? 'agent and apps' : 'hub, agent and apps';
+  const { layout, user, separate, device } = plan;
+  const what = separate || device ? 'agent and apps' : 'hub, agent and apps';
   return {
     Unit: [
       ['Description', `Fettle: ${what} of ${percent(layout.home)}`],

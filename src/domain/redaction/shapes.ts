@@ -115,7 +115,8 @@ const WEBHOOK =
 const QUERY = /(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s?#"'<>]{1,2000}\?)([^\s#"'<>]+)/gi;
 const SIGNED_NAME =
   '(?:x-(?:amz|goog|oss|cos)-[\\w-]+|[\\w.-]{0,60}(?:sig|signature|sign|token|secret|key|keyid|password|passwd|auth|credential|code|ticket|session)|expires|se|sp|sv|q-[\\w-]+)';
-const SIGNED = new RegExp(`(?:^|[&;?])${SIGNED_NAME}=`, 'i');
+/** A `user_code` (RFC 8628) is made to be read by a person, who has to type or scan it. */
+const SIGNED = new RegExp(`(?:^|[&;?])(?!user_code=)${SIGNED_NAME}=`, 'i');
 /** Of an address without its beginning: only the names that nothing else has. */
 const SIGNED_PART = /([?&](?:x-(?:amz|goog|oss|cos)-[\w-]{1,40}|sig|signature|sign)=)([^\s&#"'<>]+)/gi;
 /** Parts of a JSON Web Key that are private. */

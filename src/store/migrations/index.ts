@@ -5,6 +5,7 @@ import * as chats from './0003-chats.ts';
 import * as people from './0004-people.ts';
 import * as devices from './0005-devices.ts';
 import * as audit from './0006-audit.ts';
+import * as shownOnce from './0007-shown-once.ts';
 
 /** Append only, additive only: hub N must run on the schema of N+1. A removal waits one release. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -14,4 +15,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0004-people': people,
   '0005-devices': devices,
   '0006-audit': audit,
+  '0007-shown-once': shownOnce,
 };

@@ -20,6 +20,14 @@ test('an order is as old as it was on its way, whatever the clocks say', () => {
   expect(orderTime(order(5_060_000, 10 * HOUR), { ...link, at: 61_000 })).toBe(5_060_000);
 });
 
+test('a tool that is to be run is as old as an order would be', () => {
+  const tool = (after?: number) => ({ type: 'run-tool', now: 5_060_000, after }) as unknown as HubMessage;
+  expect(orderTime(tool(60_000), { ...link, at: 61_000 })).toBe(5_060_000);
+  expect(orderTime(tool(60_000), { ...link, at: 61_000 + HOUR })).toBe(5_060_000 + HOUR);
+  // A hub of before does not say it: the handshake counts.
+  expect(orderTime(tool(), { ...link, at: 61_000 + HOUR })).toBe(5_060_000 + HOUR);
+});
+
 test('without both figures the handshake counts, not what the order says', () => {
   expect(orderTime(order(1), { ...link, at: 61_000 })).toBe(5_060_000);
   expect(orderTime({ type: 'cancel', update: 'u-1' }, { ...link, at: 61_000 })).toBe(5_060_000);

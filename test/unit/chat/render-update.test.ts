@@ -97,6 +97,12 @@ test('how far a release is trusted is on its cards, while it goes on and at the 
   const field = { name: 'release', value: 'signed by RWQf6LRC…' };
   expect(progressCard({ ...update, trust }, 'en').fields).toEqual([field]);
   expect(finalCard(outcome, { ...update, state: 'succeeded', trust }, 'en', admin).fields).toContainEqual(field);
+  for (const state of ['rolled-back', 'rollback-failed'] as const) {
+    expect(finalCard({ ...outcome, state }, { ...update, state, trust }, 'en', admin).fields).toEqual([field]);
+  }
+  // What was refused was perhaps signed by nobody.
+  const refused = finalCard({ ...outcome, state: 'failed' }, { ...update, state: 'failed', trust }, 'en', admin);
+  expect(words(refused)).not.toContain('signed by');
   const unverified = finalCard(outcome, { ...update, trust: { level: 'none', by: ['feed'] } }, 'zh', admin);
   expect(unverified.fields).toContainEqual({ name: '版本来源', value: '未经验证' });
   for (const kind of ['restart', 'rollback', 'restore'] as const) {

@@ -20,7 +20,8 @@ afterEach(() => rmSync(home, { recursive: true, force: true }));
 
 const file = () => join(home, 'fettle.yaml');
 
-async function check(text: string): Promise<{ code: number; lines: string[] }> {
+async function check(text: string, name = 'fettle.yaml'): Promise<{ code: number; lines: string[] }> {
+  const file = () => join(home, name);
   writeFileSync(file(), text);
   const lines: string[] = [];
   const code = await checkConfig({
@@ -96,6 +97,16 @@ describe('config check', () => {
       /15: note: apps\.bot\.healthy\.http: port 8099 is asked, and env\.PORT says 8098/,
     ])
       expect(text).toMatch(expected);
+  });
+
+  test('keys and no source are for a device of a hub elsewhere; a file with a hub has to say where releases are', async () => {
+    const app = `apps:\n  web:\n    run: node x\n    healthy: {tcp: 8099}\n    keys: [RWQ${'A'.repeat(53)}]\n`;
+    const { code, lines } = await check(app);
+    expect(code).toBe(0);
+    expect(lines[0]).toMatch(
+      /^2: note: apps\.web\.source: there is none: .*never updated\. Add `source: feed URL`.*agent\.yaml/,
+    );
+    expect(await check(app, 'agent.yaml')).toEqual({ code: 0, lines: [expect.stringContaining('nothing is wrong')] });
   });
 
   test('says that a file with a token is missing, or open to others', async () => {

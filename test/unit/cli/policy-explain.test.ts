@@ -67,6 +67,20 @@ tools:
   expect(said).not.toContain('Warning');
 });
 
+test('with keys and no source: whose releases, wherever they are', () => {
+  const key = generateMinisignKey().publicKey.text;
+  const { said } = check(`apps: {robot: {binary: /opt/robot/robot, keys: [${key}], user: robot}}\n`);
+  for (const sentence of [
+    'Releases come from wherever the hub says, channel stable: https, and no service of this machine unless the hub is on it, too.',
+    `Each release must be signed for robot by the key ${key}.`,
+    'A hub can have it updated to such a release (never to one that is older, but back to the last good one)',
+  ]) {
+    expect(said).toContain(sentence);
+  }
+  expect(said).not.toContain('never updated');
+  expect(check('apps: {robot: {run: x, user: robot}}\n').said).toContain('never updated: it has no source');
+});
+
 test.each<[string, string, number, RegExp]>([
   ['an old release', '{run: ./x, user: robot, downgrade: any}', 0, /Warning: web: downgrade any/],
   ["Fettle's own user", '{run: ./x}', 0, /Warning: web runs as the user of Fettle/],

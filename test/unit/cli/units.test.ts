@@ -23,6 +23,11 @@ test('what must be there for apps to outlive the keeper', () => {
   }
 });
 
+test('the unit of a device names no hub', () => {
+  expect(text(plan())).toContain('Description=Fettle: hub, agent and apps of /srv/fettle');
+  expect(text(plan({ device: true }))).toContain('Description=Fettle: agent and apps of /srv/fettle');
+});
+
 test('hardening leaves what the configuration needs', () => {
   expect(text(plan())).toMatch(/NoNewPrivileges=yes[\s\S]*RestrictSUIDSGID=yes/);
   expect(text(plan())).not.toContain('ReadWritePaths');

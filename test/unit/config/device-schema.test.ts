@@ -45,6 +45,11 @@ test('an address is taken with a key, or where somebody says otherwise', () => {
   expect(problem('source: folder r, trust: signed')).toMatch(/^apps.web.keys: /);
   expect(problem(`source: npm x, keys: [${KEY}]`)).toMatch(/^apps.web.keys: expected none for a source `npm`/);
   expect(problem('source: npm x, trust: signed')).toMatch(/^apps.web.trust: /);
+  expect(problem('source: git https://x.org/r, trust: signed')).toMatch(/^apps.web.trust: /);
+  expect(problem(`source: git https://x.org/r, signedBy: [${'AB12'.repeat(10)}], trust: signed`)).toBe('fine');
+  // With keys, the order may say where.
+  expect(problem(`keys: [${KEY}]`)).toBe('fine');
+  expect(problem('trust: signed')).toMatch(/^apps.web.keys: /);
   // Fettle itself: always.
   expect(problem('', '{source: folder up}')).toMatch(/^fettle.keys: .*needed for Fettle itself/);
   expect(problem('', '{source: feed https://x.org/f}')).toMatch(/^fettle.keys: /);

@@ -10,6 +10,9 @@ test('a level in both languages; of a key its beginning', () => {
   expect(trustInWords({ level: 'signed', by: [KEY, `RWQx${KEY.slice(4)}`] }, 'en')).toBe(
     'signed by RWQf6LRC… or RWQx6LRC…',
   );
+  expect(trustInWords({ level: 'signed', by: ['ada@example.org', 'OpenPGP 12AB12AB12AB12AB'] }, 'en')).toBe(
+    'signed by ada@example.org or OpenPGP 12AB12AB12AB12AB',
+  );
   expect(trustInWords({ level: 'source', by: ['npm'] }, 'en')).toBe('digest from npm');
   expect(trustInWords({ level: 'source', by: ['npm'] }, 'zh')).toBe('摘要取自 npm');
   expect(trustInWords({ level: 'none', by: ['feed'] }, 'en')).toBe('not verified');
