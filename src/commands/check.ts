@@ -106,7 +106,7 @@ export const check = defineCommand({
     const remarks = [
       ...(found.skipped === undefined ? [] : [text.skipped(app, found.skipped)]),
       ...(choice.pinned === undefined ? [] : [text.pinned(app, choice.pinned)]),
-      ...(offer.warning ? [context.words.problem(offer.warning.code, offer.warning.data).text] : []),
+      ...(offer.warning ? inFull(context.words.problem(offer.warning.code, offer.warning.data)) : []),
     ];
     const fields: Field[] = [
       ...(running !== undefined && step !== 0 ? [{ name: text.runs, value: running }] : []),
@@ -172,3 +172,7 @@ function countBetween(releases: readonly Release[], running: string, newest: Rel
       compareVersions(version, newest.version) < 0,
   ).length;
 }
+
+/** What it is, and what to do about it. */
+const inFull = ({ text, next }: { readonly text: string; readonly next?: string | undefined }) =>
+  next === undefined ? [text] : [text, next];

@@ -232,13 +232,6 @@ describe('the hub', () => {
     await connect('d-2', 'robot-8');
     await connect('d-3', 'robot-9');
     expect(numbers()).toEqual(['d-1 2', 'd-2 3', 'd-3 1']);
-    // However it is called here, it goes by its host name; by the name here it says no itself.
-    online.add('d-4');
-    await offers.connected({ device: 'd-4', name: 'east', platform: 'x', version: '1.0.0' }, 'robot-8');
-    await offers.connected({ device: 'd-4', name: 'robot-7', platform: 'x', version: '1.0.0' }, 'robot-9');
-    expect(numbers().splice(3)).toEqual(['d-4 3', 'd-4 2']);
-    sent.splice(3);
-    online.delete('d-4');
     expect(log.join()).toMatch(/broken\.json is no signed policy/);
     offers.start();
     online.delete('d-3');
