@@ -7,7 +7,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // What is shown in parts elsewhere, and takes minutes as a whole: `npm run test:long`.
-    exclude: process.env.FETTLE_LONG ? [] : ['test/e2e/clones.test.ts', 'test/e2e/audit.test.ts'],
+    exclude: process.env.FETTLE_LONG
+      ? []
+      : ['test/e2e/clones.test.ts', 'test/e2e/audit.test.ts', 'test/e2e/enrol-service.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Tests start real processes, and half of the time they wait for them: twice the cores of a small machine.

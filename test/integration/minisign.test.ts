@@ -110,7 +110,6 @@ describe('secret key files', () => {
     const theirs = read('locked.key');
     expect(isProtected(theirs)).toBe(true);
     expect((await readSecretKey(theirs, 'correct horse')).publicKey.text).toBe(readPublicKey(read('locked.pub')).text);
-    await expect(readSecretKey(theirs, 'wrong')).rejects.toThrow('the password is not the right one');
     await expect(readSecretKey(theirs)).rejects.toThrow('none was given');
 
     const ours = generateMinisignKey();
