@@ -64,6 +64,7 @@ test.each([
   await until(
     'the end',
     () => world.query(`select 1 from updates where id = '${row?.id}' and state = 'succeeded'`).length > 0,
+    60_000,
   );
   await world.quiet();
   const said = chat.messages().slice(from);
