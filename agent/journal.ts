@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UPDATE_STATES } from '../src/domain/update.ts';
-import { makeFolder, syncFolder, writeDurably } from '../src/files/durable.ts';
+import { makeFolder, namesIn, syncFolder, writeDurably } from '../src/files/durable.ts';
 import { Order, Outcome, Problem, Restored } from '../src/protocol/messages.ts';
 
 /**
@@ -138,15 +138,6 @@ export function openJournal(folder: string): Journal {
       }
     },
   };
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
 }
 
 /** One entry as it is on disk now; `undefined` where there is none, or it can't be read. */

@@ -3,11 +3,8 @@ import { z } from 'zod';
 import { FettleError } from '../src/domain/errors.ts';
 import { writeDurably } from '../src/files/durable.ts';
 import type { Order } from '../src/protocol/messages.ts';
+import { checkLifetime, LONGEST_MS } from './lifetime.ts';
 
-/** Hubs give five minutes. One that gives more than this would fill the list below for ever. */
-const LONGEST_MS = 60 * 60_000;
-/** The hub's clock may be set between two orders. */
-const EARLY_MS = 60_000;
 /** Orders that may be remembered at once: a hub that sends more within their lifetime sends no updates. */
 const MOST = 2_000;
 
@@ -40,9 +37,7 @@ export function openSeenOrders(file: string, monotonic: () => number): SeenOrder
   return {
     take({ id, app, notBefore, expiresAt }, hubNow) {
       const data = { app };
-      if (hubNow > expiresAt || expiresAt - hubNow > LONGEST_MS || hubNow < notBefore - EARLY_MS) {
-        throw new FettleError('order_expired', { data, retryable: true });
-      }
+      checkLifetime(app, { notBefore, expiresAt }, hubNow);
       if (seen.has(id)) throw new FettleError('order_replayed', { data });
       // The first order tells hub time, and with it what hub time it was when nothing could be read.
       const floor = unknownSince ? hubNow - (monotonic() - openedAt) : seen.get(FLOOR);

@@ -1,5 +1,6 @@
-import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { namesIn } from '../../src/files/durable.ts';
 
 /** The files of a device's audit log: `audit.log`, and older ones as `audit.log.1`, `.2`, …, oldest last. */
 
@@ -51,15 +52,6 @@ function partBytes(path: string, from: number, length: number): Buffer {
     return bytes.subarray(0, readSync(file, bytes, 0, length, from));
   } finally {
     closeSync(file);
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
   }
 }
 

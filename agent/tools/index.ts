@@ -4,6 +4,7 @@ import type { Clock } from '../../src/domain/id.ts';
 import type { HubMessage, ToolResult } from '../../src/protocol/messages.ts';
 import type { Sent } from '../audit/said.ts';
 import { createToolAudit, type ToolLog } from '../audit/tools.ts';
+import { checkLifetime } from '../lifetime.ts';
 import { problemOf } from '../updater/task.ts';
 import { argvFor } from './arguments.ts';
 import { type Entry, openLedger } from './ledger.ts';
@@ -34,8 +35,6 @@ const AT_ONCE = 4;
 /** Results that wait for the hub, and requests that are remembered. */
 const MOST_WAITING = 100;
 const MOST_KNOWN = 10_000;
-const EARLY_MS = 60_000;
-const LONGEST_MS = 24 * 60 * 60_000;
 
 export function createTools(deps: {
   readonly tools: Readonly<Record<string, ToolConfig>>;
@@ -88,10 +87,7 @@ export function createTools(deps: {
     const { tool: name, capability } = order;
     const denied = (what: string) => new FettleError('capability_denied', { data: { app: name, what } });
     if (order.device !== deps.device) throw denied('an order for another device');
-    if (hubNow > order.expiresAt || hubNow < order.notBefore - EARLY_MS) {
-      throw new FettleError('order_expired', { data: { app: name }, retryable: true });
-    }
-    if (order.expiresAt > hubNow + LONGEST_MS) throw denied('an order that is good for more than a day');
+    checkLifetime(name, order, hubNow);
     const tool = Object.hasOwn(deps.tools, name) ? deps.tools[name] : undefined;
     if (!tool) throw denied(`the tool ${name}`);
     if (capability && !capability.tools.includes(name)) throw denied(`the tool ${name} by an order for something else`);

@@ -197,7 +197,7 @@ describe('an order', () => {
   test('for another device, too late, for ever, or for something else is denied, and nothing is run', async () => {
     const code = async (more: object) => (await run('once', [], more)).problem?.code;
     expect(await code({ device: 'd-2' })).toBe('capability_denied');
-    expect(await code({ expiresAt: NOW * 2 })).toBe('capability_denied');
+    expect(await code({ expiresAt: NOW * 2 })).toBe('order_expired');
     expect(await code({ capability: { app: 'agent', tools: ['say'], paths: [] } })).toBe('capability_denied');
     hubNow = NOW + 300_001;
     expect(await code({})).toBe('order_expired');
